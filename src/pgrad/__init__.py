@@ -1,0 +1,44 @@
+"""pgrad: policy gradients done right. The public names, and nothing else."""
+
+from pgrad.config import Config
+from pgrad.envs.registry import Env, make
+from pgrad.errors import (
+    ConfigError,
+    EnvError,
+    ObservationError,
+    PgradError,
+    RunError,
+    TrainingDiverged,
+)
+from pgrad.estimators.teaching import discounted_return, estimate_policy_gradient, rewards_to_go
+from pgrad.evaluation import Evaluation, evaluate
+from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.softmax import softmax
+from pgrad.runs.folder import load
+from pgrad.training.result import Result
+from pgrad.training.session import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Env",
+    "EnvError",
+    "Evaluation",
+    "MLPPolicy",
+    "ObservationError",
+    "PgradError",
+    "Result",
+    "RunError",
+    "TrainingDiverged",
+    "__version__",
+    "discounted_return",
+    "estimate_policy_gradient",
+    "evaluate",
+    "load",
+    "make",
+    "rewards_to_go",
+    "softmax",
+    "train",
+]

@@ -1,0 +1,200 @@
+"""One iteration's mathematics, from a batch to new parameters: the last three lines of the loop.
+
+    advantage = advantages(batch, ...)
+    gradient  = policy_gradient(policy, batch, advantage)
+    policy    = ascend(policy, gradient, ...)
+
+Both loops, compiled and Python, call these very functions.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pgrad.algorithms.settings import (
+    GAE,
+    LEAVE_ONE_OUT,
+    MEAN,
+    TOTAL_RETURN,
+    VALUE,
+    Learner,
+    Settings,
+)
+from pgrad.estimators import gradient as estimate
+from pgrad.estimators.advantages import (
+    generalized_advantages,
+    leave_one_out_baseline,
+    mean_baseline,
+    standardize,
+)
+from pgrad.estimators.returns import rewards_to_go, total_returns
+from pgrad.estimators.statistics import mean, variance
+from pgrad.kernels import optimizers
+from pgrad.kernels.jit import strict
+from pgrad.kernels.mlp import forward
+from pgrad.rollouts.batch import Batch
+
+f4 = np.float32
+
+Array = Any
+
+FINE, BAD_REWARD, BAD_OBS, BAD_GRADIENT, BAD_PARAMETERS, BAD_VALUES = range(6)
+
+
+class Advantages(NamedTuple):
+    """What advantages() makes of a batch."""
+
+    weight: Array  # [B] float32: Ψ_t, times γ^t where it is kept, over the normaliser
+    step_weight: float  # 1 / normaliser, the weight of one step's entropy
+    target: Array  # [B] what V(s_t) should have been
+    explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a critic
+
+
+@strict
+def values(critic: Any, obs: Array, batch: int) -> Array:
+    """V(s) in float64, [batch]."""
+    outputs = forward(critic, obs, batch)
+    value = np.empty(batch)
+    for b in range(batch):
+        value[b] = outputs[0, b]
+    return value
+
+
+@strict
+def advantages(settings: Settings, critic: Any, batch: Batch, num_envs: int) -> Advantages:
+    """Ψ_t of every sample by the chosen estimator and baseline, with γ^t and the normaliser multiplied in.
+
+    With a critic, time limits bootstrap; without one, the return ends at the time limit, which is then part of the
+    problem. Standardisation comes last, before γ^t.
+    """
+    size, discount, whole = batch.reward.size, settings.discount, settings.estimator == TOTAL_RETURN
+    cut, tail, value = np.empty(size, np.bool_), np.zeros(size), np.zeros(size)
+    for b in range(size):
+        cut[b] = batch.terminated[b] or batch.truncated[b]
+    if settings.baseline == VALUE:
+        value = values(critic, batch.obs, size)
+        final_value = values(critic, batch.final_obs, batch.final_sample.size)
+        for c in range(final_value.size):
+            tail[batch.final_sample[c]] = final_value[c]
+
+    if settings.estimator == GAE:
+        psi = generalized_advantages(batch.reward, value, cut, batch.env, tail, discount, settings.gae_lambda, num_envs)
+    else:
+        psi = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
+        if whole:
+            psi = total_returns(psi, batch.time, batch.env, num_envs)
+        for b in range(size):
+            psi[b] -= value[b]
+    baseline = np.zeros(num_envs)
+    if settings.baseline == MEAN:
+        baseline = mean_baseline(psi, batch.env, num_envs, whole)
+    elif settings.baseline == LEAVE_ONE_OUT:
+        baseline = leave_one_out_baseline(psi, batch.env, num_envs, whole)
+
+    target, explained = np.empty(size), np.nan
+    for b in range(size):
+        target[b] = psi[b] + value[b]
+        psi[b] -= baseline[batch.env[b]]
+    if settings.baseline == VALUE:
+        explained = 1.0 - variance(psi) / variance(target)
+    if settings.standardize:
+        standardize(psi)
+    step_weight = 1.0 / (num_envs if settings.per_episode else size)
+    weight = np.empty(size, f4)
+    for b in range(size):
+        kept = discount ** batch.time[b] if settings.exact_discounting and not whole else 1.0
+        weight[b] = f4(psi[b] * kept * step_weight)
+    return Advantages(weight, step_weight, target, explained)
+
+
+@strict
+def policy_gradient(settings: Settings, policy: Any, batch: Batch, advantage: Advantages) -> tuple[Array, float]:
+    """The estimate of ∇J (plus the entropy bonus's gradient), [P], and the mean entropy in nats."""
+    entropy_weight = settings.entropy_coef * advantage.step_weight
+    return estimate.policy_gradient(
+        policy, settings.inverse_temperature, batch.obs, batch.action, advantage.weight, entropy_weight
+    )
+
+
+@strict
+def decay(settings: Settings, iteration: int, steps: int) -> float:
+    """The factor of the learning rates: 1, or what is left of the run, in iterations or in steps."""
+    if not settings.linear_decay:
+        return 1.0
+    done = max(iteration / max(settings.num_iterations, 1), steps / max(settings.total_steps, 1))
+    return max(0.0, 1.0 - done)
+
+
+@strict
+def ascend(
+    settings: Settings, network: Any, moments: Array, count: int, gradient: Array, learning_rate: float
+) -> tuple[int, float]:
+    """Clip the gradient's global norm and step along it; returns what went wrong, if anything, and the norm.
+
+    A gradient that is not finite leaves the parameters alone; parameters that would not be finite are put back.
+    """
+    norm = optimizers.global_norm(gradient)
+    if not np.isfinite(norm):
+        return BAD_GRADIENT, norm
+    scale = min(1.0, settings.max_grad_norm / norm) if norm > 0 else 1.0
+    before = np.empty(gradient.size, f4)
+    for i in range(gradient.size):
+        before[i] = network.parameters[i]
+    optimizers.ascend(settings.optimizer, network.parameters, gradient, moments, count, learning_rate, scale)
+    if not np.isfinite(optimizers.global_norm(network.parameters)):
+        for i in range(gradient.size):
+            network.parameters[i] = before[i]
+        return BAD_PARAMETERS, norm
+    return FINE, norm
+
+
+@strict
+def check_batch(batch: Batch) -> int:
+    """What of a batch is not finite, if anything."""
+    if not np.isfinite(mean(batch.reward)):
+        return BAD_REWARD
+    for row in range(batch.obs.shape[0]):
+        total = 0.0
+        for b in range(batch.reward.size):
+            total += np.float64(batch.obs[row, b])
+        if not np.isfinite(total):
+            return BAD_OBS
+    return FINE
+
+
+METRICS = (
+    "total_steps",
+    "episodes",
+    "mean_episode_return",
+    "entropy",
+    "gradient_norm",
+    "learning_rate",
+    "value_loss",
+    "explained_variance",
+)
+
+
+@strict
+def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, steps: int, metrics: Array) -> int:
+    """One step of the policy, and of the critic if there is one, from a batch; returns what went wrong, if anything.
+
+    `steps` counts the run's environment steps, this batch included. Fills the last five of METRICS.
+    """
+    status = check_batch(batch)
+    if status != FINE:
+        return status
+    iteration = learner.iteration[0]
+    factor = decay(settings, iteration, steps - batch.reward.size)
+    learning_rate = settings.learning_rate * factor
+    advantage = advantages(settings, learner.critic, batch, num_envs)
+    gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
+    status, norm = ascend(settings, learner.policy, learner.policy_moments, iteration + 1, gradient, learning_rate)
+    metrics[0], metrics[1], metrics[2] = entropy, norm, learning_rate
+    metrics[3], metrics[4] = np.nan, advantage.explained_variance
+    if status == FINE and settings.baseline == VALUE:
+        gradient, metrics[3] = estimate.value_gradient(learner.critic, batch.obs, advantage.target)
+        value_rate = settings.value_learning_rate * factor
+        status, _ = ascend(settings, learner.critic, learner.critic_moments, iteration + 1, gradient, value_rate)
+        status = FINE if status == FINE else BAD_VALUES
+    learner.iteration[0] += 1
+    return status

@@ -1,0 +1,289 @@
+"""The command line: parse, one library call, print. No mathematics."""
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pgrad.config import FIELDS, TYPES, Config, resolve
+from pgrad.errors import ConfigError, PgradError, nearest
+
+DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+OVERVIEW = """\
+pgrad: policy gradients done right.
+
+  pgrad train ENV     train a policy on an environment, for one seed or many
+  pgrad eval RUN      what a trained policy is worth in Gymnasium's own environment
+  pgrad envs          the environments there are
+  pgrad info          versions, processor, GPU, extras
+
+Try:  pgrad train CartPole-v1 --seeds 30
+Each command explains itself: pgrad train --help"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with its complaints as ConfigErrors."""
+
+    def __init__(self, command: str, description: str, epilog: str = "") -> None:
+        super().__init__(
+            f"pgrad {command}",
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> Any:
+        """Raise instead of exiting."""
+        raise ConfigError([f"{message} (see `{self.prog} --help`)"])
+
+    def parse(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The arguments, and a problem for each one that is not known."""
+        arguments, unknown = self.parse_known_args(argv)
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        problems = []
+        for word in unknown:
+            if word.startswith("--"):
+                name = word.split("=")[0]
+                problems.append(f"unknown flag '{name}': {nearest(name, flags)}")
+            elif not problems:  # else it is most likely the unknown flag's value
+                problems.append(f"unexpected argument '{word}' (see `{self.prog} --help`)")
+        return arguments, problems
+
+
+def train_parser() -> Parser:
+    """The flags of `pgrad train`: its own, and one for each of Config's fields."""
+    parser = Parser(
+        "train",
+        "Train a policy for every seed, evaluate the frozen policies in Gymnasium's own environment,\n"
+        "and write policies, metrics and figures to a run folder.",
+        "Examples:\n"
+        "  pgrad train CartPole-v1\n"
+        "  pgrad train CartPole-v1 --seeds 30 --hidden 64,64 --learning-rate 0.003\n"
+        "  pgrad train CartPole-v1 --algorithm notebook --seeds 7,8,9\n"
+        "  pgrad train Acrobot-v1 --config settings.toml --out runs/mine\n"
+        "Defaults are those of the actor-critic; `--algorithm` changes several at once.",
+    )
+    parser.add_argument("env", nargs="?", metavar="ENV", help="environment id, such as CartPole-v1 (see `pgrad envs`)")
+    own = parser.add_argument_group("this run")
+    own.add_argument("--out", type=Path, metavar="DIR", help="run folder to make (default: runs/ENV-ALGORITHM-N)")
+    own.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings; flags win over it")
+    own.add_argument("--seed", help="one random seed")
+    own.add_argument("--threads", type=int, help="seeds trained side by side; results do not depend on it (all cores)")
+    own.add_argument("--evaluation-episodes", type=int, default=100, metavar="N", help="of each frozen policy (100)")
+    own.add_argument("--no-figures", action="store_true", help="write no figures")
+    settings = parser.add_argument_group("settings (TOML keys have underscores instead of dashes)")
+    for name, field in FIELDS.items():
+        if name == "env":
+            continue
+        flag, choices = f"--{name.replace('_', '-')}", field.metadata["choices"]
+        text = f"{field.metadata['help']} ({'; '.join(filter(None, [' | '.join(choices), _shown(field.default)]))})"
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
+        if TYPES[name] is bool:
+            settings.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        else:
+            settings.add_argument(flag, metavar=name.split("_")[-1].upper(), **options)
+    return parser
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return f"default {','.join(map(str, default)) or 'none'}"
+    return f"default {'none' if default is None else str(default).lower()}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's table; raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"--config {path} is not valid TOML: {error}"]) from error
+
+
+def resolve_arguments(arguments: argparse.Namespace, problems: list[str]) -> Config:
+    """The Config that flags and TOML file ask for; one ConfigError for all that is wrong."""
+    given = {name: value for name, value in vars(arguments).items() if name in FIELDS and name != "env"}
+    from_file: dict[str, Any] = {}
+    config: Config | None = None
+    if arguments.seed is not None:
+        if "seeds" in given:
+            problems.append("give either --seed or --seeds, not both")
+        given["seeds"] = f"{arguments.seed},"
+    if arguments.config is not None:
+        try:
+            from_file = read_toml(arguments.config)
+        except ConfigError as error:
+            problems += error.problems
+    env = arguments.env or from_file.get("env")
+    if env is None:
+        problems.append("no environment: say which, as in `pgrad train CartPole-v1`")
+    if arguments.threads is not None and arguments.threads < 1:
+        problems.append(f"threads must be positive, not {arguments.threads}")
+    if arguments.evaluation_episodes < 0:
+        problems.append(f"evaluation-episodes must not be negative, not {arguments.evaluation_episodes}")
+    try:
+        config = resolve(env or DEFAULT_ENV, None, from_file, given)
+    except ConfigError as error:
+        problems += error.problems
+    if isinstance(env, str):
+        from pgrad.envs.registry import make
+
+        try:
+            make(env, config.backend if config else "auto")
+        except PgradError as error:
+            problems.append(str(error))
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config
+
+
+def train_command(argv: list[str]) -> int:
+    """`pgrad train`."""
+    arguments, problems = train_parser().parse(argv)
+    config = resolve_arguments(arguments, problems)
+
+    from pgrad.errors import TrainingDiverged
+    from pgrad.progress import ConsoleProgress
+    from pgrad.runs.folder import RunFolder, free_path
+    from pgrad.training.session import Interrupted, train
+
+    folder = RunFolder(arguments.out or free_path(config), config)
+    failure: PgradError | None = None
+    try:
+        with ConsoleProgress() as progress:
+            result = train(
+                config=config,
+                threads=arguments.threads,
+                evaluation_episodes=arguments.evaluation_episodes,
+                progress=progress,
+                on_trained=folder.save_policies,
+            )
+    except TrainingDiverged as error:
+        failure, result = error, error.result
+    except Interrupted as interruption:
+        if interruption.result is None:
+            print("\ninterrupted while compiling: nothing to save yet", file=sys.stderr)
+        else:
+            folder.save_policies(interruption.result)
+            folder.save_result(interruption.result)
+            print(f"\ninterrupted: what there was is in {folder.path}", file=sys.stderr)
+        return INTERRUPTED
+    folder.save_result(result)
+    print(result.summary())
+    if not arguments.no_figures:
+        folder.save_figures(result)
+    print(f"written to {folder.path}")
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def eval_command(argv: list[str]) -> int:
+    """`pgrad eval`."""
+    parser = Parser("eval", "Estimate J of a frozen policy in Gymnasium's own environment.")
+    parser.add_argument("run", metavar="RUN", help="run folder, or a policy.safetensors")
+    parser.add_argument("--seed", type=int, help="which seed of the run folder (default: all of them)")
+    parser.add_argument("--env", help="another environment than the policy was trained on")
+    parser.add_argument("--episodes", type=int, default=100, help="(100)")
+    parser.add_argument("--discount", type=float, default=1.0, help="γ of the estimated J (1)")
+    parser.add_argument("--evaluation-seed", type=int, default=0, help="of the episodes (0)")
+    parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
+    arguments, problems = parser.parse(argv)
+    if problems:
+        raise ConfigError(problems)
+
+    from pgrad.evaluation import evaluate
+    from pgrad.runs.folder import load, seeds_of
+
+    run = Path(arguments.run)
+    seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
+    for seed in seeds:
+        evaluation = evaluate(
+            load(run, seed),
+            arguments.env,
+            arguments.episodes,
+            arguments.discount,
+            arguments.evaluation_seed,
+            arguments.greedy,
+        )
+        print(evaluation if seed is None else f"seed {seed}: {evaluation}")
+    return 0
+
+
+def envs_command(argv: list[str]) -> int:
+    """`pgrad envs`."""
+    parser = Parser("envs", "The environments there are: compiled twins first, then what Gymnasium knows.")
+    _, problems = parser.parse(argv)
+    if problems:
+        raise ConfigError(problems)
+    import gymnasium
+
+    from pgrad.envs.registry import COMPILED
+
+    print("compiled (millions of steps a second), each held to Gymnasium's own step by step:")
+    for env in COMPILED.values():
+        print(
+            f"  {env.id}   {env.obs_size} observations, {env.num_actions} actions, "
+            f"at most {env.max_episode_steps} steps, solved at {env.reward_threshold:g}"
+        )
+    print("through Gymnasium (discrete actions, flat observations):")
+    others = sorted(name for name in gymnasium.registry if name not in COMPILED)
+    print("  " + "\n  ".join(others))
+    return 0
+
+
+def info_command(argv: list[str]) -> int:
+    """`pgrad info`."""
+    _, problems = Parser("info", "Versions, processor, GPU, extras.").parse(argv)
+    if problems:
+        raise ConfigError(problems)
+    from pgrad.system import describe_system
+
+    print(describe_system())
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train_command,
+    "eval": eval_command,
+    "envs": envs_command,
+    "info": info_command,
+}
+
+
+def run(argv: list[str]) -> int:
+    """Run a command; returns the exit code. Errors that users can put right become messages on standard error."""
+    from pgrad import __version__
+
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(OVERVIEW)
+        return 0
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        if argv[0] not in COMMANDS:
+            raise ConfigError([f"unknown command '{argv[0]}': {nearest(argv[0], COMMANDS)}"])
+        return COMMANDS[argv[0]](argv[1:])
+    except PgradError as error:
+        print("\n".join(f"pgrad: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def main() -> None:
+    """The command `pgrad`."""
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:  # a thread may still be compiling: leave without waiting for it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Environments: compiled ones, one file each; the registry and Gymnasium."""

@@ -1,0 +1,100 @@
+"""Environments by name: `make` finds the compiled twin where there is one, and Gymnasium's own otherwise."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pgrad.envs.cartpole import CartPole
+from pgrad.envs.dynamics import Dynamics
+from pgrad.errors import EnvError, nearest
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+@dataclass(frozen=True)
+class Env:
+    """What training needs to know of an environment. Without `dynamics` it is stepped through Gymnasium."""
+
+    id: str
+    obs_size: int  # O
+    num_actions: int  # A
+    max_episode_steps: int | None
+    reward_threshold: float | None  # the mean return that counts as solved
+    max_return: float | None = None
+    action_names: tuple[str, ...] = ()
+    dynamics: Dynamics | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether episodes run in compiled code."""
+        return self.dynamics is not None
+
+
+COMPILED = {
+    env.id: env
+    for env in [
+        Env("CartPole-v1", 4, 2, 500, 475.0, 500.0, ("left", "right"), CartPole()),
+    ]
+}
+
+
+def make(env: str | Env, backend: str = "auto") -> Env:
+    """The environment of that id; raises EnvError if there is none or pgrad cannot train on it.
+
+    backend: `auto` takes the compiled twin if there is one, `compiled` insists on it, `gymnasium` takes the original.
+    """
+    if isinstance(env, Env):
+        return env
+    if backend not in ("auto", "compiled", "gymnasium"):
+        raise EnvError(f"unknown backend '{backend}': {nearest(backend, ('auto', 'compiled', 'gymnasium'))}")
+    if env in COMPILED and backend != "gymnasium":
+        return COMPILED[env]
+    if backend == "compiled":
+        raise EnvError(f"'{env}' has no compiled twin ({nearest(env, COMPILED)}); backend 'gymnasium' may run it")
+    return from_gymnasium(env)
+
+
+def from_gymnasium(env_id: str) -> Env:
+    """Gymnasium's environment of that id, looked at through one instance."""
+    import gymnasium
+    from gymnasium.spaces import Box, Discrete
+
+    instance = make_gymnasium(env_id)
+    spec, obs_space, action_space = instance.spec, instance.observation_space, instance.action_space
+    instance.close()
+    if not isinstance(action_space, Discrete) or action_space.start != 0:
+        raise EnvError(f"'{env_id}' has actions {action_space}; supported so far: Discrete, starting at 0")
+    if not isinstance(obs_space, Box) or len(obs_space.shape) != 1:
+        raise EnvError(f"'{env_id}' has observations {obs_space}; supported so far: Box of one dimension")
+    assert isinstance(spec, gymnasium.envs.registration.EnvSpec)
+    known = COMPILED.get(env_id)
+    return Env(
+        env_id,
+        int(obs_space.shape[0]),
+        int(action_space.n),
+        spec.max_episode_steps,
+        spec.reward_threshold,
+        known.max_return if known else None,
+        known.action_names if known else (),
+    )
+
+
+def make_gymnasium(env_id: str, **options: Any) -> "gymnasium.Env[Any, Any]":
+    """gymnasium.make, with its errors turned into EnvErrors that name the way out."""
+    import gymnasium
+
+    try:
+        return gymnasium.make(env_id, **options)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise EnvError(f"'{env_id}' needs a package that is not installed: {error}") from error
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        if env_id in gymnasium.registry:
+            raise EnvError(f"'{env_id}' cannot be made: {error}") from error
+        names = [*gymnasium.registry, *COMPILED]
+        raise EnvError(f"unknown environment '{env_id}': {nearest_env(env_id, names)}") from error
+
+
+def nearest_env(env_id: str, names: list[str]) -> str:
+    """A hint at the id that was meant; the list of all is too long for a message."""
+    hint = nearest(env_id, names)
+    return hint if hint.startswith("did you mean") else "`pgrad envs` lists the known ones"

@@ -1,0 +1,46 @@
+"""The exceptions a user can meet. Each message names the thing, the value and the way out."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class PgradError(Exception):
+    """Something the user can put right; the command prints the message alone and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ConfigError(PgradError):
+    """All that is wrong with a configuration, in one message."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class EnvError(PgradError):
+    """An environment that is unknown, not supported, or fails."""
+
+
+class ObservationError(PgradError, ValueError):
+    """Observations, actions or rewards whose shape or values do not fit."""
+
+
+class RunError(PgradError):
+    """A run folder or policy file that cannot be written or read."""
+
+
+class TrainingDiverged(PgradError):
+    """Rewards, observations, gradients or parameters stopped being finite."""
+
+    exit_code = 1
+    result: Any = None  # the training.result.Result with everything up to the last good policy
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint to append to a message: the known name most like `name`, or all of them."""
+    names = sorted(known)
+    by_lowercase = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), by_lowercase, n=1)
+    return f"did you mean '{by_lowercase[close[0]]}'?" if close else f"known: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""Returns, baselines, advantages, and the estimate of the policy gradient."""

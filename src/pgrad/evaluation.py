@@ -1,0 +1,78 @@
+"""What a frozen policy is worth: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.envs.registry import Env, make
+from pgrad.errors import ConfigError, EnvError
+from pgrad.experiments.statistics import Estimate, bootstrap
+from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy
+
+Floats = npt.NDArray[np.float64]
+
+MAX_ENVS = 256  # side by side
+EVALUATION_STREAM = 0x4556414C  # keeps evaluation's random numbers apart from training's
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Returns of whole episodes."""
+
+    returns: Floats  # [episodes]
+    lengths: npt.NDArray[np.int64]  # [episodes] steps
+    discount: float
+
+    @property
+    def mean(self) -> Estimate:
+        """The estimate of J(θ) with its 95 % bootstrap interval over episodes."""
+        return bootstrap(self.returns)
+
+    def __str__(self) -> str:
+        kind = "return" if self.discount == 1 else f"return (γ = {self.discount:g})"
+        return f"mean {kind} {self.mean} over {self.returns.size} episodes"
+
+
+def evaluate(
+    policy: MLPPolicy,
+    env: str | Env | None = None,
+    episodes: int = 100,
+    discount: float = 1.0,
+    seed: int = 0,
+    greedy: bool = False,
+) -> Evaluation:
+    """Run `episodes` whole episodes with the policy as it is, and report their (discounted) returns.
+
+    `env` is an id, or where None the environment the policy was trained on; its compiled twin is not used. The policy
+    samples its actions, or with `greedy` takes the most probable ones. Raises ConfigError and EnvError.
+    """
+    target = policy.env if env is None else env
+    problems = []
+    if target is None:
+        problems.append("env must be given: the policy does not say what it was trained on")
+    if episodes < 1:
+        problems.append(f"episodes must be positive, not {episodes}")
+    if not 0 <= discount <= 1:
+        problems.append(f"discount must be in [0, 1], not {discount}")
+    if seed < 0:
+        problems.append(f"seed must not be negative, not {seed}")
+    if problems or target is None:
+        raise ConfigError(problems)
+    original = make(target.id if isinstance(target, Env) else target, "gymnasium")
+    if (original.obs_size, original.num_actions) != (policy.sizes[0], policy.sizes[-1]):
+        raise EnvError(
+            f"'{original.id}' has {original.obs_size} observations and {original.num_actions} actions; "
+            f"this policy was made for {policy.sizes[0]} and {policy.sizes[-1]}"
+        )
+    from pgrad.rollouts.gymnasium import VectorEnv, rollout
+
+    envs = VectorEnv(original, min(episodes, MAX_ENVS), fold_in(seed, EVALUATION_STREAM))
+    try:
+        batch, _, _ = rollout(envs, policy.network, 1 / policy.temperature, episodes=episodes, greedy=greedy)
+    finally:
+        envs.close()
+    weighted = batch.reward * discount**batch.time
+    returns = np.bincount(batch.env, weights=weighted, minlength=episodes).astype(np.float64)
+    return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)

@@ -1,0 +1,1 @@
+"""Compiled code: multilayer perceptrons over lanes, optimisers, counter-based random numbers."""

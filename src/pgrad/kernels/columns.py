@@ -1,0 +1,47 @@
+"""Move one lane between an array [features, lanes] and a tuple of scalars.
+
+The tuple's length is known when compiling, so the recursion unrolls into plain loads and stores and the loop over lanes
+around it still vectorises (a loop over the tuple, or Numba's `to_fixed_tuple`, does not).
+"""
+
+from typing import Any
+
+from pgrad.kernels.jit import compiled_as
+
+Scalars = tuple[Any, ...]
+
+
+def column(array: Any, lane: int, like: Scalars) -> Scalars:
+    """(array[0, lane], array[1, lane], …), as many as `like` has items."""
+    return tuple(array[i, lane].item() for i in range(len(like)))
+
+
+@compiled_as(column)
+def _column_compiled(array: Any, lane: Any, like: Any) -> Any:
+    last = len(like) - 1
+    if last == 0:
+        return lambda array, lane, like: (array[0, lane],)
+    return lambda array, lane, like: column(array, lane, like[:-1]) + (array[last, lane],)
+
+
+def set_column(array: Any, lane: int, values: Scalars) -> None:
+    """array[i, lane] = values[i] for every i."""
+    for i, value in enumerate(values):
+        array[i, lane] = value
+
+
+@compiled_as(set_column)
+def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
+    last = len(values) - 1
+    if last == 0:
+
+        def one(array: Any, lane: Any, values: Any) -> None:
+            array[0, lane] = values[0]
+
+        return one
+
+    def many(array: Any, lane: Any, values: Any) -> None:
+        array[last, lane] = values[last]
+        set_column(array, lane, values[:-1])
+
+    return many

@@ -1,0 +1,102 @@
+"""The softmax head over lanes: sampling from logits, and the gradient of Σ weight · log π + entropy at the logits.
+
+Rows are actions, [actions, ≥ lanes]. The largest logit is subtracted first, so no preference overflows.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from pgrad.kernels.elementary import exp, log
+from pgrad.kernels.jit import dense
+from pgrad.kernels.random import fold_in
+
+f4 = np.float32
+i4 = np.int32
+u8 = np.uint64
+
+Array = Any
+
+
+@dense
+def normalise(logits: Array, probabilities: Array, total: Array, inverse_temperature: float, lanes: int) -> None:
+    """logits ← (logits - max) / τ, probabilities ← exp(logits), total ← Σ probabilities (not yet divided by it)."""
+    actions = logits.shape[0]
+    first = logits[0]
+    for n in range(lanes):
+        total[n] = first[n]
+    for k in range(1, actions):
+        row = logits[k]
+        for n in range(lanes):
+            total[n] = row[n] if row[n] > total[n] else total[n]
+    for k in range(actions):
+        row = logits[k]
+        for n in range(lanes):
+            row[n] = (row[n] - total[n]) * f4(inverse_temperature)
+    for n in range(lanes):
+        total[n] = f4(0)
+    for k in range(actions):
+        row, weight = logits[k], probabilities[k]
+        for n in range(lanes):
+            weight[n] = exp(row[n])
+            total[n] += weight[n]
+
+
+@dense
+def sample(logits: Array, inverse_temperature: float, keys: Array, steps: Array, action: Array, lanes: int) -> None:
+    """action[n] ~ softmax(logits[:, n] / τ) with the `steps[n]`-th number of `keys[n]`; overwrites `logits`.
+
+    The action is the number of cumulative probabilities that the uniform number reaches. The number has 23 bits, so
+    that times the total it stays below the total and an action of probability zero is never drawn.
+    """
+    actions = logits.shape[0]
+    total, threshold = np.empty(lanes, f4), np.empty(lanes, f4)
+    normalise(logits, logits, total, inverse_temperature, lanes)
+    for n in range(lanes):
+        threshold[n] = f4(i4(fold_in(keys[n], steps[n]) >> u8(41))) * f4(2.0**-23) * total[n]
+        total[n] = f4(0)
+        action[n] = 0
+    for k in range(actions - 1):
+        row = logits[k]
+        for n in range(lanes):
+            total[n] += row[n]
+            action[n] += i4(threshold[n] >= total[n])
+
+
+@dense
+def logits_gradient(
+    logits: Array,
+    delta: Array,
+    action: Array,
+    weight: Array,
+    inverse_temperature: float,
+    entropy_weight: float,
+    lanes: int,
+) -> float:
+    """delta = ∂/∂logits of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); returns Σ_n H(π_n) in nats.
+
+    The score at the logits is (onehot(action) - π) / τ, and ∂H/∂z_k = -π_k (log π_k + H) / τ. Overwrites `logits`.
+    """
+    actions = logits.shape[0]
+    total, entropy = np.empty(lanes, f4), np.empty(lanes, f4)
+    normalise(logits, delta, total, inverse_temperature, lanes)
+    for n in range(lanes):
+        entropy[n] = log(total[n])
+        total[n] = f4(1) / total[n]
+    for k in range(actions):
+        row, probability = logits[k], delta[k]
+        for n in range(lanes):
+            probability[n] *= total[n]
+            entropy[n] -= probability[n] * row[n]
+    entropy_sum = f4(0)
+    for n in range(lanes):
+        entropy_sum += entropy[n]
+        total[n] = -log(total[n])
+    for k in range(actions):
+        row, d = logits[k], delta[k]
+        for n in range(lanes):
+            p = d[n]
+            log_p = row[n] - total[n]
+            score = weight[n] * ((f4(1) if action[n] == k else f4(0)) - p)
+            d[n] = f4(inverse_temperature) * (score - f4(entropy_weight) * p * (log_p + entropy[n]))
+    return float(entropy_sum)

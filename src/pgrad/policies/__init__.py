@@ -1,0 +1,1 @@
+"""Softmax policies, alone and over a multilayer perceptron."""

@@ -1,0 +1,74 @@
+"""Training's progress for people: one live line in a terminal, plain lines elsewhere."""
+
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from pgrad.kernels.jit import CACHE_FOLDER
+from pgrad.training.session import Snapshot
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+COMPILE_NOTICE_SECONDS = 1.0  # without a step for so long, a first compilation is what it waits for
+PLAIN_SECONDS = 2.0  # between plain lines
+
+
+class ConsoleProgress:
+    """Call it with Snapshots; use it as a context manager."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live: Live | None = None
+        self.noticed = False
+        self.printed = 0.0
+
+    def __enter__(self) -> "ConsoleProgress":
+        if self.stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self.live = Live(console=Console(file=self.stream), refresh_per_second=10, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Show a snapshot."""
+        compiling = snapshot.total_steps == 0 and snapshot.seconds > COMPILE_NOTICE_SECONDS
+        if compiling and not self.noticed:
+            self.noticed = True
+            kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
+            self._line(f"compiling for this machine: once, about 15 seconds ({kept})")
+        if self.live is not None:
+            from rich.text import Text
+
+            self.live.update(Text(f"compiling … {snapshot.seconds:.0f} s" if compiling else describe(snapshot)))
+        elif snapshot.total_steps and time.monotonic() - self.printed > PLAIN_SECONDS:
+            self.printed = time.monotonic()
+            self._line(describe(snapshot))
+
+    def _line(self, text: str) -> None:
+        if self.live is not None:
+            self.live.console.print(text)
+        else:
+            print(text, file=self.stream, flush=True)
+
+
+def describe(snapshot: Snapshot) -> str:
+    """A snapshot in one line."""
+    if snapshot.stage == "evaluating":
+        return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
+    parts = [f"{snapshot.total_steps:,} steps", f"{snapshot.recent_steps_per_second / 1e6:.2f} M steps/s"]
+    if not math.isnan(snapshot.mean_return):
+        parts.append(f"return {snapshot.mean_return:.1f}")
+    if snapshot.seeds > 1:
+        parts.append(f"seeds {snapshot.finished}/{snapshot.seeds} done, {snapshot.solved} solved")
+    if snapshot.planned_steps and snapshot.recent_steps_per_second > 0:
+        left = max(0, snapshot.planned_steps - snapshot.total_steps) / snapshot.recent_steps_per_second
+        parts.append(f"{left:.0f} s left")
+    return " · ".join(parts)

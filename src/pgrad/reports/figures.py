@@ -1,0 +1,124 @@
+"""Figures: data in, figure out. No pyplot: nothing global, any thread."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pgrad.experiments.statistics import bootstrap_columns
+from pgrad.policies.mlp import MLPPolicy
+from pgrad.runs.files import write_atomically
+from pgrad.training.result import Result
+
+Floats = npt.NDArray[np.float64]
+
+BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#777777"
+GRID_POINTS = 200  # of the smoothed curve
+WINDOW = 50  # episodes in the running mean
+FAINT_POINTS = 60_000  # dots a figure can bear
+
+CARTPOLE_STATES = (
+    ("centred\nupright", (0.0, 0.0, 0.0, 0.0)),
+    ("cart left,\npole tilting right", (-1.0, -0.5, 0.1, 0.5)),
+    ("cart right,\npole tilting left", (1.0, 0.5, -0.1, -0.5)),
+    ("pole falling\nright fast", (0.0, 0.0, 0.2, 1.5)),
+    ("pole falling\nleft fast", (0.0, 0.0, -0.2, -1.5)),
+)
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes, inches wide and high."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
+    """The mean of the last `window` returns at each episode, of fewer at the beginning."""
+    sums = np.cumsum(np.concatenate([[0.0], returns]))
+    ends = np.arange(1, returns.size + 1)
+    begins = np.maximum(0, ends - window)
+    return np.asarray((sums[ends] - sums[begins]) / (ends - begins))
+
+
+def training_curve(result: Result) -> Figure:
+    """Each seed's episode returns, faint, against environment steps; over them the mean over seeds of each seed's
+    running mean of 50 episodes, with its 95 % bootstrap interval; and the line of the maximum."""
+    figure, axes = new_figure(8.0, 4.5)
+    histories = [seed.history.episodes for seed in result.seeds if seed.history.episodes.length.size]
+    thin = max(1, sum(history.length.size for history in histories) // FAINT_POINTS)
+    for history in histories:
+        axes.plot(
+            history.total_steps[::thin],
+            history.episode_return[::thin],
+            ".",
+            color=BLUE,
+            alpha=0.08,
+            markersize=2,
+            markeredgewidth=0,
+        )
+    if histories:
+        grid = np.linspace(0, max(int(history.total_steps[-1]) for history in histories), GRID_POINTS)
+        curves = np.full((len(histories), GRID_POINTS), np.nan)
+        for curve, history in zip(curves, histories, strict=True):
+            inside = (grid >= history.total_steps[0]) & (grid <= history.total_steps[-1])
+            curve[inside] = np.interp(grid[inside], history.total_steps, running_mean(history.episode_return))
+        covered = ~np.isnan(curves).any(axis=0)
+        if covered.any():
+            mean, low, high = bootstrap_columns(curves[:, covered])
+            if len(histories) > 1:
+                axes.fill_between(grid[covered], low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
+            plural = "s" if len(histories) > 1 else ""
+            label = f"mean of {len(histories)} seed{plural}, {WINDOW} episodes"
+            axes.plot(grid[covered], mean, color=ORANGE, linewidth=1.8, label=label)
+    if result.env.max_return is not None:
+        axes.axhline(result.env.max_return, color=GREY, linewidth=1, linestyle="--", label="maximum")
+    elif result.env.reward_threshold is not None:
+        axes.axhline(result.env.reward_threshold, color=GREY, linewidth=1, linestyle="--", label="solved")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("episode return")
+    axes.set_title(f"{result.env.id}, {result.config.algorithm}", loc="left")
+    axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def action_probabilities(policy: MLPPolicy) -> Figure:
+    """π(left) and π(right) of a CartPole policy at five telling states."""
+    figure, axes = new_figure(8.0, 3.6)
+    states = np.array([state for _, state in CARTPOLE_STATES])
+    probabilities, centres = policy.probabilities(states), np.arange(len(states))
+    for offset, action, name, color in ((-0.2, 0, "π(left)", BLUE), (0.2, 1, "π(right)", ORANGE)):
+        bars = axes.bar(centres + offset, probabilities[:, action], 0.38, color=color, label=name)
+        axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=1)
+    axes.set_xticks(centres, [f"{name}\n({', '.join(f'{v:g}' for v in state)})" for name, state in CARTPOLE_STATES])
+    axes.tick_params(axis="x", labelsize=8, length=0)
+    axes.set_ylim(0, 1.12)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_ylabel("probability")
+    axes.set_title("What the policy does: (x, ẋ, θ, θ̇)", loc="left", fontsize=10)
+    axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def figures_of(result: Result) -> Iterator[tuple[str, Figure]]:
+    """The figures that a training's result allows, by name, one at a time."""
+    yield "training_curve", training_curve(result)
+    if result.env.id.startswith("CartPole-"):
+        yield "action_probabilities", action_probabilities(result.policies[0])
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG; raises RunError."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
+    write_atomically(path, image.getvalue())
+    return path

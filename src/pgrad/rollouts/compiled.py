@@ -1,0 +1,241 @@
+"""Act, step, record: a compiled environment in many lanes.
+
+A lane holds one episode in progress. Two ways to fill a batch:
+- whole episodes: exactly `episodes` of them are begun, and every one of them is finished. A lane whose episode ends
+  takes the next one; when none is left, the last active lane moves into its place. Stopping at the first so many
+  *finished* episodes instead would favour short ones.
+- a fixed number of steps: lanes carry on from batch to batch, and the batch's end cuts them.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.envs.dynamics import Dynamics, State, observe, reset, step
+from pgrad.kernels.columns import column, set_column
+from pgrad.kernels.jit import strict
+from pgrad.kernels.mlp import BLOCK, MLP, forward_block
+from pgrad.kernels.random import fold_in
+from pgrad.kernels.softmax import sample
+from pgrad.rollouts.batch import Batch, Episodes
+
+f4 = np.float32
+
+RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2
+
+
+class Lanes(NamedTuple):
+    """L episodes in progress, and the run's counters."""
+
+    state: npt.NDArray[np.float64]  # [S, L]
+    action_key: npt.NDArray[np.uint64]  # [L]
+    dynamics_key: npt.NDArray[np.uint64]  # [L]
+    steps: npt.NDArray[np.int32]  # [L] since the episode's start
+    episode_return: npt.NDArray[np.float64]  # [L] so far
+    env: npt.NDArray[np.int32]  # [L] the trajectory that the lane's samples belong to
+    activations: npt.NDArray[np.float32]  # [policy rows, BLOCK] scratch
+    counters: npt.NDArray[np.int64]  # episodes begun, environment steps, episodes in the log
+
+
+class Plan(NamedTuple):
+    """How much to collect."""
+
+    episodes: int  # whole episodes a batch; 0 for a fixed number of steps
+    num_steps: int  # steps of each lane a batch
+    max_episode_steps: int  # the time limit
+    run_key: np.uint64  # of the run's random numbers
+
+
+BEGUN, STEPS, LOGGED = 0, 1, 2
+
+
+@strict
+def begin_episode(env: Dynamics, run_key: Any, lanes: Lanes, lane: int, trajectory: int) -> None:
+    """Put the run's next episode into a lane."""
+    key = fold_in(run_key, lanes.counters[BEGUN])
+    lanes.counters[BEGUN] += 1
+    set_column(lanes.state, lane, reset(env, fold_in(key, RESET_KEY)))
+    lanes.action_key[lane], lanes.dynamics_key[lane] = fold_in(key, ACTION_KEY), fold_in(key, DYNAMICS_KEY)
+    lanes.steps[lane], lanes.episode_return[lane], lanes.env[lane] = 0, 0.0, trajectory
+
+
+@strict
+def move_lane(lanes: Lanes, source: int, target: int) -> None:
+    """Copy the episode in lane `source` to lane `target`."""
+    for i in range(lanes.state.shape[0]):
+        lanes.state[i, target] = lanes.state[i, source]
+    lanes.action_key[target], lanes.dynamics_key[target] = lanes.action_key[source], lanes.dynamics_key[source]
+    lanes.steps[target], lanes.episode_return[target] = lanes.steps[source], lanes.episode_return[source]
+    lanes.env[target] = lanes.env[source]
+
+
+@strict
+def act(
+    env: Dynamics,
+    like: State,
+    policy: MLP,
+    inverse_temperature: float,
+    lanes: Lanes,
+    batch: Batch,
+    at: int,
+    active: int,
+) -> None:
+    """Observe the active lanes, sample an action for each, and record both from sample `at` on."""
+    for start in range(0, active, BLOCK):
+        width = min(BLOCK, active - start)
+        rows = lanes.activations
+        for n in range(width):
+            set_column(rows, n, observe(env, column(lanes.state, start + n, like)))
+        for i in range(policy.sizes[0]):
+            source, target = rows[i], batch.obs[i]
+            for n in range(width):
+                target[at + start + n] = source[n]
+        forward_block(policy, rows, False, width)
+        sample(
+            rows[policy.rows - policy.sizes[-1] :],
+            inverse_temperature,
+            lanes.action_key[start:],
+            lanes.steps[start:],
+            batch.action[at + start :],
+            width,
+        )
+
+
+@strict
+def step_lanes(env: Dynamics, like: State, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int) -> None:
+    """Step the active lanes with the actions recorded from sample `at` on, and record what came of it."""
+    state, action = lanes.state, batch.action[at:]
+    reward, terminated = batch.reward[at:], batch.terminated[at:]
+    for n in range(active):
+        key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
+        state_n, reward_n, terminated_n = step(env, column(state, n, like), action[n], key)
+        set_column(state, n, state_n)
+        reward[n], terminated[n] = reward_n, terminated_n
+    for n in range(active):
+        batch.time[at + n], batch.env[at + n] = lanes.steps[n], lanes.env[n]
+        lanes.steps[n] += 1
+        lanes.episode_return[n] += reward[n]
+        batch.truncated[at + n] = lanes.steps[n] >= time_limit and not terminated[n]
+
+
+@strict
+def record_final_obs(env: Dynamics, like: State, lanes: Lanes, lane: int, batch: Batch, b: int, finals: int) -> int:
+    """Keep what the lane observes after truncated sample b; returns how many are kept now."""
+    set_column(batch.final_obs, finals, observe(env, column(lanes.state, lane, like)))
+    batch.final_sample[finals] = b
+    return finals + 1
+
+
+@strict
+def log_episode(lanes: Lanes, lane: int, episodes: Episodes) -> None:
+    """Append the lane's finished episode to the log."""
+    logged = lanes.counters[LOGGED]
+    episodes.episode_return[logged] = lanes.episode_return[lane]
+    episodes.length[logged] = lanes.steps[lane]
+    episodes.total_steps[logged] = lanes.counters[STEPS]
+    lanes.counters[LOGGED] += 1
+
+
+@strict
+def rollout(
+    env: Dynamics,
+    like: State,
+    policy: MLP,
+    inverse_temperature: float,
+    plan: Plan,
+    lanes: Lanes,
+    buffer: Batch,
+    episodes: Episodes,
+) -> tuple[Batch, int]:
+    """Fill `buffer` by acting with `policy`; returns the filled part and its number of trajectories.
+
+    `like` is any state, for its length. `buffer` has room for a whole batch and `episodes` for the episodes it may end.
+    """
+    active = lanes.steps.size
+    num_envs = active
+    if plan.episodes > 0:
+        active, num_envs = min(active, plan.episodes), plan.episodes
+    if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
+        for n in range(active):
+            begin_episode(env, plan.run_key, lanes, n, n)
+    begun, samples, finals, t = active, 0, 0, 0
+    while active > 0 and (plan.episodes > 0 or t < plan.num_steps):
+        act(env, like, policy, inverse_temperature, lanes, buffer, samples, active)
+        step_lanes(env, like, lanes, buffer, samples, active, plan.max_episode_steps)
+        lanes.counters[STEPS] += active
+        at, t = samples, t + 1
+        samples += active
+        for n in range(active - 1, -1, -1):
+            truncated = buffer.truncated[at + n]
+            if not (truncated or buffer.terminated[at + n]):
+                continue
+            if truncated:
+                finals = record_final_obs(env, like, lanes, n, buffer, at + n, finals)
+            log_episode(lanes, n, episodes)
+            if plan.episodes == 0:
+                begin_episode(env, plan.run_key, lanes, n, n)
+            elif begun < plan.episodes:
+                begin_episode(env, plan.run_key, lanes, n, begun)
+                begun += 1
+            else:
+                active -= 1
+                move_lane(lanes, active, n)
+    if plan.episodes == 0:
+        for n in range(active):
+            b = samples - active + n
+            if not (buffer.truncated[b] or buffer.terminated[b]):
+                buffer.truncated[b] = True
+                finals = record_final_obs(env, like, lanes, n, buffer, b, finals)
+    return trimmed(buffer, samples, finals), num_envs
+
+
+@strict
+def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
+    """The filled part of a buffer, as views."""
+    return Batch(
+        buffer.obs,
+        buffer.action[:samples],
+        buffer.reward[:samples],
+        buffer.terminated[:samples],
+        buffer.truncated[:samples],
+        buffer.env[:samples],
+        buffer.time[:samples],
+        buffer.final_obs,
+        buffer.final_sample[:finals],
+    )
+
+
+def new_lanes(env: Any, policy: MLP, num_lanes: int) -> Lanes:
+    """Lanes with nothing in them yet."""
+    state_size = len(env.reset(0))
+    return Lanes(
+        state=np.zeros((state_size, num_lanes)),
+        action_key=np.zeros(num_lanes, np.uint64),
+        dynamics_key=np.zeros(num_lanes, np.uint64),
+        steps=np.zeros(num_lanes, np.int32),
+        episode_return=np.zeros(num_lanes),
+        env=np.zeros(num_lanes, np.int32),
+        activations=np.empty((policy.rows, BLOCK), f4),
+        counters=np.zeros(3, np.int64),
+    )
+
+
+def new_buffer(obs_size: int, samples: int, finals: int) -> Batch:
+    """Room for a batch."""
+    return Batch(
+        obs=np.empty((obs_size, samples), f4),
+        action=np.empty(samples, np.int32),
+        reward=np.empty(samples),
+        terminated=np.empty(samples, np.bool_),
+        truncated=np.empty(samples, np.bool_),
+        env=np.empty(samples, np.int32),
+        time=np.empty(samples, np.int32),
+        final_obs=np.empty((obs_size, finals), f4),
+        final_sample=np.empty(finals, np.int64),
+    )
+
+
+def new_episodes(capacity: int) -> Episodes:
+    """Room for a log of episodes."""
+    return Episodes(np.empty(capacity), np.empty(capacity, np.int32), np.empty(capacity, np.int64))

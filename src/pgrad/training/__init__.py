@@ -1,0 +1,1 @@
+"""Training many seeds: learners, trainers, the session that runs them, the result."""

@@ -1,0 +1,145 @@
+"""What training returns: the policies, their histories, and what they were worth when frozen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.config import Config
+from pgrad.envs.registry import Env
+from pgrad.evaluation import Evaluation
+from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean
+from pgrad.policies.mlp import MLPPolicy
+from pgrad.training.trainer import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One seed."""
+
+    seed: int
+    policy: MLPPolicy
+    history: History
+    failure: str | None  # what went wrong, if anything
+    total_steps: int
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """All seeds of one training."""
+
+    config: Config
+    env: Env
+    seeds: tuple[SeedResult, ...]
+    seconds: float  # of training, from the call to the last seed's end
+
+    @property
+    def policies(self) -> list[MLPPolicy]:
+        """One a seed, in the order of config.seeds."""
+        return [seed.policy for seed in self.seeds]
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """The frozen policies' mean returns, [S]; empty where they were not evaluated."""
+        return np.array([seed.evaluation.returns.mean() for seed in self.seeds if seed.evaluation is not None])
+
+    @property
+    def total_steps(self) -> int:
+        """Environment steps taken by all seeds."""
+        return sum(seed.total_steps for seed in self.seeds)
+
+    def mean(self) -> Estimate:
+        """The scores' mean over seeds with its 95 % bootstrap interval; for one seed, over its episodes."""
+        only = self.seeds[0].evaluation if len(self.seeds) == 1 else None
+        return only.mean if only is not None else bootstrap(self.scores)
+
+    def interquartile_mean(self) -> Estimate:
+        """The mean of the scores' middle half over seeds with its 95 % bootstrap interval."""
+        return bootstrap(self.scores, interquartile_mean)
+
+    def solved(self) -> int | None:
+        """How many scores reach the environment's threshold; None where it has none."""
+        if self.env.reward_threshold is None:
+            return None
+        return int((self.scores >= self.env.reward_threshold).sum())
+
+    def solved_at(self) -> npt.NDArray[np.float64]:
+        """Steps until the last 100 training episodes averaged the threshold, [S]; inf for seeds that never did."""
+        threshold = self.env.reward_threshold
+        reached = [seed.history.solved_at(threshold) for seed in self.seeds]
+        return np.array([np.inf if steps is None else steps for steps in reached])
+
+    def with_evaluations(self, evaluations: list[Evaluation]) -> Result:
+        """The same with one evaluation a seed."""
+        seeds = tuple(
+            dataclasses.replace(seed, evaluation=evaluation)
+            for seed, evaluation in zip(self.seeds, evaluations, strict=True)
+        )
+        return dataclasses.replace(self, seeds=seeds)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        count, rate = len(self.seeds), self.total_steps / max(self.seconds, 1e-9)
+        lines = [
+            f"{self.env.id} · {self.config.algorithm} · {count} seed{'s' if count > 1 else ''} · "
+            f"{self.total_steps:,} steps in {self.seconds:.2f} s ({rate / 1e6:.2f} M steps/s)"
+        ]
+        scores = self.scores
+        if scores.size:
+            episodes = next(seed.evaluation.returns.size for seed in self.seeds if seed.evaluation)
+            lines.append(f"frozen policies, {episodes} episodes each in Gymnasium's {self.env.id}:")
+            over = "seeds" if count > 1 else "episodes"
+            lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")
+            if count > 1:
+                worst = int(scores.argmin())
+                lines.append(f"  interquartile mean   {self.interquartile_mean()}")
+                lines.append(f"  worst seed           {scores[worst]:.1f}  (seed {self.seeds[worst].seed})")
+            if (solved := self.solved()) is not None:
+                lines.append(f"  solved (≥ {self.env.reward_threshold:g})       {solved} of {scores.size}")
+        lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """The summary for programs."""
+        scores, solved_at = self.scores, self.solved_at()
+        document = {
+            "env": self.env.id,
+            "algorithm": self.config.algorithm,
+            "seconds": self.seconds,
+            "total_steps": self.total_steps,
+            "seeds": [
+                {
+                    "seed": seed.seed,
+                    "total_steps": seed.total_steps,
+                    "seconds": seed.history.seconds,
+                    "steps_to_solve": None if np.isinf(steps) else int(steps),
+                    "mean_return": seed.evaluation.returns.mean() if seed.evaluation else None,
+                    "failure": seed.failure,
+                }
+                for seed, steps in zip(self.seeds, solved_at, strict=True)
+            ],
+        }
+        if scores.size:
+            document["mean_return"] = _finite(self.mean())
+            document["interquartile_mean_return"] = _finite(self.interquartile_mean())
+            document["solved"] = self.solved()
+        return json.dumps(document, indent=2) + "\n"
+
+    def plot(self) -> Figure:
+        """The training curves: see reports.figures.training_curve."""
+        from pgrad.reports.figures import training_curve
+
+        return training_curve(self)
+
+
+def _finite(estimate: Estimate) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in estimate._asdict().items()}

@@ -1,0 +1,216 @@
+"""Many seeds at once: `train` runs their trainers on all cores, and keeps what they achieved whatever happens."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pgrad.config import Config, resolve
+from pgrad.envs.registry import Env, make
+from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
+from pgrad.evaluation import evaluate
+from pgrad.training.result import Result, SeedResult
+from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer
+
+STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a training is, for whoever shows it."""
+
+    seconds: float
+    stage: str  # "training" or "evaluating"
+    seeds: int
+    finished: int
+    solved: int  # seeds whose last 100 training episodes reached the threshold at some time
+    total_steps: int  # taken so far, by all seeds
+    planned_steps: int | None  # of all seeds, where the configuration says
+    mean_return: float  # of the latest episodes, over seeds; NaN before the first
+    recent_steps_per_second: float
+
+
+Progress = Callable[[Snapshot], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training, carrying what there was by then."""
+
+    def __init__(self, result: Result | None) -> None:
+        super().__init__()
+        self.result = result
+
+
+def train(
+    env: str | Env | None = None,
+    *,
+    algorithm: str | None = None,
+    seeds: int | Sequence[int] | None = None,
+    seed: int | None = None,
+    config: Config | None = None,
+    threads: int | None = None,
+    evaluation_episodes: int = 100,
+    progress: Progress | None = None,
+    on_trained: Callable[[Result], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """Train a policy for every seed, evaluate each as it ends up, and return them with their histories.
+
+    env                  an id like "CartPole-v1", or what `pgrad.make` returned
+    algorithm, settings  a preset and any of Config's fields over it; or a whole `config` instead
+    seeds, seed          30 means seeds 0 to 29; or a list; or one
+    threads              how many seeds train side by side (default: all cores); results do not depend on it
+    evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
+    progress             called about ten times a second with a Snapshot
+    on_trained           called with the Result when training is done and evaluation has not begun
+
+    Raises ConfigError and EnvError before anything starts. A seed whose numbers stop being finite ends with its last
+    good policy, the others go on, and TrainingDiverged (with `.result`) is raised at the end. Ctrl-C raises Interrupted
+    (with `.result`).
+    """
+    chosen = config or _resolve(env, algorithm, seeds, seed, settings)
+    if config is not None and (settings or algorithm or seeds is not None or seed is not None):
+        raise ConfigError(["give either a whole config or settings, not both"])
+    if threads is not None and threads < 1:
+        raise ConfigError([f"threads must be positive, not {threads}"])
+    environment = make(env if isinstance(env, Env) else chosen.env, chosen.backend)
+    session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
+    try:
+        session.run()
+    except KeyboardInterrupt:
+        raise Interrupted(session.result() if session.stop() else None) from None
+    result = session.result()
+    if on_trained is not None:
+        on_trained(result)
+    if evaluation_episodes:
+        try:
+            result = session.evaluated(result, evaluation_episodes)
+        except KeyboardInterrupt:
+            raise Interrupted(result) from None
+    if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
+        diverged = TrainingDiverged(
+            "\n".join(failures) + "\nThe last good policy was kept; a smaller learning_rate may help."
+        )
+        diverged.result = result
+        raise diverged
+    return result
+
+
+def _resolve(
+    env: str | Env | None,
+    algorithm: str | None,
+    seeds: int | Sequence[int] | None,
+    seed: int | None,
+    settings: dict[str, Any],
+) -> Config:
+    if seed is not None and seeds is not None:
+        raise ConfigError(["give either seed or seeds, not both"])
+    chosen = dict(settings)
+    if seeds is not None:
+        chosen["seeds"] = seeds
+    if seed is not None:
+        chosen["seeds"] = [seed]
+    return resolve(env.id if isinstance(env, Env) else env, algorithm, chosen)
+
+
+class Session:
+    """The trainers of all seeds, and the threads that advance them."""
+
+    def __init__(self, config: Config, env: Env, threads: int, progress: Progress | None) -> None:
+        self.config, self.env, self.progress = config, env, progress
+        self.began = time.perf_counter()
+        self.trainers: list[Trainer | None] = [None] * len(config.seeds)
+        self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in range(len(config.seeds)):
+            self.waiting.put(index)
+        self.stopping = threading.Event()
+        self.errors: list[BaseException] = []
+        # Gymnasium's environments run under Python's global lock: more threads would only get in each other's way.
+        count = min(threads, len(config.seeds)) if env.compiled else 1
+        self.workers = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        self.ticks: list[tuple[float, int]] = [(self.began, 0)]
+
+    def run(self) -> None:
+        """Train every seed to its end."""
+        for worker in self.workers:
+            worker.start()
+        while any(worker.is_alive() for worker in self.workers):
+            for worker in self.workers:
+                worker.join(CHUNK_SECONDS / len(self.workers))
+            self._report("training")
+        if self.errors:
+            raise self.errors[0]
+
+    def _work(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                index = self.waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                trainer = self.trainers[index] = new_trainer(self.config, self.env, self.config.seeds[index])
+                while not (trainer.finished or self.stopping.is_set()):
+                    trainer.advance()
+                trainer.close()
+            except BaseException as error:
+                self.errors.append(error)
+                self.stopping.set()
+
+    def stop(self) -> bool:
+        """Ask the workers to stop after their chunk; whether they did in time (while compiling, they cannot)."""
+        self.stopping.set()
+        deadline = time.perf_counter() + STOP_SECONDS
+        for worker in self.workers:
+            worker.join(max(0.0, deadline - time.perf_counter()))
+        return not any(worker.is_alive() for worker in self.workers)
+
+    def _report(self, stage: str) -> None:
+        if self.progress is None:
+            return
+        now, begun = time.perf_counter(), [trainer for trainer in self.trainers if trainer is not None]
+        steps = sum(trainer.total_steps for trainer in begun)
+        self.ticks = [*self.ticks[-10:], (now, steps)]
+        (since, before), returns = self.ticks[0], [trainer.recent_return for trainer in begun]
+        known = [value for value in returns if not np.isnan(value)]
+        planned = self.config.total_steps
+        self.progress(
+            Snapshot(
+                seconds=now - self.began,
+                stage=stage,
+                seeds=len(self.trainers),
+                finished=sum(trainer.finished for trainer in begun),
+                solved=sum(trainer.finished and self._solved(trainer) for trainer in begun),
+                total_steps=steps,
+                planned_steps=planned * len(self.trainers) if planned else None,
+                mean_return=float(np.mean(known)) if known else np.nan,
+                recent_steps_per_second=(steps - before) / max(now - since, 1e-9),
+            )
+        )
+
+    def _solved(self, trainer: Trainer) -> bool:
+        return trainer.history.solved_at(self.env.reward_threshold) is not None
+
+    def result(self) -> Result:
+        """What there is now."""
+        seeds = [
+            SeedResult(trainer.seed, trainer.policy, trainer.history, trainer.failure, trainer.total_steps)
+            for trainer in self.trainers
+            if trainer is not None
+        ]
+        return Result(self.config, self.env, tuple(seeds), time.perf_counter() - self.began)
+
+    def evaluated(self, result: Result, episodes: int) -> Result:
+        """The result with every seed's policy evaluated."""
+        evaluations = []
+        for seed_result in result.seeds:
+            self._report("evaluating")
+            evaluations.append(evaluate(seed_result.policy, self.env, episodes, seed=seed_result.seed))
+        return result.with_evaluations(evaluations)
+
+
+__all__ = ["EnvError", "Interrupted", "PgradError", "Progress", "Snapshot", "train"]

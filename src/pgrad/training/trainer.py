@@ -1,0 +1,213 @@
+"""One seed's training, a chunk at a time: the loop for compiled environments and the loop for any other."""
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.algorithms.loop import train_chunk
+from pgrad.algorithms.update import (
+    BAD_GRADIENT,
+    BAD_OBS,
+    BAD_PARAMETERS,
+    BAD_REWARD,
+    BAD_VALUES,
+    FINE,
+    METRICS,
+    improve,
+)
+from pgrad.config import Config
+from pgrad.envs.registry import Env
+from pgrad.errors import EnvError
+from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy
+from pgrad.rollouts.batch import Episodes, concatenated
+from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
+from pgrad.training.learner import ROLLOUT_STREAM, new_learner, policy_of, settings_of
+
+Floats = npt.NDArray[np.float64]
+
+CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
+LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
+SOLVED_EPISODES = 100  # episodes over which the mean return must reach the environment's threshold
+
+WHAT_WENT_WRONG = {
+    BAD_REWARD: "rewards are not finite",
+    BAD_OBS: "observations are not finite",
+    BAD_GRADIENT: "the policy gradient is not finite",
+    BAD_PARAMETERS: "the step would make the policy's parameters infinite",
+    BAD_VALUES: "the value network's gradient or parameters are not finite",
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What a seed's training left behind."""
+
+    metrics: Floats  # [iterations, len(METRICS)]
+    episodes: Episodes
+    seconds: float
+
+    def solved_at(self, threshold: float | None) -> int | None:
+        """Environment steps after which the last 100 episodes' mean return first reached the threshold."""
+        returns = self.episodes.episode_return
+        if threshold is None or returns.size < SOLVED_EPISODES:
+            return None
+        sums = np.cumsum(np.concatenate([[0.0], returns]))
+        means = (sums[SOLVED_EPISODES:] - sums[:-SOLVED_EPISODES]) / SOLVED_EPISODES
+        reached = np.flatnonzero(means >= threshold)
+        return int(self.episodes.total_steps[reached[0] + SOLVED_EPISODES - 1]) if reached.size else None
+
+
+class Trainer(ABC):
+    """Trains one seed. `advance` works for about CHUNK_SECONDS; what it does never depends on how long that is."""
+
+    def __init__(self, config: Config, env: Env, seed: int) -> None:
+        self.config, self.env, self.seed = config, env, seed
+        self.settings = settings_of(config)
+        self.learner = new_learner(config, env, seed)
+        self.run_key = fold_in(seed, ROLLOUT_STREAM)
+        self.failure: str | None = None
+        self.total_steps = 0
+        self.seconds = 0.0
+        self.finished = False
+        self._metrics: list[Floats] = []
+        self._episodes: list[Episodes] = []
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done."""
+        return int(self.learner.iteration[0])
+
+    @property
+    def policy(self) -> MLPPolicy:
+        """The policy as it is now, or after a failure as it last was good."""
+        return policy_of(
+            self.config,
+            self.env,
+            self.learner,
+            seed=self.seed,
+            total_steps=self.total_steps,
+            iterations=self.iterations,
+        )
+
+    @property
+    def history(self) -> History:
+        """Everything recorded so far."""
+        metrics = np.concatenate([np.empty((0, len(METRICS))), *self._metrics])
+        return History(metrics, concatenated(self._episodes), self.seconds)
+
+    @property
+    def recent_return(self) -> float:
+        """The mean return of the last chunk that ended an episode; NaN before."""
+        return next((float(e.episode_return.mean()) for e in reversed(self._episodes) if e.length.size), np.nan)
+
+    def advance(self) -> None:
+        """Train for a chunk; sets `finished` at the end of the run or when something stops being finite."""
+        began = time.perf_counter()
+        status, more = self._advance()
+        self.seconds += time.perf_counter() - began
+        if status != FINE:
+            self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations})"
+        self.finished = status != FINE or not more
+
+    def close(self) -> None:  # noqa: B027, most have nothing to release
+        """Release what the environment holds."""
+
+    def _finished_by_plan(self) -> bool:
+        return self.iterations >= self.settings.num_iterations or self.total_steps >= self.settings.total_steps
+
+    @abstractmethod
+    def _advance(self) -> tuple[int, bool]:
+        """Train for a chunk; returns what went wrong, if anything, and whether there is more to do."""
+
+
+class CompiledTrainer(Trainer):
+    """The loop in one compiled call a chunk."""
+
+    def __init__(self, config: Config, env: Env, seed: int) -> None:
+        super().__init__(config, env, seed)
+        if env.dynamics is None or env.max_episode_steps is None:
+            raise EnvError(f"'{env.id}' has no compiled form with a time limit")
+        self.dynamics, limit = env.dynamics, env.max_episode_steps
+        episodes, num_steps = config.episodes_per_iteration or 0, config.num_steps or 0
+        self.plan = Plan(episodes, num_steps, limit, np.uint64(self.run_key))
+        lanes = min(config.num_envs, episodes) if episodes else config.num_envs
+        self.lanes = new_lanes(self.dynamics, self.learner.policy, lanes)
+        samples = episodes * limit if episodes else lanes * num_steps
+        finals = episodes if episodes else lanes * (num_steps // limit + 2)
+        self.buffer = new_buffer(env.obs_size, samples, finals)
+        self.log = new_episodes(samples + LOG_ROOM)
+        self.like = self.dynamics.reset(0)
+        self.chunk = 1  # iterations
+
+    def _advance(self) -> tuple[int, bool]:
+        metrics = np.empty((self.chunk, len(METRICS)))
+        began = time.perf_counter()
+        done, status = train_chunk(
+            self.dynamics,
+            self.like,
+            self.settings,
+            self.plan,
+            self.learner,
+            self.lanes,
+            self.buffer,
+            self.log,
+            metrics,
+        )
+        took = time.perf_counter() - began
+        logged = int(self.lanes.counters[LOGGED])
+        self._metrics.append(metrics[:done])
+        log = self.log
+        self._episodes.append(
+            Episodes(log.episode_return[:logged].copy(), log.length[:logged].copy(), log.total_steps[:logged].copy())
+        )
+        self.total_steps = int(self.lanes.counters[STEPS])
+        pace = CHUNK_SECONDS / max(took, 1e-6)
+        self.chunk = max(1, min(int(self.chunk * min(pace, 8.0)), 10_000))
+        return status, not self._finished_by_plan()
+
+
+class GymnasiumTrainer(Trainer):
+    """The loop in Python, around Gymnasium's vector environment."""
+
+    def __init__(self, config: Config, env: Env, seed: int) -> None:
+        super().__init__(config, env, seed)
+        from pgrad.rollouts.gymnasium import VectorEnv, rollout
+
+        episodes = config.episodes_per_iteration or 0
+        num_envs = min(config.num_envs, episodes) if episodes else config.num_envs
+        self.envs = VectorEnv(env, num_envs, self.run_key)
+        self.rollout = rollout
+
+    def _advance(self) -> tuple[int, bool]:
+        began, config, learner, settings = time.perf_counter(), self.config, self.learner, self.settings
+        while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
+            batch, num_envs, episodes = self.rollout(
+                self.envs,
+                learner.policy,
+                settings.inverse_temperature,
+                config.num_steps or 0,
+                config.episodes_per_iteration or 0,
+            )
+            self.total_steps = self.envs.total_steps
+            metrics = np.full((1, len(METRICS)), np.nan)
+            mean_return = episodes.episode_return.mean() if episodes.length.size else np.nan
+            metrics[0, :3] = self.total_steps, episodes.length.size, mean_return
+            status = improve(settings, learner, batch, num_envs, self.total_steps, metrics[0, 3:])
+            self._episodes.append(episodes)
+            if status != FINE:
+                return status, False
+            self._metrics.append(metrics)
+        return FINE, not self._finished_by_plan()
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
+
+
+def new_trainer(config: Config, env: Env, seed: int) -> Trainer:
+    """The trainer that fits the environment."""
+    return CompiledTrainer(config, env, seed) if env.compiled else GymnasiumTrainer(config, env, seed)
