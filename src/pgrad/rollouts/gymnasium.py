@@ -45,7 +45,8 @@ class VectorEnv:
         self.envs.close()
 
     def _observations(self, obs: Any) -> Array:
-        return np.asarray(obs, dtype=np.float32, order="C").reshape(self.num_envs, self.env.obs_size)
+        rows: Array = np.asarray(obs, dtype=np.float32, order="C").reshape(self.num_envs, self.env.obs_size)
+        return rows
 
     def _begin(self, which: Array) -> None:
         """New episodes, numbered in order, in the chosen environments."""
