@@ -48,18 +48,18 @@ class Config:
     gae_lambda: float = _field(0.95, "λ of the generalised advantage, in [0, 1]")
     discounting: str = _field("dropped", "the factor γ^t outside the return", ("exact", "dropped"))
     normalizer: str = _field("step", "average the sum over steps per episode or per step", ("episode", "step"))
-    num_envs: int = _field(8, "environments side by side")
+    num_envs: int = _field(4, "environments side by side")
     num_steps: int | None = _field(32, "steps of each environment per iteration; or else episodes_per_iteration")
     episodes_per_iteration: int | None = _field(None, "whole episodes per iteration; or else num_steps")
     optimizer: str = _field("adam", "how to step along the gradient", OPTIMIZERS)
-    learning_rate: float = _field(0.004, "of the policy")
-    value_learning_rate: float = _field(0.008, "of the value network")
+    learning_rate: float = _field(0.005, "of the policy")
+    value_learning_rate: float = _field(0.02, "of the value network")
     learning_rate_schedule: str = _field(
         "linear", "constant, or linear to zero at the run's end", ("constant", "linear")
     )
-    max_grad_norm: float | None = _field(1.0, "clip the gradient to this global norm; 'none' for no clipping")
+    max_grad_norm: float | None = _field(0.5, "clip the gradient to this global norm; 'none' for no clipping")
     entropy_coef: float = _field(0.0, "weight of the policy's entropy (nats) in the objective")
-    total_steps: int | None = _field(250_000, "stop after this many environment steps")
+    total_steps: int | None = _field(100_000, "stop after this many environment steps")
     num_iterations: int | None = _field(None, "stop after this many iterations")
 
     def __post_init__(self) -> None:

@@ -45,8 +45,7 @@ class VectorEnv:
         self.envs.close()
 
     def _observations(self, obs: Any) -> Array:
-        rows: Array = np.asarray(obs, dtype=np.float32, order="C").reshape(self.num_envs, self.env.obs_size)
-        return rows
+        return np.asarray(obs, dtype=np.float32, order="C").reshape(self.num_envs, self.env.obs_size)
 
     def _begin(self, which: Array) -> None:
         """New episodes, numbered in order, in the chosen environments."""
@@ -62,9 +61,9 @@ class VectorEnv:
 
     def act(self, policy: MLP, inverse_temperature: float, greedy: bool) -> Array:
         """An action for every environment (ignored where it is about to reset)."""
-        logits = forward(policy, np.ascontiguousarray(self.obs.T), self.num_envs)
+        logits: Array = forward(policy, np.ascontiguousarray(self.obs.T), self.num_envs)
         if greedy:
-            return logits.argmax(axis=0).astype(np.int32)
+            return np.asarray(logits.argmax(axis=0), np.int32)
         action = np.empty(self.num_envs, np.int32)
         sample(logits, inverse_temperature, self.keys, self.steps, action, self.num_envs)
         return action

@@ -73,7 +73,7 @@ class Result:
         return int((self.scores >= self.env.reward_threshold).sum())
 
     def solved_at(self) -> npt.NDArray[np.float64]:
-        """Steps until the last 100 training episodes averaged the threshold, [S]; inf for seeds that never did."""
+        """Steps until the last 20 training episodes averaged the threshold, [S]; inf for seeds that never did."""
         threshold = self.env.reward_threshold
         reached = [seed.history.solved_at(threshold) for seed in self.seeds]
         return np.array([np.inf if steps is None else steps for steps in reached])

@@ -28,7 +28,7 @@ class Snapshot:
     stage: str  # "training" or "evaluating"
     seeds: int
     finished: int
-    solved: int  # seeds whose last 100 training episodes reached the threshold at some time
+    solved: int  # seeds whose last 20 training episodes reached the threshold at some time
     total_steps: int  # taken so far, by all seeds
     planned_steps: int | None  # of all seeds, where the configuration says
     mean_return: float  # of the latest episodes, over seeds; NaN before the first

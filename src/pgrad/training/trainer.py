@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
-SOLVED_EPISODES = 100  # episodes over which the mean return must reach the environment's threshold
+SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
 WHAT_WENT_WRONG = {
     BAD_REWARD: "rewards are not finite",
@@ -51,7 +51,7 @@ class History:
     seconds: float
 
     def solved_at(self, threshold: float | None) -> int | None:
-        """Environment steps after which the last 100 episodes' mean return first reached the threshold."""
+        """Environment steps after which the last 20 episodes' mean return first reached the threshold."""
         returns = self.episodes.episode_return
         if threshold is None or returns.size < SOLVED_EPISODES:
             return None

@@ -1,0 +1,134 @@
+"""What a compiled rollout records, checked by replaying it step by step in plain Python."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pgrad.envs.cartpole import CartPole
+from pgrad.kernels.mlp import MLP, network
+from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy, initial_parameters
+from pgrad.policies.softmax import softmax
+from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.rollouts.compiled import (
+    ACTION_KEY,
+    RESET_KEY,
+    STEPS,
+    Lanes,
+    Plan,
+    new_buffer,
+    new_episodes,
+    new_lanes,
+    rollout,
+)
+
+ENV, RUN_KEY = CartPole(), 12345
+
+
+def small_policy() -> MLP:
+    parameters = initial_parameters((4, 5, 2), "uniform", 1.0, np.random.default_rng(0))
+    return network(parameters, (4, 5, 2), "tanh")
+
+
+class Roller:
+    """A rollout with its buffers."""
+
+    def __init__(self, lanes: int, episodes: int = 0, num_steps: int = 0, limit: int = 500) -> None:
+        self.policy = small_policy()
+        self.plan = Plan(episodes, num_steps, limit, np.uint64(RUN_KEY))
+        self.lanes: Lanes = new_lanes(ENV, self.policy, lanes)
+        samples = episodes * limit or lanes * num_steps
+        self.buffer = new_buffer(4, samples, episodes or lanes * (num_steps // limit + 2))
+        self.log = new_episodes(100_000)
+
+    def __call__(self) -> tuple[Batch, int]:
+        batch, num_envs = rollout(ENV, ENV.reset(0), self.policy, 1.0, self.plan, self.lanes, self.buffer, self.log)
+        size = batch.action.size
+        return Batch(batch.obs[:, :size].copy(), *(np.array(column) for column in batch[1:])), num_envs
+
+    @property
+    def episodes(self) -> Episodes:
+        logged = int(self.lanes.counters[2])
+        return Episodes(*(np.array(column[:logged]) for column in self.log))
+
+
+def trajectory(batch: Batch, env: int) -> np.ndarray[Any, Any]:
+    return np.flatnonzero(batch.env == env)
+
+
+def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
+    """Episode e uses key fold_in(run key, e) alone, whatever lane it ran in."""
+    roller = Roller(lanes=4, episodes=11)
+    batch, num_envs = roller()
+    policy = MLPPolicy(roller.policy.parameters, (4, 5, 2), "tanh")
+    assert num_envs == 11
+    for episode in range(11):
+        key, samples = fold_in(RUN_KEY, episode), trajectory(batch, episode)
+        state: Any = ENV.reset(fold_in(key, RESET_KEY))
+        for t, b in enumerate(samples):
+            np.testing.assert_allclose(batch.obs[:, b], state, rtol=1e-6, atol=1e-7)
+            uniform = (fold_in(fold_in(key, ACTION_KEY), t) >> 41) * 2.0**-23
+            left = softmax(policy.logits(batch.obs[:, b]))[0]
+            assert batch.action[b] == int(uniform >= left)
+            state, reward, terminated = ENV.step(state, int(batch.action[b]), 0)
+            assert (batch.reward[b], batch.terminated[b], batch.time[b]) == (reward, terminated, t)
+        assert batch.terminated[samples[-1]]
+
+
+def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -> None:
+    """The first 12 episodes are the same 12 whether they run side by side or one after another; only their order in the
+    batch differs. Stopping at the first 12 finished of many would pick the shorter ones."""
+    wide, narrow = Roller(lanes=12, episodes=12), Roller(lanes=1, episodes=12)
+    batch, other = wide()[0], narrow()[0]
+    for episode in range(12):
+        first, second = trajectory(batch, episode), trajectory(other, episode)
+        np.testing.assert_array_equal(batch.obs[:, first], other.obs[:, second])
+        np.testing.assert_array_equal(batch.action[first], other.action[second])
+    assert sorted(wide.episodes.length) == sorted(narrow.episodes.length)
+    assert batch.action.size == wide.episodes.length.sum() == wide.lanes.counters[STEPS]
+
+
+def test_fixed_steps_carry_on_from_batch_to_batch() -> None:
+    """Four batches of 8 steps are one of 32, but for the cuts at their ends."""
+    short, long = Roller(lanes=3, num_steps=8), Roller(lanes=3, num_steps=32)
+    parts, whole = [short()[0] for _ in range(4)], long()[0]
+    for name in ("action", "reward", "terminated", "env", "time"):
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(joined, getattr(whole, name))
+    np.testing.assert_array_equal(np.concatenate([part.obs for part in parts], axis=1), whole.obs)
+
+
+@pytest.mark.parametrize("limit", [500, 7])
+def test_cut_trajectories_keep_what_was_observed_last(limit: int) -> None:
+    """Every truncated sample, by the limit or the batch's end, has its final observation; no other sample has."""
+    roller = Roller(lanes=3, num_steps=40, limit=limit)
+    batch, _ = roller()
+    assert not (batch.truncated & batch.terminated).any()
+    assert sorted(batch.final_sample) == sorted(np.flatnonzero(batch.truncated))
+    for c, b in enumerate(batch.final_sample):
+        state: Any = tuple(float(x) for x in batch.obs[:, b])
+        after, _, _ = ENV.step(state, int(batch.action[b]), 0)
+        np.testing.assert_allclose(batch.final_obs[:, c], after, rtol=1e-5, atol=1e-6)
+    for env in range(3):
+        samples = trajectory(batch, env)
+        assert batch.truncated[samples[-1]] or batch.terminated[samples[-1]]
+    by_limit = batch.truncated & (batch.time == limit - 1)
+    assert by_limit.any() == (limit == 7)
+
+
+def test_time_restarts_and_the_log_agrees_with_the_batch() -> None:
+    roller = Roller(lanes=3, num_steps=200, limit=30)
+    batch, _ = roller()
+    lengths = []
+    for env in range(3):
+        length = 0
+        for b in trajectory(batch, env):
+            assert batch.time[b] == length
+            length += 1
+            if batch.terminated[b] or (batch.truncated[b] and length == 30):
+                lengths.append(length)
+                length = 0
+    assert sorted(lengths) == sorted(roller.episodes.length)
+    np.testing.assert_array_equal(roller.episodes.episode_return, roller.episodes.length)
+    assert (np.diff(roller.episodes.total_steps) >= 0).all()

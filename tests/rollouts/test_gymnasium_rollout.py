@@ -1,0 +1,144 @@
+"""Gymnasium's vector environments leave the right batch, whatever their way of resetting."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import pgrad
+from pgrad.kernels.mlp import MLP, network
+from pgrad.policies.mlp import initial_parameters
+from pgrad.rollouts import gymnasium as adapter
+from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.gymnasium import VectorEnv, rollout
+
+LENGTHS = (3, 5, 2, 4)  # of the counting environment's episodes, in turn; those of 5 steps hit its time limit
+
+
+class Counting(gymnasium.Env[Any, Any]):
+    """Its observation says which environment, episode and step it is; the reward is 100 · episode + step."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.identity, self.episode, self.t = 0, -1, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.episode, self.t = self.episode + 1, 0
+        return self.observation(), {}
+
+    def observation(self) -> Any:
+        return np.array([self.identity, self.episode, self.t], np.float32)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.t += 1
+        length = LENGTHS[(self.identity + self.episode) % 4]
+        ended = self.t == length
+        reward = 100.0 * self.episode + self.t
+        return self.observation(), reward, ended and length != 5, ended and length == 5, {}
+
+
+MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: mode.name)
+def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[VectorEnv]:
+    def make_vector(env_id: str, num_envs: int) -> SyncVectorEnv:
+        envs = SyncVectorEnv([Counting] * num_envs, autoreset_mode=request.param)
+        for identity, env in enumerate(envs.envs):
+            env.unwrapped.identity = identity  # type: ignore[attr-defined]
+        return envs
+
+    monkeypatch.setattr(adapter, "make_vector", make_vector)
+    envs = VectorEnv(pgrad.Env("Counting", 3, 2, None, None), 3, run_key=1)
+    yield envs
+    envs.close()
+
+
+def policy() -> MLP:
+    return network(initial_parameters((3, 2), "uniform", 1.0, np.random.default_rng(0)), (3, 2), "tanh")
+
+
+def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, bool, bool]]:
+    """Episode, step, terminated, truncated of an environment's first samples."""
+    episode, t = 0, 0
+    for _ in range(steps):
+        length = LENGTHS[(identity + episode) % 4]
+        last = t + 1 == length
+        yield episode, t, last and length != 5, last and length == 5
+        episode, t = (episode + 1, 0) if last else (episode, t + 1)
+
+
+def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: VectorEnv) -> None:
+    """Rows of a reset never appear, final observations are seen, and cuts lie where the episodes or the batch end."""
+    for _ in range(3):  # three batches in a row: a reset may fall between two
+        rollout(counting, policy(), 1.0, num_steps=7)
+    batch, num_envs, _ = rollout(counting, policy(), 1.0, num_steps=50)
+    assert num_envs == 3
+    for identity in range(3):
+        samples = np.flatnonzero(batch.env == identity)
+        np.testing.assert_array_equal(batch.obs[0, samples], identity)
+        episode, t = batch.obs[1, samples].astype(int), batch.obs[2, samples].astype(int)
+        history = list(expected_trajectory(identity, 500))
+        start = history.index(next(row for row in history if row[:2] == (episode[0], t[0])))
+        for row, b in zip(history[start:], samples, strict=False):
+            at_end = b == samples[-1]
+            assert (row[0], row[1]) == (batch.obs[1, b], batch.obs[2, b])
+            assert batch.time[b] == row[1]
+            assert batch.terminated[b] == row[2]
+            assert batch.truncated[b] == (row[3] or (at_end and not row[2]))
+            assert batch.reward[b] == 100 * row[0] + row[1] + 1
+    check_final_observations(batch)
+
+
+def check_final_observations(batch: Batch) -> None:
+    """One step after the sample, in the same episode."""
+    assert sorted(batch.final_sample) == sorted(np.flatnonzero(batch.truncated))
+    for c, b in enumerate(batch.final_sample):
+        np.testing.assert_array_equal(batch.final_obs[:, c], batch.obs[:, b] + [0, 0, 1])
+
+
+def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: VectorEnv) -> None:
+    for _ in range(2):
+        batch, num_envs, episodes = rollout(counting, policy(), 1.0, episodes=8)
+        assert num_envs == 8
+        assert episodes.length.size == 8
+        for trajectory in range(8):
+            samples = np.flatnonzero(batch.env == trajectory)
+            episode = batch.obs[1, samples]
+            assert (episode == episode[0]).all()
+            np.testing.assert_array_equal(batch.obs[2, samples], np.arange(samples.size))
+            length = LENGTHS[int(batch.obs[0, samples[0]] + episode[0]) % 4]
+            assert samples.size == length
+            assert batch.terminated[samples[-1]] == (length != 5)
+            assert batch.truncated[samples[-1]] == (length == 5)
+        check_final_observations(batch)
+        returns = sorted(np.bincount(batch.env, weights=batch.reward))
+        np.testing.assert_array_equal(sorted(episodes.episode_return), returns)
+
+
+def test_cartpoles_own_vector_environment_and_copies_of_the_single_one_have_the_same_returns() -> None:
+    """A policy's mean return over 400 episodes, within four standard errors, in both and in the compiled twin."""
+    parameters = initial_parameters((4, 8, 2), "uniform", 1.0, np.random.default_rng(3))
+    trained = pgrad.MLPPolicy(parameters, (4, 8, 2), env="CartPole-v1")
+    own = pgrad.evaluate(trained, "CartPole-v1", episodes=400, seed=1).returns
+    env = pgrad.make("CartPole-v1", "gymnasium")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapter, "make_vector", lambda env_id, n: SyncVectorEnv([lambda: gymnasium.make(env_id)] * n))
+        copies = pgrad.evaluate(trained, env, episodes=400, seed=2).returns
+    error = np.hypot(own.std(), copies.std()) / np.sqrt(400)
+    assert error > 0
+    assert abs(own.mean() - copies.mean()) < 4 * error
+
+
+def test_an_environment_that_raises_is_named() -> None:
+    envs = VectorEnv(pgrad.make("CartPole-v1", "gymnasium"), 2, run_key=1)
+    envs.envs.close()
+    envs.envs.step = lambda action: 1 / 0  # type: ignore[assignment, return-value]
+    with pytest.raises(pgrad.EnvError, match=r"'CartPole-v1' failed in step 0 .*ZeroDivisionError"):
+        rollout(envs, network(np.zeros(10, np.float32), (4, 2), "tanh"), 1.0, num_steps=1)

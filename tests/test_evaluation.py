@@ -1,0 +1,57 @@
+"""Estimates of J against what is known."""
+
+import numpy as np
+import pytest
+
+import pgrad
+from pgrad.policies.mlp import num_parameters
+
+
+def always(action: int) -> pgrad.MLPPolicy:
+    """A policy that takes one action with probability 1 up to e⁻⁵⁰."""
+    parameters = np.zeros(num_parameters((4, 2)), np.float32)
+    parameters[8 + action] = 50.0
+    return pgrad.MLPPolicy(parameters, (4, 2), env="CartPole-v1")
+
+
+def test_discounted_and_undiscounted_returns_of_known_episodes() -> None:
+    """Every step pays 1: an episode of T steps returns T, or (1 - γ^T) / (1 - γ)."""
+    plain = pgrad.evaluate(always(1), episodes=30)
+    discounted = pgrad.evaluate(always(1), episodes=30, discount=0.9)
+    np.testing.assert_array_equal(plain.returns, plain.lengths)
+    np.testing.assert_array_equal(plain.lengths, discounted.lengths)
+    np.testing.assert_allclose(discounted.returns, (1 - 0.9**plain.lengths) / 0.1)
+    assert 8 <= plain.lengths.min() <= plain.lengths.max() <= 11
+
+
+def test_the_interval_covers_the_mean_and_shrinks_with_episodes() -> None:
+    policy = pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2), env="CartPole-v1")
+    few, many = pgrad.evaluate(policy, episodes=30).mean, pgrad.evaluate(policy, episodes=300).mean
+    assert few.low < few.value < few.high
+    assert many.high - many.low < 0.6 * (few.high - few.low)
+    assert 18 < many.value < 27  # random play: 22.4
+
+
+def test_seeds_repeat_and_differ() -> None:
+    policy = pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2), env="CartPole-v1")
+    first, again, other = (pgrad.evaluate(policy, episodes=20, seed=seed).returns for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_greedy_takes_the_more_probable_action() -> None:
+    """Slight preferences for the way the pole leans make a greedy policy good and a sampling one nearly random."""
+    parameters = np.zeros(10, np.float32)
+    parameters[4:8] = [0, 0, 0.01, 0.01]
+    policy = pgrad.MLPPolicy(parameters, (4, 2), env="CartPole-v1")
+    assert pgrad.evaluate(policy, episodes=20, greedy=True).mean.value > 100
+    assert pgrad.evaluate(policy, episodes=20).mean.value < 50
+
+
+def test_what_is_wrong_is_named() -> None:
+    policy = pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))
+    with pytest.raises(pgrad.ConfigError) as caught:
+        pgrad.evaluate(policy, episodes=0, discount=2.0, seed=-1)
+    assert len(caught.value.problems) == 4
+    with pytest.raises(pgrad.EnvError, match="6 observations and 3 actions; this policy was made for 4 and 2"):
+        pgrad.evaluate(policy, "Acrobot-v1")

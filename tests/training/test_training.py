@@ -1,0 +1,198 @@
+"""Training as a whole: it learns, its numbers do not depend on who runs beside it, and nothing is lost when it ends."""
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pgrad
+from pgrad.config import resolve
+from pgrad.envs.cartpole import CartPole, CartPoleState
+from pgrad.training import session as session_module
+from pgrad.training import trainer as trainer_module
+from pgrad.training.session import Interrupted, Snapshot
+from pgrad.training.trainer import History, new_trainer
+
+ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
+
+
+def small(algorithm: str) -> dict[str, Any]:
+    limit = {"num_iterations": 12} if algorithm == "notebook" else {"total_steps": 6000}
+    return {"algorithm": algorithm, "evaluation_episodes": 0, **limit}
+
+
+def parameters(result: pgrad.Result) -> list[Any]:
+    return [policy.parameters for policy in result.policies]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_seed_gives_the_same_bits_alone_among_others_and_on_any_number_of_threads(algorithm: str) -> None:
+    alone = pgrad.train("CartPole-v1", seed=7, threads=1, **small(algorithm))
+    again = pgrad.train("CartPole-v1", seed=7, threads=2, **small(algorithm))
+    among = pgrad.train("CartPole-v1", seeds=[3, 7, 5, 1], threads=2, **small(algorithm))
+    np.testing.assert_array_equal(parameters(alone)[0], parameters(again)[0])
+    np.testing.assert_array_equal(parameters(alone)[0], parameters(among)[1])
+    np.testing.assert_array_equal(alone.seeds[0].history.metrics, among.seeds[1].history.metrics)
+    assert not np.array_equal(parameters(among)[0], parameters(among)[1])
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_the_length_of_a_chunk_changes_nothing(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for seconds in (1e-6, 10.0):
+        monkeypatch.setattr(trainer_module, "CHUNK_SECONDS", seconds)
+        results.append(pgrad.train("CartPole-v1", seed=1, backend=backend, **small("actor-critic")))
+    np.testing.assert_array_equal(parameters(results[0])[0], parameters(results[1])[0])
+    np.testing.assert_array_equal(results[0].seeds[0].history.metrics, results[1].seeds[0].history.metrics)
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden": (), "activation": "relu"},
+        {"hidden": (7, 5, 3), "activation": "tanh", "optimizer": "sgd"},
+        {"estimator": "total-return", "baseline": "mean", "episodes_per_iteration": 6, "normalizer": "episode"},
+        {"estimator": "reward-to-go", "baseline": "value", "episodes_per_iteration": 6, "discounting": "exact"},
+        {
+            "temperature": 2.0,
+            "entropy_coef": 0.01,
+            "max_grad_norm": None,
+            "standardize": False,
+            "initialization": "uniform",
+        },
+    ],
+    ids=str,
+)
+def test_every_choice_trains_in_both_loops(backend: str, settings: dict[str, Any]) -> None:
+    before = new_trainer(resolve("CartPole-v1", None, settings), pgrad.make("CartPole-v1"), 0).policy.parameters
+    result = pgrad.train("CartPole-v1", backend=backend, evaluation_episodes=0, total_steps=3000, **settings)
+    after = result.policies[0].parameters
+    assert after.shape == before.shape
+    assert np.isfinite(after).all()
+    assert np.abs(after - before).max() > 1e-4
+    assert result.total_steps >= 3000
+    assert np.isfinite(result.seeds[0].history.metrics[:, 3:6]).all()
+
+
+def test_the_default_solves_cartpole_through_both_backends() -> None:
+    """Four seeds compiled, one through Gymnasium; the proof over 100 seeds is in docs/results.md."""
+    result = pgrad.train("CartPole-v1", seeds=[100, 101, 102, 103])
+    assert result.solved() == 4
+    through_gymnasium = pgrad.train("CartPole-v1", seed=100, backend="gymnasium")
+    assert through_gymnasium.solved() == 1
+
+
+def test_reinforce_learns_and_its_switches_matter() -> None:
+    """The same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
+    learned = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000)
+    idle = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000, learning_rate=1e-12)
+    assert learned.scores.min() > 150
+    assert idle.scores.max() < 40
+
+
+def test_notebook_is_the_notebook() -> None:
+    """300 iterations of one episode; the policy has 4·128 + 128 + 128·2 + 2 parameters; no critic is trained."""
+    result = pgrad.train("CartPole-v1", algorithm="notebook", evaluation_episodes=0)
+    history = result.seeds[0].history
+    assert history.metrics.shape[0] == history.episodes.length.size == 300
+    assert result.policies[0].num_parameters == 898
+    assert np.isnan(history.metrics[:, 6]).all()
+    assert (history.metrics[:, 5] == 0.01).all()
+    config = result.config
+    assert (config.baseline, config.estimator, config.discounting) == ("none", "reward-to-go", "dropped")
+    assert (config.normalizer, config.discount, config.standardize) == ("episode", 0.99, False)
+
+
+def test_metrics_describe_the_run() -> None:
+    result = pgrad.train("CartPole-v1", evaluation_episodes=0, total_steps=20_000)
+    history = result.seeds[0].history
+    steps, episodes, entropy, rate = (history.metrics[:, column] for column in (0, 1, 3, 5))
+    np.testing.assert_array_equal(np.diff(steps), 128)
+    assert episodes.sum() == history.episodes.length.size
+    assert entropy[0] == pytest.approx(np.log(2), abs=1e-3)
+    np.testing.assert_allclose(rate, 0.005 * (1 - (steps - 128) / 20_000))
+    assert steps[-1] == result.total_steps
+
+
+def history_of(returns: list[float]) -> History:
+    count = len(returns)
+    episodes = pgrad.rollouts.batch.Episodes(np.array(returns), np.ones(count, np.int32), 10 * np.arange(1, count + 1))
+    return History(np.empty((0, 8)), episodes, 0.0)
+
+
+def test_solved_at_is_the_end_of_the_first_twenty_good_episodes() -> None:
+    assert history_of([0.0] * 50 + [500.0] * 100).solved_at(475.0) == 10 * 69
+    assert history_of([500.0] * 19).solved_at(475.0) is None
+    assert history_of([500.0] * 20).solved_at(475.0) == 200
+    assert history_of([500.0] * 20).solved_at(None) is None
+
+
+class Exploding(CartPole):
+    """CartPole whose reward is not a number once the cart has moved far enough."""
+
+    def step(self, state: CartPoleState, action: int, key: int) -> tuple[CartPoleState, float, bool]:
+        x, x_dot, theta, theta_dot = state
+        reward = 1.0 if x < 0.3 else 1.0 / (x - x)
+        return (x + 0.02 * x_dot, x_dot + 0.2, theta, theta_dot), reward, x > 2.0
+
+
+def test_rewards_that_are_not_finite_end_that_seed_with_its_last_good_policy() -> None:
+    env = replace(pgrad.make("CartPole-v1"), dynamics=Exploding())
+    with pytest.raises(pgrad.TrainingDiverged, match=r"rewards are not finite \(seed 0, iteration \d+\)") as caught:
+        pgrad.train(env, evaluation_episodes=0)
+    result = caught.value.result
+    assert np.isfinite(result.policies[0].parameters).all()
+    assert result.seeds[0].failure
+
+
+def test_a_step_too_large_for_float32_is_not_taken() -> None:
+    with pytest.raises(pgrad.TrainingDiverged, match="infinite") as caught:
+        pgrad.train("CartPole-v1", evaluation_episodes=0, learning_rate=1e40, optimizer="sgd", max_grad_norm=None)
+    policy = caught.value.result.policies[0]
+    assert np.isfinite(policy.parameters).all()
+    assert np.isfinite(policy.probabilities([0.0, 0.0, 0.0, 0.0])).all()
+
+
+def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = {}
+
+    def interrupt(snapshot: Snapshot) -> None:
+        if snapshot.total_steps > 0:
+            began["at"] = time.monotonic()
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        pgrad.train("CartPole-v1", seeds=4, total_steps=10**9, progress=interrupt)
+    assert caught.value.result is not None
+    assert caught.value.result.total_steps > 0
+    assert all(np.isfinite(policy.parameters).all() for policy in caught.value.result.policies)
+    assert threading.active_count() == 1 or not any("_work" in thread.name for thread in threading.enumerate())
+
+
+def test_an_error_in_one_seed_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> Any:
+        raise pgrad.EnvError("no such luck")
+
+    monkeypatch.setattr(session_module, "new_trainer", broken)
+    with pytest.raises(pgrad.EnvError, match="no such luck"):
+        pgrad.train("CartPole-v1", seeds=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": 1, "seeds": 2}, "either seed or seeds"),
+        ({"threads": 0}, "threads must be positive"),
+        ({"config": resolve("CartPole-v1"), "hidden": 3}, "either a whole config or settings"),
+        ({"learning_rat": 1}, "did you mean 'learning_rate'"),
+        ({"seeds": [1, 1]}, "seeds must differ"),
+        ({"env": "CartPole-v7"}, "unknown environment 'CartPole-v7': did you mean 'CartPole-v"),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_starts(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(pgrad.PgradError, match=message):
+        pgrad.train(**{"env": "CartPole-v1", **arguments})
