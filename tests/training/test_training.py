@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import pgrad
 from pgrad.config import resolve
@@ -14,7 +16,7 @@ from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.training import session as session_module
 from pgrad.training import trainer as trainer_module
 from pgrad.training.session import Interrupted, Snapshot
-from pgrad.training.trainer import History, new_trainer
+from pgrad.training.trainer import CompiledTrainer, History, new_trainer
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
 
@@ -105,6 +107,31 @@ def test_notebook_is_the_notebook() -> None:
     config = result.config
     assert (config.baseline, config.estimator, config.discounting) == ("none", "reward-to-go", "dropped")
     assert (config.normalizer, config.discount, config.standardize) == ("episode", 0.99, False)
+    assert (config.max_grad_norm, config.entropy_coef, config.temperature) == (None, 0.0, 1.0)
+
+
+def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
+    """The notebook's loss, backward() and Adam, on the episodes that the compiled loop collected."""
+    trainer = CompiledTrainer(resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42)
+    module = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2))
+    for layer, (weight, bias) in zip((module[0], module[2]), trainer.policy.layers, strict=True):
+        layer.weight.data, layer.bias.data = torch.tensor(weight), torch.tensor(bias)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+    for _ in range(10):
+        before = trainer.total_steps
+        trainer.chunk = 1
+        trainer.advance()
+        length = trainer.total_steps - before
+        obs = torch.tensor(trainer.buffer.obs[:, :length].T.copy())
+        action = torch.tensor(trainer.buffer.action[:length].astype(np.int64))
+        returns = torch.tensor(pgrad.rewards_to_go(np.ones(length), 0.99), dtype=torch.float32)
+        log_prob = torch.distributions.Categorical(logits=module(obs)).log_prob(action)
+        optimizer.zero_grad()
+        (-(log_prob * returns).sum()).backward()
+        optimizer.step()
+    ours = trainer.policy.parameters
+    theirs = torch.cat([parameter.detach().ravel() for parameter in module.parameters()]).numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4)
 
 
 def test_metrics_describe_the_run() -> None:

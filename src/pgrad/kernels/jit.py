@@ -132,7 +132,7 @@ def dense(function: F) -> F:
 
 def both(function: F) -> F:
     """Leave the function as it is for Python, and let compiled code call it too (multiply-adds may be fused there)."""
-    return cast(F, Compiled(function, interpreted=True, fastmath={"contract"}))
+    return cast(F, Compiled(function, interpreted=True, fastmath={"contract"}, forceinline=True))
 
 
 def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
@@ -148,7 +148,7 @@ def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
 
         bare = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(choose).parameters.values()]
         choose_unannotated.__signature__ = inspect.Signature(bare)  # type: ignore[attr-defined]
-        numba.extending.overload(target, jit_options=INNER_OPTIONS)(choose_unannotated)
+        numba.extending.overload(target, jit_options={**INNER_OPTIONS, "forceinline": True})(choose_unannotated)
         return choose
 
     return register

@@ -1,0 +1,18 @@
+"""Run the benchmarks that are named, or all."""
+
+import importlib
+import os
+import sys
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+NAMES = ("throughput", "startup", "gymnasium_env", "solve", "notebook")
+
+chosen = sys.argv[1:] or NAMES
+unknown = [name for name in chosen if name not in NAMES]
+if unknown:
+    sys.exit(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
+for name in chosen:
+    print(f"\n## {name}\n", flush=True)
+    importlib.import_module(f"benchmarks.{name}").main()

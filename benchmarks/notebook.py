@@ -1,0 +1,27 @@
+"""The teaching notebook's recipe on 100 seeds: how many climb to the top, and how many stay there?"""
+
+from pathlib import Path
+
+import numpy as np
+
+import pgrad
+from pgrad.reports.figures import running_mean, save_figure
+
+SEEDS, WINDOW, THRESHOLD = 100, 50, 475.0
+PICTURE = Path(__file__).parent.parent / "docs" / "images" / "notebook.png"
+
+
+def main() -> None:
+    result = pgrad.train("CartPole-v1", algorithm="notebook", seeds=SEEDS)
+    curves = [running_mean(seed.history.episodes.episode_return, WINDOW) for seed in result.seeds]
+    full = np.array([curve[WINDOW - 1 :] for curve in curves])  # means of 50 whole episodes
+    best, last = full.max(axis=1), full[:, -1]
+    print(result.summary())
+    print(f"\nreached a {WINDOW}-episode mean of {THRESHOLD:g} at any time: {(best >= THRESHOLD).sum()} of {SEEDS}")
+    print(f"at {THRESHOLD:g} at the end: {(last >= THRESHOLD).sum()} of {SEEDS}")
+    print(f"best {WINDOW}-episode mean: median {np.median(best):.0f}, best seed {best.max():.0f}")
+    print(f"last {WINDOW}-episode mean: median {np.median(last):.0f}; fallen below half of its best: ", end="")
+    print(f"{(last < best / 2).sum()} of {SEEDS}")
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    save_figure(result.plot(), PICTURE)
+    print(f"picture: {PICTURE.relative_to(Path.cwd())}")
