@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 import pgrad
-from pgrad.reports.figures import running_mean, save_figure
+from pgrad.reports.figures import GREY, running_mean, save_figure
 
-SEEDS, WINDOW, THRESHOLD = 100, 50, 475.0
+SEEDS, SHOWN, WINDOW, THRESHOLD = 100, 8, 50, 475.0
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "notebook.png"
 
 
@@ -23,5 +23,8 @@ def main() -> None:
     print(f"last {WINDOW}-episode mean: median {np.median(last):.0f}; fallen below half of its best: ", end="")
     print(f"{(last < best / 2).sum()} of {SEEDS}")
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    save_figure(result.plot(), PICTURE)
+    figure = result.plot()
+    for curve in curves[:SHOWN]:
+        figure.axes[0].plot(range(1, len(curve) + 1), curve, color=GREY, linewidth=0.8)
+    save_figure(figure, PICTURE)
     print(f"picture: {PICTURE.relative_to(Path.cwd())}")

@@ -1,8 +1,10 @@
 """The command line: parse, one library call, print. No mathematics."""
 
 import argparse
+import importlib
 import os
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from pgrad.config import FIELDS, TYPES, Config, resolve
 from pgrad.errors import ConfigError, PgradError, nearest
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
+PIPE_CLOSED = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 OVERVIEW = """\
@@ -149,12 +152,14 @@ def train_command(argv: list[str]) -> int:
     arguments, problems = train_parser().parse(argv)
     config = resolve_arguments(arguments, problems)
 
-    from pgrad.errors import TrainingDiverged
     from pgrad.progress import ConsoleProgress
     from pgrad.runs.folder import RunFolder, free_path
     from pgrad.training.session import Interrupted, train
 
     folder = RunFolder(arguments.out or free_path(config), config)
+    if not arguments.no_figures:
+        # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
+        threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
     failure: PgradError | None = None
     try:
         with ConsoleProgress() as progress:
@@ -165,16 +170,16 @@ def train_command(argv: list[str]) -> int:
                 progress=progress,
                 on_trained=folder.save_policies,
             )
-    except TrainingDiverged as error:
-        failure, result = error, error.result
     except Interrupted as interruption:
-        if interruption.result is None:
-            print("\ninterrupted while compiling: nothing to save yet", file=sys.stderr)
-        else:
-            folder.save_policies(interruption.result)
-            folder.save_result(interruption.result)
-            print(f"\ninterrupted: what there was is in {folder.path}", file=sys.stderr)
+        folder.save_policies(interruption.result)
+        folder.save_result(interruption.result)
+        print(f"\ninterrupted: what there was is in {folder.path}", file=sys.stderr)
         return INTERRUPTED
+    except PgradError as error:
+        if error.result is None:
+            raise
+        failure, result = error, error.result
+        folder.save_policies(result)
     folder.save_result(result)
     print(result.summary())
     if not arguments.no_figures:
@@ -277,6 +282,9 @@ def run(argv: list[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123, for the interpreter's last flush
+        return PIPE_CLOSED
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ class PgradError(Exception):
     """Something the user can put right; the command prints the message alone and exits with `exit_code`."""
 
     exit_code = 2
+    result: Any = None  # of a training that failed: the training.result.Result with all there was by then
 
 
 class ConfigError(PgradError):
@@ -35,7 +36,6 @@ class TrainingDiverged(PgradError):
     """Rewards, observations, gradients or parameters stopped being finite."""
 
     exit_code = 1
-    result: Any = None  # the training.result.Result with everything up to the last good policy
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

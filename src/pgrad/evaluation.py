@@ -70,9 +70,11 @@ def evaluate(
 
     envs = VectorEnv(original, min(episodes, MAX_ENVS), fold_in(seed, EVALUATION_STREAM))
     try:
-        batch, _, _ = rollout(envs, policy.network, 1 / policy.temperature, episodes=episodes, greedy=greedy)
+        rolled = rollout(envs, policy.network, 1 / policy.temperature, episodes=episodes, greedy=greedy)
     finally:
         envs.close()
+    assert rolled is not None, "nothing stops an evaluation"
+    batch, _, _ = rolled
     weighted = batch.reward * discount**batch.time
     returns = np.bincount(batch.env, weights=weighted, minlength=episodes).astype(np.float64)
     return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)

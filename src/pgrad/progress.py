@@ -11,7 +11,7 @@ from pgrad.training.session import Snapshot
 if TYPE_CHECKING:
     from rich.live import Live
 
-COMPILE_NOTICE_SECONDS = 1.0  # without a step for so long, a first compilation is what it waits for
+COMPILE_NOTICE_SECONDS = 2.0  # without a step for so long, a first compilation is what it waits for
 PLAIN_SECONDS = 2.0  # between plain lines
 
 

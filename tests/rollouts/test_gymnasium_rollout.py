@@ -1,5 +1,6 @@
 """Gymnasium's vector environments leave the right batch, whatever their way of resetting."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,15 @@ import pgrad
 from pgrad.kernels.mlp import MLP, network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts import gymnasium as adapter
-from pgrad.rollouts.batch import Batch
-from pgrad.rollouts.gymnasium import VectorEnv, rollout
+from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.rollouts.gymnasium import VectorEnv
+
+
+def rollout(*arguments: Any, **options: Any) -> tuple[Batch, int, Episodes]:
+    rolled = adapter.rollout(*arguments, **options)
+    assert rolled is not None
+    return rolled
+
 
 LENGTHS = (3, 5, 2, 4)  # of the counting environment's episodes, in turn; those of 5 steps hit its time limit
 
@@ -141,4 +149,15 @@ def test_an_environment_that_raises_is_named() -> None:
     envs.envs.close()
     envs.envs.step = lambda action: 1 / 0  # type: ignore[assignment, return-value]
     with pytest.raises(pgrad.EnvError, match=r"'CartPole-v1' failed in step 0 .*ZeroDivisionError"):
-        rollout(envs, network(np.zeros(10, np.float32), (4, 2), "tanh"), 1.0, num_steps=1)
+        rollout(envs, policy_of_zeros(), 1.0, num_steps=1)
+
+
+def test_a_rollout_can_be_stopped_between_two_steps() -> None:
+    envs, stopping = VectorEnv(pgrad.make("CartPole-v1", "gymnasium"), 2, run_key=1), threading.Event()
+    stopping.set()
+    assert adapter.rollout(envs, policy_of_zeros(), 1.0, num_steps=1, stopping=stopping) is None
+    assert envs.total_steps == 0
+
+
+def policy_of_zeros() -> MLP:
+    return network(np.zeros(10, np.float32), (4, 2), "tanh")

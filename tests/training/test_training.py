@@ -112,7 +112,9 @@ def test_notebook_is_the_notebook() -> None:
 
 def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
     """The notebook's loss, backward() and Adam, on the episodes that the compiled loop collected."""
-    trainer = CompiledTrainer(resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42)
+    trainer = CompiledTrainer(
+        resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42, threading.Event()
+    )
     module = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2))
     for layer, (weight, bias) in zip((module[0], module[2]), trainer.policy.layers, strict=True):
         layer.weight.data, layer.bias.data = torch.tensor(weight), torch.tensor(bias)
@@ -198,6 +200,25 @@ def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytes
     assert caught.value.result.total_steps > 0
     assert all(np.isfinite(policy.parameters).all() for policy in caught.value.result.policies)
     assert threading.active_count() == 1 or not any("_work" in thread.name for thread in threading.enumerate())
+
+
+def test_an_environment_that_fails_leaves_the_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = session_module.new_trainer
+
+    def failing(config: Any, env: Any, seed: int, stopping: Any) -> Any:
+        if seed == 2:
+            raise pgrad.EnvError("seed 2 fails")
+        return original(config, env, seed, stopping)
+
+    monkeypatch.setattr(session_module, "new_trainer", failing)
+    with pytest.raises(pgrad.EnvError, match="seed 2 fails") as caught:
+        pgrad.train("CartPole-v1", seeds=3, threads=1, **small("actor-critic"))
+    assert [seed.seed for seed in caught.value.result.seeds] == [0, 1]
+
+
+def test_a_batch_larger_than_memory_is_refused() -> None:
+    with pytest.raises(pgrad.ConfigError, match="GiB, more than half of this machine's memory"):
+        pgrad.train("CartPole-v1", algorithm="reinforce", episodes_per_iteration=10**9)
 
 
 def test_an_error_in_one_seed_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def policy_gradient(
     batch, actions = action.size, policy.sizes[-1]
     gradient = np.zeros(policy.parameters.size, f4)
     activations, deltas = np.empty((policy.rows, BLOCK), f4), np.empty((policy.rows, BLOCK), f4)
-    transposed, zeros = transposed_weights(policy), np.zeros(policy.rows, f4)
+    transposed, zeros = transposed_weights(policy), np.zeros(4, f4)
     entropy = 0.0
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
@@ -55,7 +55,7 @@ def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float
     batch = target.size
     gradient = np.zeros(critic.parameters.size, f4)
     activations, deltas = np.empty((critic.rows, BLOCK), f4), np.empty((critic.rows, BLOCK), f4)
-    transposed, zeros = transposed_weights(critic), np.zeros(critic.rows, f4)
+    transposed, zeros = transposed_weights(critic), np.zeros(4, f4)
     squared = 0.0
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)

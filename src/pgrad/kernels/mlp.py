@@ -13,6 +13,7 @@ from pgrad.kernels.dense import (
     ACTIVATIONS,
     LINEAR,
     accumulate_outer,
+    accumulate_sum,
     add_columns,
     fill_rows,
     layer_rows,
@@ -24,7 +25,7 @@ f4 = np.float32
 
 Array = Any
 
-BLOCK = 512
+BLOCK = 512  # lanes a block: wide enough to amortise the sums at its end, small enough for the second-level cache
 
 
 class MLP(NamedTuple):
@@ -32,6 +33,7 @@ class MLP(NamedTuple):
 
     parameters: npt.NDArray[np.float32]  # [P]
     sizes: npt.NDArray[np.int64]  # [inputs, hidden …, outputs]
+    offsets: npt.NDArray[np.int64]  # [layers] where each layer's weight starts in `parameters`
     activation: int  # kernels.dense.RELU or TANH, between layers
     rows: int  # Σ sizes: the rows of a block
 
@@ -39,7 +41,9 @@ class MLP(NamedTuple):
 def network(parameters: npt.NDArray[np.float32], sizes: npt.ArrayLike, activation: str) -> MLP:
     """The record for compiled code; `parameters` is shared, not copied."""
     layers = np.ascontiguousarray(sizes, dtype=np.int64)
-    return MLP(parameters, layers, ACTIVATIONS[activation], int(layers.sum()))
+    ends = np.cumsum(layers[1:] * (layers[:-1] + 1))
+    offsets = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    return MLP(parameters, layers, offsets, ACTIVATIONS[activation], int(layers.sum()))
 
 
 def num_parameters(sizes: npt.ArrayLike) -> int:
@@ -49,57 +53,57 @@ def num_parameters(sizes: npt.ArrayLike) -> int:
 
 
 @dense
-def layer(net: MLP, k: int) -> tuple[Array, Array, int]:
-    """Weight [outputs, inputs] and bias [outputs] of layer k (0 is the first), and where its parameters start."""
-    offset = 0
-    for i in range(k):
-        offset += net.sizes[i + 1] * (net.sizes[i] + 1)
-    inputs, outputs = net.sizes[k], net.sizes[k + 1]
-    bias = offset + outputs * inputs
-    return net.parameters[offset:bias].reshape(outputs, inputs), net.parameters[bias : bias + outputs], offset
-
-
-@dense
 def forward_block(net: MLP, activations: Array, keep_hidden: bool, lanes: int) -> None:
     """Fill the last rows, the outputs, from the first, the inputs; activations [Σ sizes, ≥ lanes].
 
     A few units at a time, while they are in the first-level cache: the last hidden layer's units go straight into the
     outputs, and are left in `activations` only on request (the backward pass needs them).
     """
-    layers = net.sizes.size - 1
-    weight_out, bias_out, _ = layer(net, layers - 1)
-    y = activations[net.rows - net.sizes[layers] :]
-    if layers == 1:
-        x = activations[: net.sizes[0]]
-        for j in range(0, y.shape[0], 4):
-            layer_rows(weight_out[j : j + 4], bias_out[j : j + 4], x, y[j : j + 4], LINEAR, lanes)
+    weights, sizes, last = net.parameters, net.sizes, net.sizes.size - 2
+    inputs_out, outputs, w_out = sizes[last], sizes[last + 1], net.offsets[last]
+    b_out, y = w_out + outputs * inputs_out, net.rows - outputs
+    if last == 0:
+        for j in range(0, outputs, 4):
+            w, rows = w_out + j * inputs_out, min(4, outputs - j)
+            layer_rows(
+                weights, w, inputs_out, weights, b_out + j, activations, 0, activations, y + j, rows, LINEAR, lanes
+            )
         return
-    fill_rows(y, bias_out, lanes)
-    row = 0
-    for k in range(layers - 1):
-        weight, bias, _ = layer(net, k)
-        x = activations[row : row + net.sizes[k]]
-        row += net.sizes[k]
-        last = k == layers - 2
-        for j in range(0, net.sizes[k + 1], 4):
-            first = row if last and not keep_hidden else row + j
-            units = activations[first : first + min(4, net.sizes[k + 1] - j)]
-            layer_rows(weight[j : j + 4], bias[j : j + 4], x, units, net.activation, lanes)
-            if last:
-                add_columns(weight_out, j, units, y, lanes)
+    fill_rows(activations, y, outputs, weights, b_out, lanes)
+    x = 0
+    for k in range(last):
+        inputs, units, offset = sizes[k], sizes[k + 1], net.offsets[k]
+        b, first = offset + units * inputs, x + inputs
+        for j in range(0, units, 4):
+            h, rows = first if k == last - 1 and not keep_hidden else first + j, min(4, units - j)
+            layer_rows(
+                weights,
+                offset + j * inputs,
+                inputs,
+                weights,
+                b + j,
+                activations,
+                x,
+                activations,
+                h,
+                rows,
+                net.activation,
+                lanes,
+            )
+            if k == last - 1:
+                add_columns(weights, w_out + j, units, rows, activations, h, activations, y, outputs, lanes)
+        x = first
 
 
 @dense
 def transposed_weights(net: MLP) -> Array:
     """The parameters with each layer's weight transposed in its place; the backward pass reads it by columns."""
     transposed = np.empty_like(net.parameters)
-    offset = 0
-    for k in range(net.sizes.size - 1):
-        inputs, outputs = net.sizes[k], net.sizes[k + 1]
+    for k in range(net.offsets.size):
+        inputs, outputs, offset = net.sizes[k], net.sizes[k + 1], net.offsets[k]
         for j in range(outputs):
             for i in range(inputs):
                 transposed[offset + i * outputs + j] = net.parameters[offset + j * inputs + i]
-        offset += outputs * (inputs + 1)
     return transposed
 
 
@@ -109,42 +113,46 @@ def backward_block(
 ) -> None:
     """gradient [P] += Σ_lanes Jᵀ · delta, where the caller has put delta at the rows of the last layer's outputs.
 
-    `transposed` is `transposed_weights(net)`; `zeros` has at least as many zeros as the widest layer has units. A few
-    units at a time: the gradient of the weights they feed, their own delta, and for the first hidden layer at once the
-    gradient of the weights that feed them.
+    `transposed` is `transposed_weights(net)`; `zeros` holds four zeros. A few units at a time: the gradient of the
+    weights they feed, their own delta, and for the first hidden layer at once the gradient of the weights that feed
+    them.
     """
-    layers = net.sizes.size - 1
-    row = net.rows - net.sizes[layers]
-    delta = deltas[row:]
-    first_weight, first_bias = gradient_of_layer(net, gradient, 0)
-    if layers == 1:
-        accumulate_outer(delta, activations[:row], first_weight, first_bias, 0, 0, lanes)
-        return
-    for k in range(layers - 1, 0, -1):
-        units, above = net.sizes[k], net.sizes[k + 1]
-        row -= units
-        weight_gradient, bias_gradient = gradient_of_layer(net, gradient, k)
-        _, _, offset = layer(net, k)
-        weight = transposed[offset : offset + units * above].reshape(units, above)
+    sizes, last = net.sizes, net.sizes.size - 2
+    above = net.rows - sizes[last + 1]
+    for k in range(last, -1, -1):
+        units, outputs, offset = sizes[k], sizes[k + 1], net.offsets[k]
+        x = above - units
+        if k > 0 or last == 0:
+            accumulate_sum(deltas, above, outputs, gradient, offset + outputs * units, lanes)
+        if k == 0:
+            if last == 0:
+                accumulate_outer(deltas, above, outputs, activations, x, units, gradient, offset, units, lanes)
+            return
+        below, w_below = sizes[k - 1], net.offsets[k - 1]
         for j in range(0, units, 4):
-            rows = min(4, units - j)
-            y = activations[row + j : row + j + rows]
-            accumulate_outer(delta, y, weight_gradient, bias_gradient, 0, j, lanes)
-            first = row if k == 1 else row + j
-            delta_y = deltas[first : first + rows]
-            layer_rows(weight[j : j + 4], zeros[:rows], delta, delta_y, LINEAR, lanes)
-            through_activation(delta_y, y, net.activation, lanes)
+            rows, y = min(4, units - j), x + j
+            accumulate_outer(deltas, above, outputs, activations, y, rows, gradient, offset + j, units, lanes)
+            d = x if k == 1 else y
+            layer_rows(
+                transposed,
+                offset + j * outputs,
+                outputs,
+                zeros,
+                0,
+                deltas,
+                above,
+                deltas,
+                d,
+                rows,
+                LINEAR,
+                lanes,
+            )
+            through_activation(deltas, d, activations, y, rows, net.activation, lanes)
             if k == 1:
-                accumulate_outer(delta_y, activations[:row], first_weight, first_bias, j, 0, lanes)
-        delta = deltas[row : row + units]
-
-
-@dense
-def gradient_of_layer(net: MLP, gradient: Array, k: int) -> tuple[Array, Array]:
-    """The parts of a gradient [P] that belong to layer k's weight and bias."""
-    weight, bias, offset = layer(net, k)
-    end = offset + weight.size
-    return gradient[offset:end].reshape(weight.shape), gradient[end : end + bias.size]
+                w = w_below + j * below
+                accumulate_outer(deltas, d, rows, activations, 0, below, gradient, w, below, lanes)
+                accumulate_sum(deltas, d, rows, gradient, w_below + units * below + j, lanes)
+        above = x
 
 
 @dense

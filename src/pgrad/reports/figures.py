@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#777777"
 GRID_POINTS = 200  # of the smoothed curve
 WINDOW = 50  # episodes in the running mean
-FAINT_POINTS = 60_000  # dots a figure can bear
+FAINT_POINTS = 20_000  # with more dots than this, each gets fainter
 
 CARTPOLE_STATES = (
     ("centred\nupright", (0.0, 0.0, 0.0, 0.0)),
@@ -49,46 +50,46 @@ def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
 
 
 def training_curve(result: Result) -> Figure:
-    """Each seed's episode returns, faint, against environment steps; over them the mean over seeds of each seed's
-    running mean of 50 episodes, with its 95 % bootstrap interval; and the line of the maximum."""
+    """Each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes, with
+    its 95 % bootstrap interval; and the line of the maximum.
+
+    Against environment steps, or where the configuration limits iterations and not steps, against episodes: seeds then
+    end after different numbers of steps.
+    """
     figure, axes = new_figure(8.0, 4.5)
+    by_steps = result.config.total_steps is not None
     histories = [seed.history.episodes for seed in result.seeds if seed.history.episodes.length.size]
-    thin = max(1, sum(history.length.size for history in histories) // FAINT_POINTS)
-    for history in histories:
-        axes.plot(
-            history.total_steps[::thin],
-            history.episode_return[::thin],
-            ".",
-            color=BLUE,
-            alpha=0.08,
-            markersize=2,
-            markeredgewidth=0,
-        )
+    ends = [log.total_steps if by_steps else np.arange(1, log.length.size + 1) for log in histories]
+    points = sum(end.size for end in ends)
+    faintness = float(np.clip(0.4 * FAINT_POINTS / max(points, 1), 0.1, 0.4))
+    for x, log in zip(ends, histories, strict=True):
+        axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
     if histories:
-        grid = np.linspace(0, max(int(history.total_steps[-1]) for history in histories), GRID_POINTS)
-        curves = np.full((len(histories), GRID_POINTS), np.nan)
-        for curve, history in zip(curves, histories, strict=True):
-            inside = (grid >= history.total_steps[0]) & (grid <= history.total_steps[-1])
-            curve[inside] = np.interp(grid[inside], history.total_steps, running_mean(history.episode_return))
-        covered = ~np.isnan(curves).any(axis=0)
-        if covered.any():
-            mean, low, high = bootstrap_columns(curves[:, covered])
-            if len(histories) > 1:
-                axes.fill_between(grid[covered], low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
-            plural = "s" if len(histories) > 1 else ""
-            label = f"mean of {len(histories)} seed{plural}, {WINDOW} episodes"
-            axes.plot(grid[covered], mean, color=ORANGE, linewidth=1.8, label=label)
+        grid, curves = smoothed_curves(ends, [log.episode_return for log in histories])
+        mean, low, high = bootstrap_columns(curves)
+        if len(histories) > 1:
+            axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
+        plural = "s" if len(histories) > 1 else ""
+        label = f"mean of {len(histories)} seed{plural}, {WINDOW} episodes"
+        axes.plot(grid, mean, color=ORANGE, linewidth=1.8, label=label)
     if result.env.max_return is not None:
         axes.axhline(result.env.max_return, color=GREY, linewidth=1, linestyle="--", label="maximum")
     elif result.env.reward_threshold is not None:
         axes.axhline(result.env.reward_threshold, color=GREY, linewidth=1, linestyle="--", label="solved")
-    axes.set_xlabel("environment steps")
+    axes.set_xlabel("environment steps" if by_steps else "episodes")
     axes.set_ylabel("episode return")
     axes.set_title(f"{result.env.id}, {result.config.algorithm}", loc="left")
-    axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(loc="best", framealpha=0.9, edgecolor="none")
     return figure
+
+
+def smoothed_curves(ends: list[npt.NDArray[Any]], returns: list[Floats]) -> tuple[Floats, Floats]:
+    """The running means of several seeds on one grid, which reaches as far as all of them do; [points], [S, points]."""
+    grid = np.linspace(max(end[0] for end in ends), min(end[-1] for end in ends), GRID_POINTS)
+    curves = [np.interp(grid, end, running_mean(values)) for end, values in zip(ends, returns, strict=True)]
+    return grid, np.stack(curves)
 
 
 def action_probabilities(policy: MLPPolicy) -> Figure:

@@ -6,6 +6,7 @@ Gymnasium resets an ended environment in one of three ways, and all of them must
 - disabled: nothing happens until `reset(options={"reset_mask": ...})`.
 """
 
+import threading
 from typing import Any
 
 import gymnasium
@@ -119,10 +120,11 @@ def rollout(
     num_steps: int = 0,
     episodes: int = 0,
     greedy: bool = False,
-) -> tuple[Batch, int, Episodes]:
+    stopping: threading.Event | None = None,
+) -> tuple[Batch, int, Episodes] | None:
     """Act for `num_steps` vector steps, or until exactly `episodes` begun episodes are finished (one of the two is 0).
 
-    Returns the batch, its number of trajectories, and the episodes that ended. Whole episodes are begun everywhere
+    Returns the batch, its number of trajectories, and the episodes that ended; None if `stopping` was set meanwhile. Whole episodes are begun everywhere
     first; an environment takes the next as long as fewer than `episodes` have begun, and its steps are not recorded
     after that.
     """
@@ -135,6 +137,8 @@ def rollout(
     recorder = Recorder(envs.env.obs_size)
     t = 0
     while finished < episodes if episodes else t < num_steps:
+        if stopping is not None and stopping.is_set():
+            return None
         counted = (trajectory >= 0) & ~envs.resetting
         obs, steps, action = envs.obs, envs.steps.copy(), envs.act(policy, inverse_temperature, greedy)
         returns = envs.returns.copy()

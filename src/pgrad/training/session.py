@@ -41,7 +41,7 @@ Progress = Callable[[Snapshot], None]
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during training, carrying what there was by then."""
 
-    def __init__(self, result: Result | None) -> None:
+    def __init__(self, result: Result) -> None:
         super().__init__()
         self.result = result
 
@@ -70,8 +70,8 @@ def train(
     on_trained           called with the Result when training is done and evaluation has not begun
 
     Raises ConfigError and EnvError before anything starts. A seed whose numbers stop being finite ends with its last
-    good policy, the others go on, and TrainingDiverged (with `.result`) is raised at the end. Ctrl-C raises Interrupted
-    (with `.result`).
+    good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
+    Ctrl-C raises Interrupted. All three carry what there was by then as `.result`.
     """
     chosen = config or _resolve(env, algorithm, seeds, seed, settings)
     if config is not None and (settings or algorithm or seeds is not None or seed is not None):
@@ -82,20 +82,21 @@ def train(
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
     try:
         session.run()
-    except KeyboardInterrupt:
-        raise Interrupted(session.result() if session.stop() else None) from None
-    result = session.result()
-    if on_trained is not None:
-        on_trained(result)
-    if evaluation_episodes:
-        try:
+        result = session.result()
+        if on_trained is not None:
+            on_trained(result)
+        if evaluation_episodes:
             result = session.evaluated(result, evaluation_episodes)
-        except KeyboardInterrupt:
-            raise Interrupted(result) from None
+    except KeyboardInterrupt:
+        session.stop()
+        raise Interrupted(session.result()) from None
+    except PgradError as error:
+        session.stop()
+        error.result = session.result()
+        raise
     if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
-        diverged = TrainingDiverged(
-            "\n".join(failures) + "\nThe last good policy was kept; a smaller learning_rate may help."
-        )
+        kept = "The last good policy was kept; a smaller learning_rate may help."
+        diverged = TrainingDiverged("\n".join([*failures, kept]))
         diverged.result = result
         raise diverged
     return result
@@ -153,7 +154,8 @@ class Session:
             except queue.Empty:
                 return
             try:
-                trainer = self.trainers[index] = new_trainer(self.config, self.env, self.config.seeds[index])
+                seed = self.config.seeds[index]
+                trainer = self.trainers[index] = new_trainer(self.config, self.env, seed, self.stopping)
                 while not (trainer.finished or self.stopping.is_set()):
                     trainer.advance()
                 trainer.close()
@@ -161,13 +163,12 @@ class Session:
                 self.errors.append(error)
                 self.stopping.set()
 
-    def stop(self) -> bool:
-        """Ask the workers to stop after their chunk; whether they did in time (while compiling, they cannot)."""
+    def stop(self) -> None:
+        """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
         self.stopping.set()
         deadline = time.perf_counter() + STOP_SECONDS
         for worker in self.workers:
             worker.join(max(0.0, deadline - time.perf_counter()))
-        return not any(worker.is_alive() for worker in self.workers)
 
     def _report(self, stage: str) -> None:
         if self.progress is None:
@@ -196,7 +197,7 @@ class Session:
         return trainer.history.solved_at(self.env.reward_threshold) is not None
 
     def result(self) -> Result:
-        """What there is now."""
+        """What there is: every seed that has begun, as of its last whole chunk."""
         seeds = [
             SeedResult(trainer.seed, trainer.policy, trainer.history, trainer.failure, trainer.total_steps)
             for trainer in self.trainers

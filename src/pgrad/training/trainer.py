@@ -1,5 +1,7 @@
 """One seed's training, a chunk at a time: the loop for compiled environments and the loop for any other."""
 
+import os
+import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pgrad.algorithms.update import (
 )
 from pgrad.config import Config
 from pgrad.envs.registry import Env
-from pgrad.errors import EnvError
+from pgrad.errors import ConfigError, EnvError
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Episodes, concatenated
@@ -30,6 +32,7 @@ from pgrad.training.learner import ROLLOUT_STREAM, new_learner, policy_of, setti
 Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
+BYTES_PER_SAMPLE = 80  # of a batch and what is computed from it, observations aside
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
@@ -64,10 +67,11 @@ class History:
 class Trainer(ABC):
     """Trains one seed. `advance` works for about CHUNK_SECONDS; what it does never depends on how long that is."""
 
-    def __init__(self, config: Config, env: Env, seed: int) -> None:
-        self.config, self.env, self.seed = config, env, seed
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
+        self.config, self.env, self.seed, self.stopping = config, env, seed, stopping
         self.settings = settings_of(config)
         self.learner = new_learner(config, env, seed)
+        self.policy = policy_of(config, env, self.learner, seed=seed)  # as of the last whole chunk
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
         self.failure: str | None = None
         self.total_steps = 0
@@ -80,18 +84,6 @@ class Trainer(ABC):
     def iterations(self) -> int:
         """Iterations done."""
         return int(self.learner.iteration[0])
-
-    @property
-    def policy(self) -> MLPPolicy:
-        """The policy as it is now, or after a failure as it last was good."""
-        return policy_of(
-            self.config,
-            self.env,
-            self.learner,
-            seed=self.seed,
-            total_steps=self.total_steps,
-            iterations=self.iterations,
-        )
 
     @property
     def history(self) -> History:
@@ -109,6 +101,10 @@ class Trainer(ABC):
         began = time.perf_counter()
         status, more = self._advance()
         self.seconds += time.perf_counter() - began
+        steps, iterations = self.total_steps, self.iterations
+        self.policy = policy_of(
+            self.config, self.env, self.learner, seed=self.seed, total_steps=steps, iterations=iterations
+        )
         if status != FINE:
             self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations})"
         self.finished = status != FINE or not more
@@ -127,8 +123,8 @@ class Trainer(ABC):
 class CompiledTrainer(Trainer):
     """The loop in one compiled call a chunk."""
 
-    def __init__(self, config: Config, env: Env, seed: int) -> None:
-        super().__init__(config, env, seed)
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
+        super().__init__(config, env, seed, stopping)
         if env.dynamics is None or env.max_episode_steps is None:
             raise EnvError(f"'{env.id}' has no compiled form with a time limit")
         self.dynamics, limit = env.dynamics, env.max_episode_steps
@@ -137,6 +133,7 @@ class CompiledTrainer(Trainer):
         lanes = min(config.num_envs, episodes) if episodes else config.num_envs
         self.lanes = new_lanes(self.dynamics, self.learner.policy, lanes)
         samples = episodes * limit if episodes else lanes * num_steps
+        require_memory(samples, env.obs_size)
         finals = episodes if episodes else lanes * (num_steps // limit + 2)
         self.buffer = new_buffer(env.obs_size, samples, finals)
         self.log = new_episodes(samples + LOG_ROOM)
@@ -173,8 +170,8 @@ class CompiledTrainer(Trainer):
 class GymnasiumTrainer(Trainer):
     """The loop in Python, around Gymnasium's vector environment."""
 
-    def __init__(self, config: Config, env: Env, seed: int) -> None:
-        super().__init__(config, env, seed)
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
+        super().__init__(config, env, seed, stopping)
         from pgrad.rollouts.gymnasium import VectorEnv, rollout
 
         episodes = config.episodes_per_iteration or 0
@@ -185,13 +182,17 @@ class GymnasiumTrainer(Trainer):
     def _advance(self) -> tuple[int, bool]:
         began, config, learner, settings = time.perf_counter(), self.config, self.learner, self.settings
         while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
-            batch, num_envs, episodes = self.rollout(
+            rolled = self.rollout(
                 self.envs,
                 learner.policy,
                 settings.inverse_temperature,
                 config.num_steps or 0,
                 config.episodes_per_iteration or 0,
+                stopping=self.stopping,
             )
+            if rolled is None:
+                return FINE, True
+            batch, num_envs, episodes = rolled
             self.total_steps = self.envs.total_steps
             metrics = np.full((1, len(METRICS)), np.nan)
             mean_return = episodes.episode_return.mean() if episodes.length.size else np.nan
@@ -208,6 +209,20 @@ class GymnasiumTrainer(Trainer):
         self.envs.close()
 
 
-def new_trainer(config: Config, env: Env, seed: int) -> Trainer:
-    """The trainer that fits the environment."""
-    return CompiledTrainer(config, env, seed) if env.compiled else GymnasiumTrainer(config, env, seed)
+def require_memory(samples: int, obs_size: int) -> None:
+    """Raise ConfigError for a batch that could not be held in half of the machine's memory."""
+    needed = samples * (4 * obs_size + BYTES_PER_SAMPLE)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    if needed > available:
+        raise ConfigError(
+            [
+                f"a batch of up to {samples:,} steps needs {needed / 2**30:,.0f} GiB, more than half of this machine's "
+                "memory: lower episodes_per_iteration, num_envs or num_steps"
+            ]
+        )
+
+
+def new_trainer(config: Config, env: Env, seed: int, stopping: threading.Event | None = None) -> Trainer:
+    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be."""
+    kind = CompiledTrainer if env.compiled else GymnasiumTrainer
+    return kind(config, env, seed, stopping or threading.Event())

@@ -1,0 +1,114 @@
+"""A run's folder.
+
+config.toml                  the resolved configuration; `pgrad train --config` takes it
+summary.json                 the result in numbers
+seed-7/policy.safetensors    the frozen policy
+seed-7/metrics.csv           one line an iteration
+seed-7/episodes.csv          one line an episode
+training_curve.png, action_probabilities.png
+"""
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from pgrad.algorithms.update import METRICS
+from pgrad.config import Config, to_toml
+from pgrad.errors import RunError
+from pgrad.policies.mlp import MLPPolicy
+from pgrad.runs.files import write_atomically
+from pgrad.runs.policy_file import load_policy, save_policy
+from pgrad.training.result import Result
+from pgrad.training.trainer import History
+
+RUNS = Path("runs")
+
+
+class RunFolder:
+    """A new folder, filled as the results come."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        """Make the folder and write the configuration; raises RunError if it exists or cannot be written."""
+        self.path = path
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise RunError(f"{path} exists already: choose another --out, or remove it") from error
+        except OSError as error:
+            raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        write_atomically(path / "config.toml", to_toml(config))
+
+    def save_policies(self, result: Result) -> None:
+        """Write every seed's policy."""
+        for seed in result.seeds:
+            folder = self.path / f"seed-{seed.seed}"
+            try:
+                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
+            save_policy(seed.policy, folder / "policy.safetensors")
+
+    def save_result(self, result: Result) -> None:
+        """Write the histories and the summary."""
+        for seed in result.seeds:
+            folder = self.path / f"seed-{seed.seed}"
+            write_atomically(folder / "metrics.csv", metrics_csv(seed.history))
+            write_atomically(folder / "episodes.csv", episodes_csv(seed.history))
+        write_atomically(self.path / "summary.json", result.to_json())
+
+    def save_figures(self, result: Result) -> list[Path]:
+        """Draw what can be drawn of this environment; returns the files."""
+        from pgrad.reports.figures import figures_of, save_figure
+
+        return [save_figure(figure, self.path / f"{name}.png") for name, figure in figures_of(result)]
+
+
+def free_path(config: Config) -> Path:
+    """The first of runs/ENV-ALGORITHM-1, -2, … that does not exist."""
+    name = re.sub(r"[^\w.-]+", "-", f"{config.env}-{config.algorithm}")
+    return next(path for n in itertools.count(1) if not os.path.lexists(path := RUNS / f"{name}-{n}"))
+
+
+def metrics_csv(history: History) -> str:
+    """One line an iteration; empty fields where something is not defined."""
+    lines = [",".join(("iteration", *METRICS))]
+    for iteration, row in enumerate(history.metrics.tolist(), start=1):
+        steps, episodes, *rest = row
+        fields = [str(iteration), str(int(steps)), str(int(episodes))]
+        lines.append(",".join(fields + ["" if np.isnan(value) else f"{value:.6g}" for value in rest]))
+    return "\n".join(lines) + "\n"
+
+
+def episodes_csv(history: History) -> str:
+    """One line an episode, in the order of their ends."""
+    columns = (column.tolist() for column in history.episodes)
+    lines = [f"{steps},{length},{total:.10g}" for total, length, steps in zip(*columns, strict=True)]
+    return "\n".join(["total_steps,length,episode_return", *lines]) + "\n"
+
+
+def policy_path(run: str | os.PathLike[str], seed: int | None = None) -> Path:
+    """The policy file of a run folder, a seed's folder, or the file itself; raises RunError."""
+    path = Path(run)
+    if path.is_file() or (path / "policy.safetensors").is_file():
+        return path if path.is_file() else path / "policy.safetensors"
+    seeds = seeds_of(path)
+    if not seeds:
+        raise RunError(f"{path} is neither a policy file nor a run folder with policies in it")
+    chosen = seeds[0] if seed is None else seed
+    if chosen not in seeds:
+        raise RunError(f"{path} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
+    return path / f"seed-{chosen}" / "policy.safetensors"
+
+
+def seeds_of(path: Path) -> list[int]:
+    """The seeds whose policies a run folder holds, in order."""
+    found = (re.fullmatch(r"seed-(\d+)", file.parent.name) for file in path.glob("seed-*/policy.safetensors"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def load(run: str | os.PathLike[str], seed: int | None = None) -> MLPPolicy:
+    """The policy of a run folder (its first seed, or the one named), or of a policy file; raises RunError."""
+    return load_policy(policy_path(run, seed))
