@@ -56,11 +56,6 @@ PUBLIC = [
     "train",
 ]
 
-FIGURES_NEED_RESULT = pytest.mark.xfail(
-    strict=True,
-    reason="reports.figures imports training.result, which imports reports.figures in Result.plot: a circle",
-)
-
 
 def module_name(path: Path) -> str:
     return ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
@@ -105,9 +100,7 @@ def depth(name: str) -> int:
     return next(k for k, layer in enumerate(LAYERS) if name in layer)
 
 
-@pytest.mark.parametrize(
-    "module", [pytest.param(m, marks=FIGURES_NEED_RESULT if m == "reports.figures" else ()) for m in MODULES]
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_go_downwards(module: str) -> None:
     here = room(module)
     upwards = {other for other in imports(module) if room(other) != here and depth(room(other)) <= depth(here)}
@@ -121,7 +114,6 @@ def test_the_imports_are_read() -> None:
     assert "" in imports("system"), "so does the package itself"
 
 
-@FIGURES_NEED_RESULT
 def test_no_modules_import_each_other_in_a_circle() -> None:
     order = list(graphlib.TopologicalSorter({module: imports(module) for module in MODULES}).static_order())
     assert order.index("errors") < order.index("cli")

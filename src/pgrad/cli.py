@@ -2,16 +2,22 @@
 
 import argparse
 import importlib
+import io
+import itertools
+import math
 import os
 import sys
 import threading
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pgrad.config import FIELDS, TYPES, Config, resolve
+from pgrad.config import FIELDS, TYPES, Config, nearest_setting, number, resolve, whole_number
 from pgrad.errors import ConfigError, PgradError, nearest
+
+T = TypeVar("T", int, float)
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -32,12 +38,13 @@ Each command explains itself: pgrad train --help"""
 class Parser(argparse.ArgumentParser):
     """argparse, with its complaints as ConfigErrors."""
 
-    def __init__(self, command: str, description: str, epilog: str = "") -> None:
+    def __init__(self, command: str, argument: str, description: str, epilog: str = "") -> None:
         super().__init__(
             f"pgrad {command}",
             description=description,
             epilog=epilog,
             allow_abbrev=False,
+            usage=f"pgrad {command} {argument}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
@@ -46,23 +53,49 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError([f"{message} (see `{self.prog} --help`)"])
 
     def parse(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-        """The arguments, and a problem for each one that is not known."""
-        arguments, unknown = self.parse_known_args(argv)
-        flags = [flag for action in self._actions for flag in action.option_strings]
+        """The arguments, and a problem for each one that is not known or lacks its value."""
         problems = []
+        valued = {flag for action in self._actions for flag in action.option_strings if action.nargs is None}
+        complete = []
+        for word, following in itertools.zip_longest(argv, argv[1:]):
+            if word in valued and (following is None or following.startswith("--")):
+                problems.append(f"{word} needs a value")
+            else:
+                complete.append(word)
+        arguments, unknown = self.parse_known_args(complete)
+        flags = [flag for action in self._actions for flag in action.option_strings]
         for word in unknown:
             if word.startswith("--"):
                 name = word.split("=")[0]
-                problems.append(f"unknown flag '{name}': {nearest(name, flags)}")
+                problems.append(f"unknown flag '{name}': {nearest_setting(name, flags)}")
             elif not problems:  # else it is most likely the unknown flag's value
                 problems.append(f"unexpected argument '{word}' (see `{self.prog} --help`)")
         return arguments, problems
+
+
+def checked(
+    problems: list[str], name: str, text: Any, convert: Callable[[Any], T], least: float = 0, most: float = math.inf
+) -> T | None:
+    """A flag's text converted, or a problem noted: it is no such number, or outside its bounds."""
+    try:
+        value = convert(text)
+    except ValueError as error:
+        problems.append(f"{name} {error}")
+        return None
+    if value < least:
+        problems.append(f"{name} must be at least {least:g}, not {text}")
+        return None
+    if not value <= most:
+        problems.append(f"{name} must be at most {most:g}, not {text}")
+        return None
+    return value
 
 
 def train_parser() -> Parser:
     """The flags of `pgrad train`: its own, and one for each of Config's fields."""
     parser = Parser(
         "train",
+        "ENV [flags]",
         "Train a policy for every seed, evaluate the frozen policies in Gymnasium's own environment,\n"
         "and write policies, metrics and figures to a run folder.",
         "Examples:\n"
@@ -77,8 +110,8 @@ def train_parser() -> Parser:
     own.add_argument("--out", type=Path, metavar="DIR", help="run folder to make (default: runs/ENV-ALGORITHM-N)")
     own.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings; flags win over it")
     own.add_argument("--seed", help="one random seed")
-    own.add_argument("--threads", type=int, help="seeds trained side by side; results do not depend on it (all cores)")
-    own.add_argument("--evaluation-episodes", type=int, default=100, metavar="N", help="of each frozen policy (100)")
+    own.add_argument("--threads", help="seeds trained side by side; results do not depend on it (all cores)")
+    own.add_argument("--evaluation-episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
     own.add_argument("--no-figures", action="store_true", help="write no figures")
     settings = parser.add_argument_group("settings (TOML keys have underscores instead of dashes)")
     for name, field in FIELDS.items():
@@ -103,22 +136,38 @@ def _shown(default: Any) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file's table; raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"--config {path} is not valid TOML: {error}"]) from error
 
 
-def resolve_arguments(arguments: argparse.Namespace, problems: list[str]) -> Config:
-    """The Config that flags and TOML file ask for; one ConfigError for all that is wrong."""
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `pgrad train` was asked for."""
+
+    config: Config
+    out: Path
+    threads: int | None
+    evaluation_episodes: int
+    figures: bool
+
+
+def train_request(argv: list[str]) -> TrainRequest:
+    """The checked arguments of `pgrad train`; one ConfigError for all that is wrong with them."""
+    from pgrad.envs.registry import make
+    from pgrad.runs.folder import free_path
+    from pgrad.training.trainer import require_memory
+
+    arguments, problems = train_parser().parse(argv)
     given = {name: value for name, value in vars(arguments).items() if name in FIELDS and name != "env"}
-    from_file: dict[str, Any] = {}
-    config: Config | None = None
     if arguments.seed is not None:
         if "seeds" in given:
             problems.append("give either --seed or --seeds, not both")
-        given["seeds"] = f"{arguments.seed},"
+        seed = checked(problems, "--seed", arguments.seed, whole_number)
+        given["seeds"] = [0 if seed is None else seed]
+    from_file: dict[str, Any] = {}
     if arguments.config is not None:
         try:
             from_file = read_toml(arguments.config)
@@ -127,50 +176,55 @@ def resolve_arguments(arguments: argparse.Namespace, problems: list[str]) -> Con
     env = arguments.env or from_file.get("env")
     if env is None:
         problems.append("no environment: say which, as in `pgrad train CartPole-v1`")
-    if arguments.threads is not None and arguments.threads < 1:
-        problems.append(f"threads must be positive, not {arguments.threads}")
-    if arguments.evaluation_episodes < 0:
-        problems.append(f"evaluation-episodes must not be negative, not {arguments.evaluation_episodes}")
+    threads = None
+    if arguments.threads is not None:
+        threads = checked(problems, "--threads", arguments.threads, whole_number, 1)
+    episodes = checked(problems, "--evaluation-episodes", arguments.evaluation_episodes, whole_number)
+    if arguments.out is not None and os.path.lexists(arguments.out):
+        problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
+    config: Config | None = None
     try:
         config = resolve(env or DEFAULT_ENV, None, from_file, given)
     except ConfigError as error:
         problems += error.problems
     if isinstance(env, str):
-        from pgrad.envs.registry import make
-
         try:
-            make(env, config.backend if config else "auto")
+            made = make(env, config.backend if config else "auto")
+            if config is not None:
+                require_memory(config, made)
         except PgradError as error:
             problems.append(str(error))
-    if problems or config is None:
+    if problems or config is None or episodes is None:
         raise ConfigError(problems)
-    return config
+    return TrainRequest(config, arguments.out or free_path(config), threads, episodes, not arguments.no_figures)
 
 
 def train_command(argv: list[str]) -> int:
     """`pgrad train`."""
-    arguments, problems = train_parser().parse(argv)
-    config = resolve_arguments(arguments, problems)
+    request = train_request(argv)
 
     from pgrad.progress import ConsoleProgress
-    from pgrad.runs.folder import RunFolder, free_path
+    from pgrad.runs.folder import RunFolder
     from pgrad.training.session import Interrupted, train
 
-    folder = RunFolder(arguments.out or free_path(config), config)
-    if not arguments.no_figures:
+    folder = RunFolder(request.out, request.config)
+    if request.figures:
         # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
         threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
     failure: PgradError | None = None
     try:
         with ConsoleProgress() as progress:
             result = train(
-                config=config,
-                threads=arguments.threads,
-                evaluation_episodes=arguments.evaluation_episodes,
+                config=request.config,
+                threads=request.threads,
+                evaluation_episodes=request.evaluation_episodes,
                 progress=progress,
                 on_trained=folder.save_policies,
             )
     except Interrupted as interruption:
+        if interruption.result.total_steps == 0:
+            print("\ninterrupted before the first step: there is nothing to keep", file=sys.stderr)
+            return INTERRUPTED
         folder.save_policies(interruption.result)
         folder.save_result(interruption.result)
         print(f"\ninterrupted: what there was is in {folder.path}", file=sys.stderr)
@@ -182,7 +236,7 @@ def train_command(argv: list[str]) -> int:
         folder.save_policies(result)
     folder.save_result(result)
     print(result.summary())
-    if not arguments.no_figures:
+    if request.figures:
         folder.save_figures(result)
     print(f"written to {folder.path}")
     if failure is not None:
@@ -192,39 +246,42 @@ def train_command(argv: list[str]) -> int:
 
 def eval_command(argv: list[str]) -> int:
     """`pgrad eval`."""
-    parser = Parser("eval", "Estimate J of a frozen policy in Gymnasium's own environment.")
+    parser = Parser("eval", "RUN [flags]", "Estimate J of a frozen policy in Gymnasium's own environment.")
     parser.add_argument("run", metavar="RUN", help="run folder, or a policy.safetensors")
-    parser.add_argument("--seed", type=int, help="which seed of the run folder (default: all of them)")
+    parser.add_argument("--seed", help="which seed of the run folder (default: all of them)")
     parser.add_argument("--env", help="another environment than the policy was trained on")
-    parser.add_argument("--episodes", type=int, default=100, help="(100)")
-    parser.add_argument("--discount", type=float, default=1.0, help="γ of the estimated J (1)")
-    parser.add_argument("--evaluation-seed", type=int, default=0, help="of the episodes (0)")
+    parser.add_argument("--episodes", default=100, help="how many (default 100)")
+    parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
+    parser.add_argument("--evaluation-seed", default=0, help="of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     arguments, problems = parser.parse(argv)
-    if problems:
+    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
+    episodes = checked(problems, "--episodes", arguments.episodes, whole_number, 1)
+    discount = checked(problems, "--discount", arguments.discount, number, 0, 1)
+    evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, whole_number)
+    if problems or episodes is None or discount is None or evaluation_seed is None:
         raise ConfigError(problems)
 
     from pgrad.evaluation import evaluate
+    from pgrad.experiments.statistics import bootstrap
     from pgrad.runs.folder import load, seeds_of
 
     run = Path(arguments.run)
-    seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
-    for seed in seeds:
-        evaluation = evaluate(
-            load(run, seed),
-            arguments.env,
-            arguments.episodes,
-            arguments.discount,
-            arguments.evaluation_seed,
-            arguments.greedy,
-        )
-        print(evaluation if seed is None else f"seed {seed}: {evaluation}")
+    seeds: Sequence[int | None] = [seed] if seed is not None else (seeds_of(run) or [None])
+    means = []
+    for chosen in seeds:
+        policy = load(run, chosen)
+        evaluation = evaluate(policy, arguments.env, episodes, discount, evaluation_seed, arguments.greedy)
+        means.append(evaluation.returns.mean())
+        print(evaluation if chosen is None else f"seed {chosen}: {evaluation}", flush=True)
+    if len(means) > 1:
+        print(f"all {len(means)} seeds: mean {bootstrap(means)} (95 % bootstrap interval over seeds)")
     return 0
 
 
 def envs_command(argv: list[str]) -> int:
     """`pgrad envs`."""
-    parser = Parser("envs", "The environments there are: compiled twins first, then what Gymnasium knows.")
+    parser = Parser("envs", "", "The environments there are: compiled twins first, then what Gymnasium knows.")
     _, problems = parser.parse(argv)
     if problems:
         raise ConfigError(problems)
@@ -238,7 +295,7 @@ def envs_command(argv: list[str]) -> int:
             f"  {env.id}   {env.obs_size} observations, {env.num_actions} actions, "
             f"at most {env.max_episode_steps} steps, solved at {env.reward_threshold:g}"
         )
-    print("through Gymnasium (discrete actions, flat observations):")
+    print("known to Gymnasium; pgrad trains on those whose actions are discrete and whose observations are flat:")
     others = sorted(name for name in gymnasium.registry if name not in COMPILED)
     print("  " + "\n  ".join(others))
     return 0
@@ -246,7 +303,7 @@ def envs_command(argv: list[str]) -> int:
 
 def info_command(argv: list[str]) -> int:
     """`pgrad info`."""
-    _, problems = Parser("info", "Versions, processor, GPU, extras.").parse(argv)
+    _, problems = Parser("info", "", "Versions, processor, GPU, extras.").parse(argv)
     if problems:
         raise ConfigError(problems)
     from pgrad.system import describe_system
@@ -265,18 +322,10 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def run(argv: list[str]) -> int:
     """Run a command; returns the exit code. Errors that users can put right become messages on standard error."""
-    from pgrad import __version__
-
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(OVERVIEW)
-        return 0
-    if argv[0] == "--version":
-        print(__version__)
-        return 0
     try:
-        if argv[0] not in COMMANDS:
-            raise ConfigError([f"unknown command '{argv[0]}': {nearest(argv[0], COMMANDS)}"])
-        return COMMANDS[argv[0]](argv[1:])
+        code = dispatch(argv)
+        sys.stdout.flush()
+        return code
     except PgradError as error:
         print("\n".join(f"pgrad: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return error.exit_code
@@ -287,8 +336,28 @@ def run(argv: list[str]) -> int:
         return PIPE_CLOSED
 
 
+def dispatch(argv: list[str]) -> int:
+    """Call the command that the first word names."""
+    if argv and argv[0] == "help":
+        argv = [*argv[1:2], "--help"]
+    if not argv or argv[0] in ("-h", "--help"):
+        print(OVERVIEW)
+        return 0
+    if argv[0] == "--version":
+        from pgrad import __version__
+
+        print(__version__)
+        return 0
+    if argv[0] not in COMMANDS:
+        raise ConfigError([f"unknown command '{argv[0]}': {nearest(argv[0], COMMANDS)}"])
+    return COMMANDS[argv[0]](argv[1:])
+
+
 def main() -> None:
     """The command `pgrad`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without γ is no reason to lose a summary
     code = run(sys.argv[1:])
     if code == INTERRUPTED:  # a thread may still be compiling: leave without waiting for it
         sys.stdout.flush()

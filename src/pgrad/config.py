@@ -4,6 +4,7 @@ Every field is checked when a Config is made, and everything wrong with it is re
 """
 
 import dataclasses
+import difflib
 import math
 import types
 import typing
@@ -63,9 +64,33 @@ class Config:
     num_iterations: int | None = _field(None, "stop after this many iterations")
 
     def __post_init__(self) -> None:
-        if problems := _problems(self):
+        problems = []
+        for name, field in FIELDS.items():
+            try:
+                value = convert(name, getattr(self, name))
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+                value = field.default  # so that the other fields can be checked
+            object.__setattr__(self, name, value)
+        if problems := problems + _problems(self):
             raise ConfigError(problems)
 
+
+SYNONYMS = {
+    "gamma": "discount",
+    "lambda": "gae_lambda",
+    "lr": "learning_rate",
+    "alpha": "learning_rate",
+    "tau": "temperature",
+    "hidden_sizes": "hidden",
+    "episodes": "episodes_per_iteration",
+    "batch_size": "num_steps",
+    "timesteps": "total_steps",
+    "total_timesteps": "total_steps",
+    "iterations": "num_iterations",
+    "ent_coef": "entropy_coef",
+    "gradient_clip": "max_grad_norm",
+}
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 TYPES: dict[str, Any] = typing.get_type_hints(Config)
@@ -76,29 +101,36 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
 
     Values may be of the field's type or, as from the command line, text. Python's `seeds=30` means seeds 0 to 29.
     """
+    named = [{"env": env} if env is not None else {}, {"algorithm": algorithm} if algorithm is not None else {}]
     given: dict[str, Any] = {}
-    for layer in layers:
+    problems = []
+    for layer in [*layers, *named]:
+        if "algorithm" in layer and given.get("algorithm", layer["algorithm"]) != layer["algorithm"]:
+            problems.append(
+                f"algorithm '{layer['algorithm']}' would be laid under settings made for '{given['algorithm']}': "
+                "remove one of the two"
+            )
         given.update(layer)
-    if env is not None:
-        given["env"] = env
-    if algorithm is not None:
-        given["algorithm"] = algorithm
-    problems = [f"unknown setting '{name}': {nearest(name, FIELDS)}" for name in given if name not in FIELDS]
-    values = dict(ALGORITHMS.get(str(given.get("algorithm", DEFAULT_ALGORITHM)), {}))
+    problems += [f"unknown setting '{name}': {nearest_setting(name, FIELDS)}" for name in given if name not in FIELDS]
+    preset = ALGORITHMS.get(str(given.get("algorithm", DEFAULT_ALGORITHM)), {})
     chosen = {name: value for name, value in given.items() if name in FIELDS}
-    values.update(_other_rollout_cleared(chosen))
-    for name, value in values.items():
-        try:
-            values[name] = convert(name, value)
-        except ValueError as error:
-            problems.append(f"{name} {error}")
-            values[name] = FIELDS[name].default
-    config = object.__new__(Config)
-    for name, field in FIELDS.items():
-        object.__setattr__(config, name, values.get(name, field.default))
-    if problems := problems + _problems(config):
+    try:
+        config = Config(**{**preset, **_other_rollout_cleared(chosen)})
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems:
         raise ConfigError(problems)
     return config
+
+
+def nearest_setting(name: str, known: Iterable[str]) -> str:
+    """A hint at the setting or flag that was meant, by its spelling or by another name for the same thing."""
+    plain = name.lstrip("-").replace("-", "_")
+    by_plain = {candidate.lstrip("-").replace("-", "_"): candidate for candidate in known}
+    if (meant := SYNONYMS.get(plain)) in by_plain:
+        return f"did you mean '{by_plain[str(meant)]}'?"
+    close = difflib.get_close_matches(plain, by_plain, n=1)
+    return f"did you mean '{by_plain[close[0]]}'?" if close else "`pgrad train --help` lists them"
 
 
 def _other_rollout_cleared(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +155,8 @@ def convert(name: str, value: Any) -> Any:
     return _CONVERTERS[typing.get_origin(wanted) or wanted](value)
 
 
-def _integer(value: Any) -> int:
+def whole_number(value: Any) -> int:
+    """A whole number from one, from a float without fraction, or from text like 1000 or 1e3; ValueError otherwise."""
     try:
         number = float(value) if isinstance(value, str) else value
         if not isinstance(value, bool) and number == int(number):
@@ -133,7 +166,8 @@ def _integer(value: Any) -> int:
     raise ValueError(f"must be a whole number, not {value!r}")
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A number from one or from text; ValueError otherwise."""
     try:
         if not isinstance(value, bool):
             return float(value)
@@ -161,7 +195,10 @@ def _integers(value: Any) -> tuple[int, ...]:
         value = [] if value in ("", "none") else value.split(",")
     elif not isinstance(value, Sequence):
         value = [value]
-    return tuple(_integer(item) for item in value)
+    try:
+        return tuple(whole_number(item) for item in value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("a whole number", "whole numbers")) from None
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
@@ -170,7 +207,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
         return _integers(value.rstrip(","))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _integers(value)
-    count = _integer(value)
+    count = whole_number(value)
     if count < 1:
         raise ValueError(f"must be a positive number of seeds, or a list of them, not {value!r}")
     if count > 100_000:
@@ -179,8 +216,8 @@ def _seeds(value: Any) -> tuple[int, ...]:
 
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
-    int: _integer,
-    float: _number,
+    int: whole_number,
+    float: number,
     bool: _truth,
     str: _text,
     tuple: _integers,

@@ -63,7 +63,7 @@ def describe(snapshot: Snapshot) -> str:
     """A snapshot in one line."""
     if snapshot.stage == "evaluating":
         return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
-    parts = [f"{snapshot.total_steps:,} steps", f"{snapshot.recent_steps_per_second / 1e6:.2f} M steps/s"]
+    parts = [f"{snapshot.total_steps:,} steps", rate(snapshot.recent_steps_per_second)]
     if not math.isnan(snapshot.mean_return):
         parts.append(f"return {snapshot.mean_return:.1f}")
     if snapshot.seeds > 1:
@@ -72,3 +72,10 @@ def describe(snapshot: Snapshot) -> str:
         left = max(0, snapshot.planned_steps - snapshot.total_steps) / snapshot.recent_steps_per_second
         parts.append(f"{left:.0f} s left")
     return " · ".join(parts)
+
+
+def rate(steps_per_second: float) -> str:
+    """Steps per second, in millions or thousands or as they are."""
+    if steps_per_second >= 1e6:
+        return f"{steps_per_second / 1e6:.2f} M steps/s"
+    return f"{steps_per_second / 1e3:.1f} k steps/s" if steps_per_second >= 1e3 else f"{steps_per_second:.0f} steps/s"

@@ -226,7 +226,6 @@ def test_a_cache_in_use_counts_as_new(tmp_path: Path) -> None:
     assert len(list(oldest.rglob("*.nb?"))) == 2, "and nothing in it is lost"
 
 
-@pytest.mark.xfail(strict=True, reason="prepare_cache deletes every folder in the root but the newest few")
 def test_folders_that_are_not_caches_stay(tmp_path: Path) -> None:
     """The root can be any folder that the user names in PGRAD_CACHE_DIR."""
     for age in range(KEPT_CACHES + 3):

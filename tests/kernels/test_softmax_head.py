@@ -84,9 +84,6 @@ def test_an_action_of_probability_zero_is_never_drawn(logits: list[float], possi
     assert set(actions_drawn(logits, [key_with_first_number(bits)]).tolist()) <= possible
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a number of exactly zero draws action 0 however improbable: exp is clamped above 0"
-)
 @pytest.mark.parametrize("logits", [[-np.inf, 0.0], [-500.0, 0.0, 1.0]])
 def test_nor_is_the_first_action_by_the_lowest_number(logits: list[float]) -> None:
     assert actions_drawn(logits, [key_with_first_number(LOWEST)])[0] != 0

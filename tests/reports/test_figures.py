@@ -182,7 +182,6 @@ def test_without_a_limit_of_steps_the_axis_counts_episodes() -> None:
     assert (y[0], y[-1]) == (20, (15 + 40) / 2)
 
 
-@pytest.mark.xfail(strict=True, reason="smoothed_curves runs backwards where one seed ends before another begins")
 def test_seeds_that_share_no_step_have_no_mean() -> None:
     figure = training_curve(new_result([[10], [500]]))
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["maximum"]

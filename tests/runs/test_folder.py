@@ -156,16 +156,8 @@ def test_nothing_yet_is_a_header() -> None:
         ((3,), [480.0]),
         ((3,), [480.0, 500.0]),
         ((3, 4, 5), [480.0, 500.0]),
-        pytest.param(
-            (3, 4),
-            [np.nan, 1.0],
-            marks=pytest.mark.xfail(strict=True, reason="Result.to_json writes a seed's mean return as NaN"),
-        ),
-        pytest.param(
-            (3, 4),
-            [np.inf, 1.0],
-            marks=pytest.mark.xfail(strict=True, reason="_finite lets infinities through"),
-        ),
+        ((3, 4), [np.nan, 1.0]),
+        ((3, 4), [np.inf, 1.0]),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # the mean of infinities
@@ -229,7 +221,6 @@ def test_a_policy_that_is_not_there(run: Path, path: str, seed: int | None, mess
         load(run / path, seed)
 
 
-@pytest.mark.xfail(strict=True, reason="policy_path forgets the seed where the path leads to one policy")
 @pytest.mark.parametrize("path", ["seed-10", "seed-10/policy.safetensors"])
 def test_another_seed_than_the_folders_is_refused(run: Path, path: str) -> None:
     with pytest.raises(RunError, match="2"):

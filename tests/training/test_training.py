@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import pgrad
+from pgrad.algorithms.loop import train_chunk
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.training import session as session_module
@@ -176,6 +177,16 @@ def test_rewards_that_are_not_finite_end_that_seed_with_its_last_good_policy() -
     result = caught.value.result
     assert np.isfinite(result.policies[0].parameters).all()
     assert result.seeds[0].failure
+
+
+def test_an_environment_of_the_users_never_enters_the_cache() -> None:
+    """An index that names a type which another process cannot import could not be read by it."""
+    env = replace(pgrad.make("CartPole-v1"), dynamics=Exploding())
+    with pytest.raises(pgrad.TrainingDiverged):
+        pgrad.train(env, evaluation_episodes=0)
+    dispatcher = train_chunk.outer  # type: ignore[attr-defined]
+    assert not any("Exploding" in str(signature) for signature in dispatcher.signatures)
+    assert any("Exploding" in str(signature) for signature in train_chunk.uncached.signatures)  # type: ignore[attr-defined]
 
 
 def test_a_step_too_large_for_float32_is_not_taken() -> None:

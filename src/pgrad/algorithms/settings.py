@@ -40,6 +40,8 @@ class Learner(NamedTuple):
 
     policy: MLP
     policy_moments: npt.NDArray[np.float32]  # [2, P]
+    policy_before: npt.NDArray[np.float32]  # [P] the parameters before the last step: they gave a finite gradient
     critic: MLP
     critic_moments: npt.NDArray[np.float32]  # [2, P']
+    critic_before: npt.NDArray[np.float32]  # [P']
     iteration: npt.NDArray[np.int64]  # [1] iterations done

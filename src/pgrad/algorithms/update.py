@@ -28,7 +28,7 @@ from pgrad.estimators.advantages import (
     standardize,
 )
 from pgrad.estimators.returns import rewards_to_go, total_returns
-from pgrad.estimators.statistics import mean, variance
+from pgrad.estimators.statistics import mean, variance, variance_of_difference
 from pgrad.kernels import optimizers
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import forward
@@ -46,7 +46,7 @@ class Advantages(NamedTuple):
 
     weight: Array  # [B] float32: Ψ_t, times γ^t where it is kept, over the normaliser
     step_weight: float  # 1 / normaliser, the weight of one step's entropy
-    target: Array  # [B] what V(s_t) should have been
+    target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
     explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a critic
 
 
@@ -69,6 +69,7 @@ def advantages(settings: Settings, critic: Any, batch: Batch, num_envs: int) -> 
     """
     size, discount, whole = batch.reward.size, settings.discount, settings.estimator == TOTAL_RETURN
     cut, tail, value = np.empty(size, np.bool_), np.zeros(size), np.zeros(size)
+    psi, target = np.empty(size), np.empty(size)
     for b in range(size):
         cut[b] = batch.terminated[b] or batch.truncated[b]
     if settings.baseline == VALUE:
@@ -79,24 +80,24 @@ def advantages(settings: Settings, critic: Any, batch: Batch, num_envs: int) -> 
 
     if settings.estimator == GAE:
         psi = generalized_advantages(batch.reward, value, cut, batch.env, tail, discount, settings.gae_lambda, num_envs)
-    else:
-        psi = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
-        if whole:
-            psi = total_returns(psi, batch.time, batch.env, num_envs)
         for b in range(size):
-            psi[b] -= value[b]
+            target[b] = psi[b] + value[b]
+    else:
+        target = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
+        to_multiply = total_returns(target, batch.time, batch.env, num_envs) if whole else target
+        for b in range(size):
+            psi[b] = to_multiply[b] - value[b]
     baseline = np.zeros(num_envs)
     if settings.baseline == MEAN:
         baseline = mean_baseline(psi, batch.env, num_envs, whole)
     elif settings.baseline == LEAVE_ONE_OUT:
         baseline = leave_one_out_baseline(psi, batch.env, num_envs, whole)
 
-    target, explained = np.empty(size), np.nan
-    for b in range(size):
-        target[b] = psi[b] + value[b]
-        psi[b] -= baseline[batch.env[b]]
+    explained = np.nan
     if settings.baseline == VALUE:
-        explained = 1.0 - variance(psi) / variance(target)
+        explained = 1.0 - variance_of_difference(target, value) / variance(target)
+    for b in range(size):
+        psi[b] -= baseline[batch.env[b]]
     if settings.standardize:
         standardize(psi)
     step_weight = 1.0 / (num_envs if settings.per_episode else size)
@@ -127,25 +128,31 @@ def decay(settings: Settings, iteration: int, steps: int) -> float:
 
 @strict
 def ascend(
-    settings: Settings, network: Any, moments: Array, count: int, gradient: Array, learning_rate: float
+    settings: Settings, network: Any, moments: Array, before: Array, count: int, gradient: Array, learning_rate: float
 ) -> tuple[int, float]:
     """Clip the gradient's global norm and step along it; returns what went wrong, if anything, and the norm.
 
-    A gradient that is not finite leaves the parameters alone; parameters that would not be finite are put back.
+    `before` [P] is given the parameters as they are before the step. If the gradient is not finite, the step that led
+    to these parameters is taken back; if the new parameters would not be, this one is.
     """
     norm = optimizers.global_norm(gradient)
     if not np.isfinite(norm):
+        copy(before, network.parameters)
         return BAD_GRADIENT, norm
     scale = min(1.0, settings.max_grad_norm / norm) if norm > 0 else 1.0
-    before = np.empty(gradient.size, f4)
-    for i in range(gradient.size):
-        before[i] = network.parameters[i]
+    copy(network.parameters, before)
     optimizers.ascend(settings.optimizer, network.parameters, gradient, moments, count, learning_rate, scale)
     if not np.isfinite(optimizers.global_norm(network.parameters)):
-        for i in range(gradient.size):
-            network.parameters[i] = before[i]
+        copy(before, network.parameters)
         return BAD_PARAMETERS, norm
     return FINE, norm
+
+
+@strict
+def copy(source: Array, target: Array) -> None:
+    """target ← source."""
+    for i in range(source.size):
+        target[i] = source[i]
 
 
 @strict
@@ -188,13 +195,30 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     learning_rate = settings.learning_rate * factor
     advantage = advantages(settings, learner.critic, batch, num_envs)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
-    status, norm = ascend(settings, learner.policy, learner.policy_moments, iteration + 1, gradient, learning_rate)
+    status, norm = ascend(
+        settings,
+        learner.policy,
+        learner.policy_moments,
+        learner.policy_before,
+        iteration + 1,
+        gradient,
+        learning_rate,
+    )
     metrics[0], metrics[1], metrics[2] = entropy, norm, learning_rate
     metrics[3], metrics[4] = np.nan, advantage.explained_variance
     if status == FINE and settings.baseline == VALUE:
         gradient, metrics[3] = estimate.value_gradient(learner.critic, batch.obs, advantage.target)
         value_rate = settings.value_learning_rate * factor
-        status, _ = ascend(settings, learner.critic, learner.critic_moments, iteration + 1, gradient, value_rate)
+        status, _ = ascend(
+            settings,
+            learner.critic,
+            learner.critic_moments,
+            learner.critic_before,
+            iteration + 1,
+            gradient,
+            value_rate,
+        )
         status = FINE if status == FINE else BAD_VALUES
-    learner.iteration[0] += 1
+    if status == FINE:
+        learner.iteration[0] += 1
     return status

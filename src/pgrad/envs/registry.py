@@ -45,13 +45,16 @@ def make(env: str | Env, backend: str = "auto") -> Env:
     """
     if isinstance(env, Env):
         return env
+    if not isinstance(env, str):
+        raise EnvError(f"env must be an id like 'CartPole-v1' or what pgrad.make returned, not {env!r}")
     if backend not in ("auto", "compiled", "gymnasium"):
         raise EnvError(f"unknown backend '{backend}': {nearest(backend, ('auto', 'compiled', 'gymnasium'))}")
     if env in COMPILED and backend != "gymnasium":
         return COMPILED[env]
     if backend == "compiled":
         raise EnvError(f"'{env}' has no compiled twin ({nearest(env, COMPILED)}); backend 'gymnasium' may run it")
-    return from_gymnasium(env)
+    original = from_gymnasium(env)
+    return COMPILED[original.id] if original.id in COMPILED and backend == "auto" else original
 
 
 def from_gymnasium(env_id: str) -> Env:
@@ -67,9 +70,9 @@ def from_gymnasium(env_id: str) -> Env:
     if not isinstance(obs_space, Box) or len(obs_space.shape) != 1:
         raise EnvError(f"'{env_id}' has observations {obs_space}; supported so far: Box of one dimension")
     assert isinstance(spec, gymnasium.envs.registration.EnvSpec)
-    known = COMPILED.get(env_id)
+    known = COMPILED.get(spec.id)  # the id with its version, where env_id has none
     return Env(
-        env_id,
+        spec.id,
         int(obs_space.shape[0]),
         int(action_space.n),
         spec.max_episode_steps,

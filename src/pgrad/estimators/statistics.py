@@ -23,3 +23,12 @@ def variance(x: Any) -> float:
     for item in x:
         total += (item - centre) * (item - centre)
     return total / x.size if x.size > 0 else np.nan
+
+
+@strict
+def variance_of_difference(x: Any, y: Any) -> float:
+    """The variance of x - y; both [B]."""
+    difference = np.empty(x.size)
+    for b in range(x.size):
+        difference[b] = x[b] - y[b]
+    return variance(difference)

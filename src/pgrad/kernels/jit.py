@@ -12,8 +12,9 @@ import functools
 import hashlib
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -36,6 +37,8 @@ INNER_OPTIONS = {
 }
 COMPILED_ROOMS = ("kernels", "envs", "estimators", "policies", "rollouts", "algorithms")
 KEPT_CACHES = 4
+CACHE_NAME = re.compile(r"[0-9a-f]{16}")
+NUMBA_SUFFIXES = (".nbi", ".nbc")
 
 
 def source_hash() -> str:
@@ -63,25 +66,25 @@ def prepare_cache(root: Path, name: str) -> str | None:
         os.utime(folder)
         if not os.access(folder, os.W_OK):
             return None
-        stale = sorted(root.iterdir(), key=lambda sibling: sibling.stat().st_mtime, reverse=True)[KEPT_CACHES:]
     except OSError:
         return None
-    for sibling in stale:
-        remove_cache(sibling)
+    try:
+        caches = [sibling for sibling in root.iterdir() if CACHE_NAME.fullmatch(sibling.name) and sibling.is_dir()]
+        for stale in sorted(caches, key=lambda cache: cache.stat().st_mtime, reverse=True)[KEPT_CACHES:]:
+            remove_cache(stale)
+    except OSError:
+        pass  # another process is tidying up
     return str(folder)
 
 
 def remove_cache(folder: Path) -> None:
-    """Delete one of Numba's cache folders (its files and theirs only); whatever is in the way stays."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        try:
-            path.rmdir() if path.is_dir() else path.unlink()
-        except OSError:
-            continue
-    try:
-        folder.rmdir()
-    except OSError:
-        return
+    """Delete Numba's files in one of its cache folders, and the folders that are empty then; whatever else stays."""
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        with suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            elif path.suffix in NUMBA_SUFFIXES:
+                path.unlink()
 
 
 CACHE_FOLDER = prepare_cache(cache_root(), source_hash())
@@ -104,6 +107,7 @@ class Compiled:
 
     def __init__(self, function: Callable[..., Any], interpreted: bool = False, **options: Any) -> None:
         functools.update_wrapper(self, function)
+        self.options = options
         self.inner = numba.njit(**INNER_OPTIONS, **options)(function)
         self.outer = function
         if not interpreted:
@@ -114,10 +118,25 @@ class Compiled:
         """Call the outer face."""
         return self.outer(*args)
 
+    @functools.cached_property
+    def uncached(self) -> Callable[..., Any]:
+        """The outer face for types from outside pgrad.
+
+        An index in the cache names every type it was compiled for; another process that cannot import one of them
+        could not read it. And nothing would notice an edit of theirs.
+        """
+        return numba.njit(**OPTIONS, **self.options)(self.outer.py_func)  # type: ignore[no-any-return, attr-defined]
+
 
 @numba.extending.typeof_impl.register(Compiled)  # type: ignore[untyped-decorator]
 def _type_of_compiled(value: Compiled, context: Any) -> Any:
     return numba.types.Dispatcher(value.inner)
+
+
+def face_for(function: F, value: Any) -> F:
+    """The outer face of a compiled function for an argument like `value`: cached only if its type is pgrad's own."""
+    own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return function if own else cast(F, cast(Any, function).uncached)
 
 
 def strict(function: F) -> F:

@@ -46,14 +46,14 @@ def normalise(logits: Array, probabilities: Array, total: Array, inverse_tempera
 def sample(logits: Array, inverse_temperature: float, keys: Array, steps: Array, action: Array, lanes: int) -> None:
     """action[n] ~ softmax(logits[:, n] / τ) with the `steps[n]`-th number of `keys[n]`; overwrites `logits`.
 
-    The action is the number of cumulative probabilities that the uniform number reaches. The number has 23 bits, so
-    that times the total it stays below the total and an action of probability zero is never drawn.
+    The action is the number of cumulative probabilities that the uniform number reaches. The number is an odd multiple
+    of 2⁻²⁴, neither 0 nor 1, so that no action of probability zero is ever drawn.
     """
     actions = logits.shape[0]
     total, threshold = np.empty(lanes, f4), np.empty(lanes, f4)
     normalise(logits, logits, total, inverse_temperature, lanes)
     for n in range(lanes):
-        threshold[n] = f4(i4(fold_in(keys[n], steps[n]) >> u8(41))) * f4(2.0**-23) * total[n]
+        threshold[n] = (f4(i4(fold_in(keys[n], steps[n]) >> u8(41))) + f4(0.5)) * f4(2.0**-23) * total[n]
         total[n] = f4(0)
         action[n] = 0
     for k in range(actions - 1):

@@ -1,6 +1,7 @@
 """The policy that pgrad trains: a softmax over the outputs of a multilayer perceptron, usable from Python."""
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ObservationError
+from pgrad.errors import ObservationError, nearest
+from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import MLP, forward, network, num_parameters
 from pgrad.policies import softmax
 
@@ -30,6 +32,10 @@ class MLPPolicy:
     metadata: dict[str, str] = field(default_factory=dict)  # how
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
+        if self.activation not in ACTIVATIONS:
+            raise ObservationError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
         expected = num_parameters(self.sizes)
         if self.parameters.shape != (expected,):
             raise ObservationError(

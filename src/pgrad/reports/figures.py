@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from pgrad.experiments.statistics import bootstrap_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.files import write_atomically
-from pgrad.training.result import Result
+
+if TYPE_CHECKING:
+    from pgrad.training.result import Result
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,7 +51,7 @@ def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
     return np.asarray((sums[ends] - sums[begins]) / (ends - begins))
 
 
-def training_curve(result: Result) -> Figure:
+def training_curve(result: "Result") -> Figure:
     """Each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes, with
     its 95 % bootstrap interval; and the line of the maximum.
 
@@ -64,7 +66,7 @@ def training_curve(result: Result) -> Figure:
     faintness = float(np.clip(0.4 * FAINT_POINTS / max(points, 1), 0.1, 0.4))
     for x, log in zip(ends, histories, strict=True):
         axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
-    if histories:
+    if histories and max(end[0] for end in ends) <= min(end[-1] for end in ends):
         grid, curves = smoothed_curves(ends, [log.episode_return for log in histories])
         mean, low, high = bootstrap_columns(curves)
         if len(histories) > 1:
@@ -94,6 +96,9 @@ def smoothed_curves(ends: list[npt.NDArray[Any]], returns: list[Floats]) -> tupl
 
 def action_probabilities(policy: MLPPolicy) -> Figure:
     """π(left) and π(right) of a CartPole policy at five telling states."""
+    whose = ", ".join(
+        filter(None, [policy.env, policy.metadata.get("algorithm"), f"seed {policy.metadata.get('seed')}"])
+    )
     figure, axes = new_figure(8.0, 3.6)
     states = np.array([state for _, state in CARTPOLE_STATES])
     probabilities, centres = policy.probabilities(states), np.arange(len(states))
@@ -105,12 +110,12 @@ def action_probabilities(policy: MLPPolicy) -> Figure:
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("probability")
-    axes.set_title("What the policy does: (x, ẋ, θ, θ̇)", loc="left", fontsize=10)
+    axes.set_title(f"{whose}: what the policy does at (x, ẋ, θ, θ̇)", loc="left", fontsize=10)
     axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
 
-def figures_of(result: Result) -> Iterator[tuple[str, Figure]]:
+def figures_of(result: "Result") -> Iterator[tuple[str, Figure]]:
     """The figures that a training's result allows, by name, one at a time."""
     yield "training_curve", training_curve(result)
     if result.env.id.startswith("CartPole-"):

@@ -124,9 +124,9 @@ def rollout(
 ) -> tuple[Batch, int, Episodes] | None:
     """Act for `num_steps` vector steps, or until exactly `episodes` begun episodes are finished (one of the two is 0).
 
-    Returns the batch, its number of trajectories, and the episodes that ended; None if `stopping` was set meanwhile. Whole episodes are begun everywhere
-    first; an environment takes the next as long as fewer than `episodes` have begun, and its steps are not recorded
-    after that.
+    Returns the batch, its number of trajectories, and the episodes that ended; None if `stopping` was set meanwhile.
+    Whole episodes are begun everywhere first; an environment takes the next as long as fewer than `episodes` have
+    begun, and its steps are not recorded after that.
     """
     trajectory = np.arange(envs.num_envs)
     begun, finished = envs.num_envs, 0

@@ -93,6 +93,8 @@ def policy_path(run: str | os.PathLike[str], seed: int | None = None) -> Path:
     """The policy file of a run folder, a seed's folder, or the file itself; raises RunError."""
     path = Path(run)
     if path.is_file() or (path / "policy.safetensors").is_file():
+        if seed is not None:
+            raise RunError(f"{path} holds one policy: seed {seed} can only be chosen from a whole run folder")
         return path if path.is_file() else path / "policy.safetensors"
     seeds = seeds_of(path)
     if not seeds:

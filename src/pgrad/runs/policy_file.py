@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from pgrad.errors import PgradError, RunError
-from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.files import write_atomically
 
-FORMAT = "pgrad-policy-1"
+FORMAT, HEADER = "pgrad-policy-1", "pgrad"
 
 
 def save_policy(policy: MLPPolicy, path: Path) -> None:
@@ -26,13 +25,14 @@ def save_policy(policy: MLPPolicy, path: Path) -> None:
     description = {
         "format": FORMAT,
         "kind": "softmax over a multilayer perceptron",
-        "sizes": json.dumps(policy.sizes),
+        "sizes": policy.sizes,
         "activation": policy.activation,
-        "temperature": repr(policy.temperature),
-        "env": policy.env or "",
-        "training": json.dumps(policy.metadata),
+        "temperature": policy.temperature,
+        "env": policy.env,
+        "training": policy.metadata,
     }
-    write_atomically(path, save(tensors, metadata=description))
+    # One entry: the library writes several in an order of its own, and equal policies shall be equal files.
+    write_atomically(path, save(tensors, metadata={HEADER: json.dumps(description)}))
 
 
 def load_policy(path: Path) -> MLPPolicy:
@@ -41,10 +41,10 @@ def load_policy(path: Path) -> MLPPolicy:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            description = file.metadata() or {}
+            description = json.loads((file.metadata() or {}).get(HEADER, "{}"))
             if description.get("format") != FORMAT:
                 raise RunError(f"{path} is not a policy that pgrad wrote: its format is {description.get('format')!r}")
-            sizes = tuple(int(size) for size in json.loads(description["sizes"]))
+            sizes = tuple(int(size) for size in description["sizes"])
             arrays = []
             for k in range(len(sizes) - 1):
                 for part, shape in (("weight", (sizes[k + 1], sizes[k])), ("bias", (sizes[k + 1],))):
@@ -54,19 +54,17 @@ def load_policy(path: Path) -> MLPPolicy:
                             f"{path}: layer {k}'s {part} is {array.dtype} {array.shape}, not float32 {shape}"
                         )
                     arrays.append(array.ravel())
-            if description["activation"] not in ACTIVATIONS:
-                raise RunError(f"{path}: unknown activation {description['activation']!r}")
             return MLPPolicy(
                 np.concatenate(arrays),
                 sizes,
                 description["activation"],
                 float(description["temperature"]),
-                description["env"] or None,
-                dict(json.loads(description["training"])),
+                description["env"],
+                dict(description["training"]),
             )
     except FileNotFoundError as error:
         raise RunError(f"there is no policy file {path}") from error
-    except PgradError:
+    except RunError:
         raise
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (PgradError, OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise RunError(f"cannot read the policy {path}: {error}") from error

@@ -49,8 +49,10 @@ def new_learner(config: Config, env: Env, seed: int) -> Learner:
     return Learner(
         policy=network(policy, sizes, config.activation),
         policy_moments=np.zeros((2, policy.size), np.float32),
+        policy_before=policy.copy(),
         critic=network(critic, critic_sizes, config.activation),
         critic_moments=np.zeros((2, critic.size), np.float32),
+        critic_before=critic.copy(),
         iteration=np.zeros(1, np.int64),
     )
 

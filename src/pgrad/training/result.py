@@ -122,17 +122,18 @@ class Result:
                     "total_steps": seed.total_steps,
                     "seconds": seed.history.seconds,
                     "steps_to_solve": None if np.isinf(steps) else int(steps),
-                    "mean_return": seed.evaluation.returns.mean() if seed.evaluation else None,
+                    "mean_return": _finite(seed.evaluation.returns.mean()) if seed.evaluation else None,
                     "failure": seed.failure,
                 }
                 for seed, steps in zip(self.seeds, solved_at, strict=True)
             ],
         }
         if scores.size:
-            document["mean_return"] = _finite(self.mean())
-            document["interquartile_mean_return"] = _finite(self.interquartile_mean())
+            document["mean_return"] = _finite_estimate(self.mean())
+            if scores.size > 1:
+                document["interquartile_mean_return"] = _finite_estimate(self.interquartile_mean())
             document["solved"] = self.solved()
-        return json.dumps(document, indent=2) + "\n"
+        return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
     def plot(self) -> Figure:
         """The training curves: see reports.figures.training_curve."""
@@ -141,5 +142,10 @@ class Result:
         return training_curve(self)
 
 
-def _finite(estimate: Estimate) -> dict[str, float | None]:
-    return {name: None if np.isnan(value) else value for name, value in estimate._asdict().items()}
+def _finite(value: float) -> float | None:
+    """JSON knows neither infinity nor NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _finite_estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _finite(value) for name, value in estimate._asdict().items()}

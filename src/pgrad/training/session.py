@@ -12,7 +12,7 @@ import numpy as np
 
 from pgrad.config import Config, resolve
 from pgrad.envs.registry import Env, make
-from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
+from pgrad.errors import ConfigError, PgradError, TrainingDiverged
 from pgrad.evaluation import evaluate
 from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer
@@ -73,11 +73,26 @@ def train(
     good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
     Ctrl-C raises Interrupted. All three carry what there was by then as `.result`.
     """
-    chosen = config or _resolve(env, algorithm, seeds, seed, settings)
+    problems = []
     if config is not None and (settings or algorithm or seeds is not None or seed is not None):
-        raise ConfigError(["give either a whole config or settings, not both"])
+        problems.append("give either a whole config or settings, not both")
+    env_id = env.id if isinstance(env, Env) else env
+    if config is not None and env_id not in (None, config.env):
+        problems.append(f"env is '{env_id}', but the config's is '{config.env}'")
+    if seed is not None and seeds is not None:
+        problems.append("give either seed or seeds, not both")
     if threads is not None and threads < 1:
-        raise ConfigError([f"threads must be positive, not {threads}"])
+        problems.append(f"threads must be positive, not {threads}")
+    if evaluation_episodes < 0:
+        problems.append(f"evaluation_episodes must not be negative, not {evaluation_episodes}")
+    chosen = config
+    try:
+        asked = {"seeds": seeds if seed is None else [seed]} if seeds is not None or seed is not None else {}
+        chosen = config or resolve(env_id, algorithm, {**settings, **asked})
+    except ConfigError as error:
+        problems += error.problems
+    if problems or chosen is None:
+        raise ConfigError(problems)
     environment = make(env if isinstance(env, Env) else chosen.env, chosen.backend)
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
     try:
@@ -92,31 +107,13 @@ def train(
         raise Interrupted(session.result()) from None
     except PgradError as error:
         session.stop()
-        error.result = session.result()
+        error.result = session.result() if any(session.trainers) else None
         raise
     if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
-        kept = "The last good policy was kept; a smaller learning_rate may help."
-        diverged = TrainingDiverged("\n".join([*failures, kept]))
+        diverged = TrainingDiverged("\n".join([*failures, "The last good policy was kept."]))
         diverged.result = result
         raise diverged
     return result
-
-
-def _resolve(
-    env: str | Env | None,
-    algorithm: str | None,
-    seeds: int | Sequence[int] | None,
-    seed: int | None,
-    settings: dict[str, Any],
-) -> Config:
-    if seed is not None and seeds is not None:
-        raise ConfigError(["give either seed or seeds, not both"])
-    chosen = dict(settings)
-    if seeds is not None:
-        chosen["seeds"] = seeds
-    if seed is not None:
-        chosen["seeds"] = [seed]
-    return resolve(env.id if isinstance(env, Env) else env, algorithm, chosen)
 
 
 class Session:
@@ -133,42 +130,48 @@ class Session:
         self.errors: list[BaseException] = []
         # Gymnasium's environments run under Python's global lock: more threads would only get in each other's way.
         count = min(threads, len(config.seeds)) if env.compiled else 1
-        self.workers = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        self.ended = [threading.Event() for _ in range(count)]
+        self.workers = [threading.Thread(target=self._work, args=(ended,), daemon=True) for ended in self.ended]
         self.ticks: list[tuple[float, int]] = [(self.began, 0)]
 
     def run(self) -> None:
         """Train every seed to its end."""
         for worker in self.workers:
             worker.start()
-        while any(worker.is_alive() for worker in self.workers):
-            for worker in self.workers:
-                worker.join(CHUNK_SECONDS / len(self.workers))
+        # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
+        while working := [ended for ended in self.ended if not ended.is_set()]:
+            working[0].wait(CHUNK_SECONDS)
             self._report("training")
         if self.errors:
             raise self.errors[0]
 
-    def _work(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                index = self.waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                seed = self.config.seeds[index]
-                trainer = self.trainers[index] = new_trainer(self.config, self.env, seed, self.stopping)
-                while not (trainer.finished or self.stopping.is_set()):
-                    trainer.advance()
-                trainer.close()
-            except BaseException as error:
-                self.errors.append(error)
-                self.stopping.set()
+    def _work(self, ended: threading.Event) -> None:
+        try:
+            while not self.stopping.is_set():
+                self._train(self.waiting.get_nowait())
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+            self.stopping.set()
+        finally:
+            ended.set()
+
+    def _train(self, index: int) -> None:
+        trainer = new_trainer(self.config, self.env, self.config.seeds[index], self.stopping)
+        self.trainers[index] = trainer
+        try:
+            while not (trainer.finished or self.stopping.is_set()):
+                trainer.advance()
+        finally:
+            trainer.close()
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
         self.stopping.set()
         deadline = time.perf_counter() + STOP_SECONDS
-        for worker in self.workers:
-            worker.join(max(0.0, deadline - time.perf_counter()))
+        for ended in self.ended:
+            ended.wait(max(0.0, deadline - time.perf_counter()))
 
     def _report(self, stage: str) -> None:
         if self.progress is None:
@@ -212,6 +215,3 @@ class Session:
             self._report("evaluating")
             evaluations.append(evaluate(seed_result.policy, self.env, episodes, seed=seed_result.seed))
         return result.with_evaluations(evaluations)
-
-
-__all__ = ["EnvError", "Interrupted", "PgradError", "Progress", "Snapshot", "train"]

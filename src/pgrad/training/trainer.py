@@ -1,5 +1,6 @@
 """One seed's training, a chunk at a time: the loop for compiled environments and the loop for any other."""
 
+import itertools
 import os
 import threading
 import time
@@ -23,8 +24,8 @@ from pgrad.algorithms.update import (
 from pgrad.config import Config
 from pgrad.envs.registry import Env
 from pgrad.errors import ConfigError, EnvError
+from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import fold_in
-from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
 from pgrad.training.learner import ROLLOUT_STREAM, new_learner, policy_of, settings_of
@@ -33,15 +34,16 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
 BYTES_PER_SAMPLE = 80  # of a batch and what is computed from it, observations aside
+COPIES_OF_PARAMETERS = 12  # two networks with moments, gradients and copies
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
 WHAT_WENT_WRONG = {
     BAD_REWARD: "rewards are not finite",
     BAD_OBS: "observations are not finite",
-    BAD_GRADIENT: "the policy gradient is not finite",
-    BAD_PARAMETERS: "the step would make the policy's parameters infinite",
-    BAD_VALUES: "the value network's gradient or parameters are not finite",
+    BAD_GRADIENT: "the policy gradient is not finite; a smaller learning_rate may help",
+    BAD_PARAMETERS: "the step would make the policy's parameters infinite; a smaller learning_rate may help",
+    BAD_VALUES: "the value network's gradient or parameters are not finite; a smaller value_learning_rate may help",
 }
 
 
@@ -106,7 +108,7 @@ class Trainer(ABC):
             self.config, self.env, self.learner, seed=self.seed, total_steps=steps, iterations=iterations
         )
         if status != FINE:
-            self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations})"
+            self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations + 1})"
         self.finished = status != FINE or not more
 
     def close(self) -> None:  # noqa: B027, most have nothing to release
@@ -133,7 +135,6 @@ class CompiledTrainer(Trainer):
         lanes = min(config.num_envs, episodes) if episodes else config.num_envs
         self.lanes = new_lanes(self.dynamics, self.learner.policy, lanes)
         samples = episodes * limit if episodes else lanes * num_steps
-        require_memory(samples, env.obs_size)
         finals = episodes if episodes else lanes * (num_steps // limit + 2)
         self.buffer = new_buffer(env.obs_size, samples, finals)
         self.log = new_episodes(samples + LOG_ROOM)
@@ -143,7 +144,7 @@ class CompiledTrainer(Trainer):
     def _advance(self) -> tuple[int, bool]:
         metrics = np.empty((self.chunk, len(METRICS)))
         began = time.perf_counter()
-        done, status = train_chunk(
+        done, status = face_for(train_chunk, self.dynamics)(
             self.dynamics,
             self.like,
             self.settings,
@@ -193,11 +194,11 @@ class GymnasiumTrainer(Trainer):
             if rolled is None:
                 return FINE, True
             batch, num_envs, episodes = rolled
-            self.total_steps = self.envs.total_steps
             metrics = np.full((1, len(METRICS)), np.nan)
             mean_return = episodes.episode_return.mean() if episodes.length.size else np.nan
-            metrics[0, :3] = self.total_steps, episodes.length.size, mean_return
-            status = improve(settings, learner, batch, num_envs, self.total_steps, metrics[0, 3:])
+            metrics[0, :3] = self.envs.total_steps, episodes.length.size, mean_return
+            status = improve(settings, learner, batch, num_envs, self.envs.total_steps, metrics[0, 3:])
+            self.total_steps = self.envs.total_steps
             self._episodes.append(episodes)
             if status != FINE:
                 return status, False
@@ -209,20 +210,27 @@ class GymnasiumTrainer(Trainer):
         self.envs.close()
 
 
-def require_memory(samples: int, obs_size: int) -> None:
-    """Raise ConfigError for a batch that could not be held in half of the machine's memory."""
-    needed = samples * (4 * obs_size + BYTES_PER_SAMPLE)
+def require_memory(config: Config, env: Env) -> None:
+    """Raise ConfigError where batch and networks could not be held in half of the machine's memory."""
+    sizes = (env.obs_size, *config.hidden, env.num_actions)
+    parameters = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(sizes))
+    limit = env.max_episode_steps or 1
+    samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
+    lanes = config.num_envs * (4 * env.obs_size + BYTES_PER_SAMPLE)
+    needed = samples * (4 * env.obs_size + BYTES_PER_SAMPLE) + lanes + COPIES_OF_PARAMETERS * 4 * parameters
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     if needed > available:
         raise ConfigError(
             [
-                f"a batch of up to {samples:,} steps needs {needed / 2**30:,.0f} GiB, more than half of this machine's "
-                "memory: lower episodes_per_iteration, num_envs or num_steps"
+                f"batches of up to {samples:,} steps and networks of {parameters:,} parameters need "
+                f"{needed / 2**30:,.0f} GiB, more than half of this machine's memory: lower episodes_per_iteration, "
+                "num_envs, num_steps or hidden"
             ]
         )
 
 
 def new_trainer(config: Config, env: Env, seed: int, stopping: threading.Event | None = None) -> Trainer:
     """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be."""
+    require_memory(config, env)
     kind = CompiledTrainer if env.compiled else GymnasiumTrainer
     return kind(config, env, seed, stopping or threading.Event())
