@@ -14,8 +14,8 @@ RUNS = 30
 LARGE_BATCH: dict[str, Any] = {
     "algorithm": "reinforce",
     "activation": "relu",
-    "num_envs": 256,
-    "episodes_per_iteration": 256,
+    "num_envs": 512,
+    "episodes_per_iteration": 512,
     "learning_rate": 0.003,
 }
 SHAPES = (

@@ -30,7 +30,7 @@ from pgrad.estimators.advantages import (
 from pgrad.estimators.returns import rewards_to_go, total_returns
 from pgrad.estimators.statistics import mean, variance, variance_of_difference
 from pgrad.kernels import optimizers
-from pgrad.kernels.jit import strict
+from pgrad.kernels.jit import dense, strict
 from pgrad.kernels.mlp import forward
 from pgrad.rollouts.batch import Batch
 
@@ -155,7 +155,7 @@ def copy(source: Array, target: Array) -> None:
         target[i] = source[i]
 
 
-@strict
+@dense
 def check_batch(batch: Batch) -> int:
     """What of a batch is not finite, if anything."""
     if not np.isfinite(mean(batch.reward)):

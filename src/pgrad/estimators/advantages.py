@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pgrad.estimators.statistics import mean, variance
-from pgrad.kernels.jit import strict
+from pgrad.kernels.jit import dense, strict
 
 Array = Any
 
@@ -83,7 +83,7 @@ def sums_by_env(psi: Array, env: Array, num_envs: int, per_trajectory: bool) -> 
     return sums, counts
 
 
-@strict
+@dense
 def standardize(psi: Array) -> None:
     """Ψ ← (Ψ - mean) / standard deviation over the batch [B], in place. All zero where Ψ does not vary.
 

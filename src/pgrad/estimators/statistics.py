@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.kernels.jit import strict
+from pgrad.kernels.jit import dense
 
 
-@strict
+@dense
 def mean(x: Any) -> float:
     """The mean of x [B]; NaN where B = 0."""
     total = 0.0
@@ -16,7 +16,7 @@ def mean(x: Any) -> float:
     return total / x.size if x.size > 0 else np.nan
 
 
-@strict
+@dense
 def variance(x: Any) -> float:
     """The mean squared deviation of x [B] from its mean."""
     centre, total = mean(x), 0.0
@@ -25,7 +25,7 @@ def variance(x: Any) -> float:
     return total / x.size if x.size > 0 else np.nan
 
 
-@strict
+@dense
 def variance_of_difference(x: Any, y: Any) -> float:
     """The variance of x - y; both [B]."""
     difference = np.empty(x.size)
