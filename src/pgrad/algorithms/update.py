@@ -28,9 +28,9 @@ from pgrad.estimators.advantages import (
     standardize,
 )
 from pgrad.estimators.returns import rewards_to_go, total_returns
-from pgrad.estimators.statistics import mean, variance, variance_of_difference
+from pgrad.estimators.statistics import mean, row_sum, variance, variance_of_difference
 from pgrad.kernels import optimizers
-from pgrad.kernels.jit import dense, strict
+from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import forward
 from pgrad.rollouts.batch import Batch
 
@@ -155,16 +155,13 @@ def copy(source: Array, target: Array) -> None:
         target[i] = source[i]
 
 
-@dense
+@strict
 def check_batch(batch: Batch) -> int:
     """What of a batch is not finite, if anything."""
     if not np.isfinite(mean(batch.reward)):
         return BAD_REWARD
     for row in range(batch.obs.shape[0]):
-        total = 0.0
-        for b in range(batch.reward.size):
-            total += np.float64(batch.obs[row, b])
-        if not np.isfinite(total):
+        if not np.isfinite(row_sum(batch.obs, row, batch.reward.size)):
             return BAD_OBS
     return FINE
 

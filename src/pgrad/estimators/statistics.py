@@ -1,4 +1,7 @@
-"""Mean and variance, as plain loops: NumPy's reductions take long to compile."""
+"""Mean and variance, as plain loops: NumPy's reductions take long to compile.
+
+They reorder their sums, and may let x - x be zero, infinite or not: whether a result is finite is for `strict` code.
+"""
 
 from typing import Any
 
@@ -14,6 +17,15 @@ def mean(x: Any) -> float:
     for item in x:
         total += item
     return total / x.size if x.size > 0 else np.nan
+
+
+@dense
+def row_sum(x: Any, row: int, count: int) -> float:
+    """The sum in float64 of the first `count` numbers of a row of x [rows, ≥ count]."""
+    total = 0.0
+    for b in range(count):
+        total += np.float64(x[row, b])
+    return total
 
 
 @dense

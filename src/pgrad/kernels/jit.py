@@ -1,8 +1,8 @@
 """How pgrad compiles: two sets of floating-point rules and one cache that is never stale.
 
 `strict` keeps IEEE arithmetic in the order written: environments, returns, optimisers, anything that looks for NaN.
-`dense` lets LLVM reorder sums and fuse multiply-adds, which is what vectorises a dot product. It never assumes that
-numbers are finite, so a NaN still reaches the check that looks for it.
+`dense` lets LLVM reorder sums and fuse multiply-adds, which is what vectorises a dot product. A NaN passes through it,
+but cannot be looked for in it: `isfinite` is a difference of a number and itself there, and may be dropped.
 
 Numba notices an edit in the file of a cached function but not in the files of the functions it calls. The cache folder
 is therefore named by a hash of every source that compiled code can come from.
