@@ -1,6 +1,9 @@
 """What a frozen policy is worth: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +11,7 @@ import numpy.typing as npt
 from pgrad.envs.registry import Env, make
 from pgrad.errors import ConfigError, EnvError
 from pgrad.experiments.statistics import Estimate, bootstrap
+from pgrad.kernels.mlp import forward
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy
 
@@ -78,3 +82,16 @@ def evaluate(
     weighted = batch.reward * discount**batch.time
     returns = np.bincount(batch.env, weights=weighted, minlength=episodes).astype(np.float64)
     return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)
+
+
+def compile_beside() -> None:
+    """Where nothing is compiled yet, have another process compile what evaluation needs while this one compiles the
+    training loop: Numba compiles one function at a time, and there is another core."""
+    if not cast(Any, forward).in_cache:
+        command = [sys.executable, "-c", f"import {__name__} as e; e.compile_here()"]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def compile_here() -> None:
+    """Compile what evaluation needs, into the cache."""
+    evaluate(MLPPolicy(np.zeros(10, np.float32), (4, 2), env="CartPole-v1"), episodes=1)

@@ -118,6 +118,12 @@ class Compiled:
         """Call the outer face."""
         return self.outer(*args)
 
+    @property
+    def in_cache(self) -> bool:
+        """Whether an earlier process has compiled the outer face (for some argument types, on some processor)."""
+        name = f"{self.__module__.rpartition('.')[2]}.{self.__qualname__}-*.nbi"  # type: ignore[attr-defined]
+        return CACHE_FOLDER is not None and any(Path(CACHE_FOLDER).glob(f"*/{name}"))
+
     @functools.cached_property
     def uncached(self) -> Callable[..., Any]:
         """The outer face for types from outside pgrad.
