@@ -622,7 +622,7 @@ def test_ctrl_c_stops_soon_and_saves_what_there_is(start: Callable[..., subproce
     assert process.stderr is not None
     assert code == INTERRUPTED
     assert took < 0.5 + 0.5, "half a second, and as much again for a machine with other things to do"
-    assert f"interrupted: what there was is in {out}" in process.stderr.read()
+    assert f"of 3 seeds had begun; they are in {out}" in process.stderr.read()
     assert process.stdout.read() == ""
     seeds = seeds_of(out)
     assert seeds
@@ -652,7 +652,7 @@ def test_ctrl_c_while_compiling_says_that_there_is_nothing(
 ) -> None:
     monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))
     process = start("train", "CartPole-v1", "--out", tmp_path / "run")
-    wait_for_line(process, "compiling for this machine")
+    wait_for_line(process, "compiling: once for this installation")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == INTERRUPTED

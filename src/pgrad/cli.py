@@ -20,6 +20,8 @@ from pgrad.errors import ConfigError, PgradError, nearest
 
 T = TypeVar("T", int, float)
 
+METAVARS = {"episodes_per_iteration": "EPISODES", "num_iterations": "N", "num_envs": "N", "num_steps": "N"}
+
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -96,14 +98,15 @@ def train_parser() -> Parser:
     """The flags of `pgrad train`: its own, and one for each of Config's fields."""
     parser = Parser(
         "train",
-        "ENV [flags]",
+        "[ENV] [flags]",
         "Train a policy for every seed, evaluate the frozen policies in Gymnasium's own environment,\n"
         "and write policies, metrics and figures to a run folder.",
         "Examples:\n"
         "  pgrad train CartPole-v1\n"
-        "  pgrad train CartPole-v1 --seeds 30 --hidden 64,64 --learning-rate 0.003\n"
+        "  pgrad train CartPole-v1 --seeds 30 --hidden 128 --learning-rate 0.004\n"
         "  pgrad train CartPole-v1 --algorithm notebook --seeds 7,8,9\n"
         "  pgrad train Acrobot-v1 --config settings.toml --out runs/mine\n"
+        "  pgrad train --config runs/mine/config.toml\n"
         "Defaults are those of the actor-critic; `--algorithm` changes several at once.",
     )
     parser.add_argument("env", nargs="?", metavar="ENV", help="environment id, such as CartPole-v1 (see `pgrad envs`)")
@@ -124,7 +127,7 @@ def train_parser() -> Parser:
         if TYPES[name] is bool:
             settings.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         else:
-            settings.add_argument(flag, metavar=name.split("_")[-1].upper(), **options)
+            settings.add_argument(flag, metavar=METAVARS.get(name, name.split("_")[-1].upper()), **options)
     return parser
 
 
@@ -231,7 +234,8 @@ def train_command(argv: list[str]) -> int:
             return INTERRUPTED
         folder.save_policies(interruption.result)
         folder.save_result(interruption.result)
-        print(f"\ninterrupted: what there was is in {folder.path}", file=sys.stderr)
+        begun, asked = len(interruption.result.seeds), len(request.config.seeds)
+        print(f"\ninterrupted: {begun} of {asked} seeds had begun; they are in {folder.path}", file=sys.stderr)
         return INTERRUPTED
     except PgradError as error:
         if error.result is None:
@@ -256,7 +260,7 @@ def eval_command(argv: list[str]) -> int:
     parser.add_argument("--env", help="another environment than the policy was trained on")
     parser.add_argument("--episodes", default=100, help="how many (default 100)")
     parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
-    parser.add_argument("--evaluation-seed", default=0, help="of the episodes (default 0)")
+    parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     arguments, problems = parser.parse(argv)
     seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from pgrad.kernels.jit import CACHE_FOLDER
+from pgrad.training.result import rate
 from pgrad.training.session import Snapshot
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ConsoleProgress:
         if compiling and not self.noticed:
             self.noticed = True
             kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
-            self._line(f"compiling for this machine: once, about 15 seconds ({kept})")
+            self._line(f"compiling: once for this installation, about 15 seconds ({kept})")
         if self.live is not None:
             from rich.text import Text
 
@@ -72,10 +73,3 @@ def describe(snapshot: Snapshot) -> str:
         left = max(0, snapshot.planned_steps - snapshot.total_steps) / snapshot.recent_steps_per_second
         parts.append(f"{left:.0f} s left")
     return " · ".join(parts)
-
-
-def rate(steps_per_second: float) -> str:
-    """Steps per second, in millions or thousands or as they are."""
-    if steps_per_second >= 1e6:
-        return f"{steps_per_second / 1e6:.2f} M steps/s"
-    return f"{steps_per_second / 1e3:.1f} k steps/s" if steps_per_second >= 1e3 else f"{steps_per_second:.0f} steps/s"

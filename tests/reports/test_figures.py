@@ -124,7 +124,7 @@ def test_without_a_maximum_the_line_is_the_threshold_if_there_is_one(
 def test_the_curve_is_the_mean_over_seeds_of_running_means_with_its_interval() -> None:
     """Seeds of constant return have constant running means, so that the curve and its interval are known."""
     figure = training_curve(new_result([[10] * 60, [20] * 30, [60] * 10]))
-    x, y = xy(line(figure, "mean of 3 seeds"))
+    x, y = xy(line(figure, "50-episode running mean of 3 seeds"))
     np.testing.assert_allclose(y, 30)
     assert x[0] >= 60, "before the last seed's first episode there is no mean over seeds"
     assert x[0] == pytest.approx(60, abs=600 / figures.GRID_POINTS)
@@ -140,7 +140,7 @@ def test_the_curve_is_the_mean_over_seeds_of_running_means_with_its_interval() -
 def test_the_curve_follows_the_returns() -> None:
     lengths = list(range(1, 201))
     figure = training_curve(new_result([lengths]))
-    _, y = xy(line(figure, "mean of 1 seed"))
+    _, y = xy(line(figure, "50-episode running mean of 1 seed"))
     assert y[-1] == pytest.approx(np.mean(lengths[-50:]))
     assert (np.diff(y) > 0).all()
 
@@ -148,12 +148,15 @@ def test_the_curve_follows_the_returns() -> None:
 def test_one_seed_has_no_interval() -> None:
     axes = training_curve(new_result([[10] * 60])).axes[0]
     assert not axes.collections
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mean of 1 seed, 50 episodes", "maximum"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "50-episode running mean of 1 seed",
+        "maximum",
+    ]
 
 
 def test_seeds_that_end_early_end_the_mean_not_the_dots() -> None:
     figure = training_curve(new_result([[10] * 10, [10] * 100]))
-    assert xy(line(figure, "mean of 2 seeds"))[0][-1] <= 100
+    assert xy(line(figure, "50-episode running mean of 2 seeds"))[0][-1] <= 100
     assert xy(dots(figure)[1])[0][-1] == 1000
 
 
@@ -177,7 +180,7 @@ def test_without_a_limit_of_steps_the_axis_counts_episodes() -> None:
     assert figure.axes[0].get_xlabel() == "episodes"
     for of_seed, drawn in zip([[10, 20, 40], [30, 50]], dots(figure), strict=True):
         np.testing.assert_array_equal(xy(drawn), (np.arange(1, len(of_seed) + 1), of_seed))
-    x, y = xy(line(figure, "mean of 2 seeds"))
+    x, y = xy(line(figure, "50-episode running mean of 2 seeds"))
     assert (x[0], x[-1]) == (1, 2)
     assert (y[0], y[-1]) == (20, (15 + 40) / 2)
 

@@ -90,7 +90,7 @@ def make_gymnasium(env_id: str, **options: Any) -> "gymnasium.Env[Any, Any]":
         return gymnasium.make(env_id, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise EnvError(f"'{env_id}' needs a package that is not installed: {error}") from error
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+    except (gymnasium.error.Error, ImportError) as error:
         if env_id in gymnasium.registry:
             raise EnvError(f"'{env_id}' cannot be made: {error}") from error
         names = [*gymnasium.registry, *COMPILED]

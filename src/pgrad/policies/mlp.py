@@ -17,7 +17,7 @@ from pgrad.policies import softmax
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MLPPolicy:
     """π(a | s) = softmax(logits(s) / τ).
 
@@ -41,6 +41,10 @@ class MLPPolicy:
             raise ObservationError(
                 f"a network of sizes {self.sizes} has {expected} parameters, not an array {self.parameters.shape}"
             )
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.sizes))
+        return f"<MLPPolicy: {sizes}, {self.activation}, {self.num_parameters} parameters, {self.env}>"
 
     @property
     def num_parameters(self) -> int:

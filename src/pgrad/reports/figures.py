@@ -72,7 +72,7 @@ def training_curve(result: "Result") -> Figure:
         if len(histories) > 1:
             axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
         plural = "s" if len(histories) > 1 else ""
-        label = f"mean of {len(histories)} seed{plural}, {WINDOW} episodes"
+        label = f"{WINDOW}-episode running mean of {len(histories)} seed{plural}"
         axes.plot(grid, mean, color=ORANGE, linewidth=1.8, label=label)
     if result.env.max_return is not None:
         axes.axhline(result.env.max_return, color=GREY, linewidth=1, linestyle="--", label="maximum")

@@ -31,9 +31,10 @@ class SeedResult:
     failure: str | None  # what went wrong, if anything
     total_steps: int
     evaluation: Evaluation | None = None
+    finished: bool = True  # False where training was interrupted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """All seeds of one training."""
 
@@ -41,6 +42,9 @@ class Result:
     env: Env
     seeds: tuple[SeedResult, ...]
     seconds: float  # of training, from the call to the last seed's end
+
+    def __repr__(self) -> str:
+        return f"<Result: {self.env.id}, {self.config.algorithm}, {len(self.seeds)} seeds, {self.total_steps:,} steps>"
 
     @property
     def policies(self) -> list[MLPPolicy]:
@@ -88,10 +92,10 @@ class Result:
 
     def summary(self) -> str:
         """A few lines for people."""
-        count, rate = len(self.seeds), self.total_steps / max(self.seconds, 1e-9)
+        count, per_second = len(self.seeds), self.total_steps / max(self.seconds, 1e-9)
         lines = [
             f"{self.env.id} · {self.config.algorithm} · {count} seed{'s' if count > 1 else ''} · "
-            f"{self.total_steps:,} steps in {self.seconds:.2f} s ({rate / 1e6:.2f} M steps/s)"
+            f"{self.total_steps:,} steps in {self.seconds:.2f} s ({rate(per_second)})"
         ]
         scores = self.scores
         if scores.size:
@@ -104,7 +108,8 @@ class Result:
                 lines.append(f"  interquartile mean   {self.interquartile_mean()}")
                 lines.append(f"  worst seed           {scores[worst]:.1f}  (seed {self.seeds[worst].seed})")
             if (solved := self.solved()) is not None:
-                lines.append(f"  solved (≥ {self.env.reward_threshold:g})       {solved} of {scores.size}")
+                threshold = f"  solved (≥ {self.env.reward_threshold:g})"
+                lines.append(f"{threshold:<23}{solved} of {scores.size}")
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
 
@@ -116,6 +121,7 @@ class Result:
             "algorithm": self.config.algorithm,
             "seconds": self.seconds,
             "total_steps": self.total_steps,
+            "interrupted": len(self.seeds) < len(self.config.seeds) or not all(seed.finished for seed in self.seeds),
             "seeds": [
                 {
                     "seed": seed.seed,
@@ -123,6 +129,7 @@ class Result:
                     "seconds": seed.history.seconds,
                     "steps_to_solve": None if np.isinf(steps) else int(steps),
                     "mean_return": _finite(seed.evaluation.returns.mean()) if seed.evaluation else None,
+                    "finished": seed.finished,
                     "failure": seed.failure,
                 }
                 for seed, steps in zip(self.seeds, solved_at, strict=True)
@@ -140,6 +147,13 @@ class Result:
         from pgrad.reports.figures import training_curve
 
         return training_curve(self)
+
+
+def rate(steps_per_second: float) -> str:
+    """Steps per second, in millions or thousands or as they are."""
+    if steps_per_second >= 1e6:
+        return f"{steps_per_second / 1e6:.2f} M steps/s"
+    return f"{steps_per_second / 1e3:.1f} k steps/s" if steps_per_second >= 1e3 else f"{steps_per_second:.0f} steps/s"
 
 
 def _finite(value: float) -> float | None:

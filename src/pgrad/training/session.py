@@ -28,7 +28,7 @@ class Snapshot:
     stage: str  # "training" or "evaluating"
     seeds: int
     finished: int
-    solved: int  # seeds whose last 20 training episodes reached the threshold at some time
+    solved: int  # seeds that reached the environment's threshold, by their training episodes
     total_steps: int  # taken so far, by all seeds
     planned_steps: int | None  # of all seeds, where the configuration says
     mean_return: float  # of the latest episodes, over seeds; NaN before the first
@@ -188,7 +188,7 @@ class Session:
                 stage=stage,
                 seeds=len(self.trainers),
                 finished=sum(trainer.finished for trainer in begun),
-                solved=sum(trainer.finished and self._solved(trainer) for trainer in begun),
+                solved=sum(self._solved(trainer) for trainer in begun),
                 total_steps=steps,
                 planned_steps=planned * len(self.trainers) if planned else None,
                 mean_return=float(np.mean(known)) if known else np.nan,
@@ -197,12 +197,23 @@ class Session:
         )
 
     def _solved(self, trainer: Trainer) -> bool:
-        return trainer.history.solved_at(self.env.reward_threshold) is not None
+        """Whether a seed has reached the threshold; of one still running, only what is cheap to know is asked."""
+        threshold = self.env.reward_threshold
+        if threshold is not None and not trainer.finished:
+            return trainer.recent_return >= threshold
+        return trainer.history.solved_at(threshold) is not None
 
     def result(self) -> Result:
         """What there is: every seed that has begun, as of its last whole chunk."""
         seeds = [
-            SeedResult(trainer.seed, trainer.policy, trainer.history, trainer.failure, trainer.total_steps)
+            SeedResult(
+                trainer.seed,
+                trainer.policy,
+                trainer.history,
+                trainer.failure,
+                trainer.total_steps,
+                finished=trainer.finished,
+            )
             for trainer in self.trainers
             if trainer is not None
         ]
