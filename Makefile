@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: train test lint bench proofs clean
+.PHONY: train test lint bench clean
 
 train: $(INSTALLED)
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
@@ -23,9 +23,6 @@ lint: $(INSTALLED)-test
 
 bench: $(INSTALLED)-test
 	$(BIN)/python -m benchmarks
-
-proofs: $(INSTALLED)-test
-	$(BIN)/pytest -m slow -s
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
