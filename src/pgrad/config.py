@@ -4,7 +4,6 @@ Every field is checked when a Config is made, and everything wrong with it is re
 """
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -14,7 +13,9 @@ from typing import Any
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.algorithms.settings import BASELINES, ESTIMATORS
-from pgrad.errors import ConfigError, nearest
+from pgrad.envs.registry import BACKENDS
+from pgrad.errors import ConfigError, closest, nearest
+from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
 
 MAX_SEED = 2**63 - 1
@@ -30,12 +31,10 @@ class Config:
 
     env: str = _field("CartPole-v1", "environment id")
     algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other fields start from", ALGORITHMS)
-    backend: str = _field(
-        "auto", "compiled twin if there is one, or Gymnasium's own", ("auto", "compiled", "gymnasium")
-    )
+    backend: str = _field("auto", "compiled twin if there is one, or Gymnasium's own", BACKENDS)
     seeds: tuple[int, ...] = _field((0,), "random seeds: a number of them, or a list like 7,8,9")
     hidden: tuple[int, ...] = _field((64,), "units of each hidden layer, like 64,64; 'none' for a linear policy")
-    activation: str = _field("tanh", "between layers", ("relu", "tanh"))
+    activation: str = _field("tanh", "between layers", ACTIVATIONS)
     temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)")
     initialization: str = _field(
         "orthogonal",
@@ -129,8 +128,8 @@ def nearest_setting(name: str, known: Iterable[str]) -> str:
     by_plain = {candidate.lstrip("-").replace("-", "_"): candidate for candidate in known}
     if (meant := SYNONYMS.get(plain)) in by_plain:
         return f"did you mean '{by_plain[str(meant)]}'?"
-    close = difflib.get_close_matches(plain, by_plain, n=1)
-    return f"did you mean '{by_plain[close[0]]}'?" if close else "`pgrad train --help` lists them"
+    meant = closest(plain, by_plain)
+    return f"did you mean '{by_plain[meant]}'?" if meant else "`pgrad train --help` lists them"
 
 
 def _other_rollout_cleared(chosen: dict[str, Any]) -> dict[str, Any]:

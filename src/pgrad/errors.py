@@ -38,9 +38,15 @@ class TrainingDiverged(PgradError):
     exit_code = 1
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint to append to a message: the known name most like `name`, or all of them."""
-    names = sorted(known)
-    by_lowercase = {candidate.lower(): candidate for candidate in names}
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, whatever its capitals; None where none is like it."""
+    by_lowercase = {candidate.lower(): candidate for candidate in sorted(known)}
     close = difflib.get_close_matches(name.lower(), by_lowercase, n=1)
-    return f"did you mean '{by_lowercase[close[0]]}'?" if close else f"known: {', '.join(names)}"
+    return by_lowercase[close[0]] if close else None
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A hint to append to a message: the known name most like `name`, or else `otherwise` or the list of all."""
+    names = sorted(known)
+    meant = closest(name, names)
+    return f"did you mean '{meant}'?" if meant else otherwise or f"known: {', '.join(names)}"

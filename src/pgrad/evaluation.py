@@ -64,7 +64,7 @@ def evaluate(
         problems.append(f"seed must not be negative, not {seed}")
     if problems or target is None:
         raise ConfigError(problems)
-    original = make(target.id if isinstance(target, Env) else target, "gymnasium")
+    original = make(target.id if isinstance(target, Env) and target.compiled else target, "gymnasium")
     if (original.obs_size, original.num_actions) != (policy.sizes[0], policy.sizes[-1]):
         raise EnvError(
             f"'{original.id}' has {original.obs_size} observations and {original.num_actions} actions; "

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import gymnasium
 
 
+BACKENDS = ("auto", "compiled", "gymnasium")
+
+
 @dataclass(frozen=True)
 class Env:
     """What training needs to know of an environment. Without `dynamics` it is stepped through Gymnasium."""
@@ -47,8 +50,8 @@ def make(env: str | Env, backend: str = "auto") -> Env:
         return env
     if not isinstance(env, str):
         raise EnvError(f"env must be an id like 'CartPole-v1' or what pgrad.make returned, not {env!r}")
-    if backend not in ("auto", "compiled", "gymnasium"):
-        raise EnvError(f"unknown backend '{backend}': {nearest(backend, ('auto', 'compiled', 'gymnasium'))}")
+    if backend not in BACKENDS:
+        raise EnvError(f"unknown backend '{backend}': {nearest(backend, BACKENDS)}")
     if env in COMPILED and backend != "gymnasium":
         return COMPILED[env]
     if backend == "compiled":
@@ -82,22 +85,17 @@ def from_gymnasium(env_id: str) -> Env:
     )
 
 
-def make_gymnasium(env_id: str, **options: Any) -> "gymnasium.Env[Any, Any]":
+def make_gymnasium(env_id: str) -> "gymnasium.Env[Any, Any]":
     """gymnasium.make, with its errors turned into EnvErrors that name the way out."""
     import gymnasium
 
     try:
-        return gymnasium.make(env_id, **options)
+        return gymnasium.make(env_id)
     except gymnasium.error.DependencyNotInstalled as error:
         raise EnvError(f"'{env_id}' needs a package that is not installed: {error}") from error
     except (gymnasium.error.Error, ImportError) as error:
         if env_id in gymnasium.registry:
             raise EnvError(f"'{env_id}' cannot be made: {error}") from error
         names = [*gymnasium.registry, *COMPILED]
-        raise EnvError(f"unknown environment '{env_id}': {nearest_env(env_id, names)}") from error
-
-
-def nearest_env(env_id: str, names: list[str]) -> str:
-    """A hint at the id that was meant; the list of all is too long for a message."""
-    hint = nearest(env_id, names)
-    return hint if hint.startswith("did you mean") else "`pgrad envs` lists the known ones"
+        hint = nearest(env_id, names, "`pgrad envs` lists the known ones")
+        raise EnvError(f"unknown environment '{env_id}': {hint}") from error

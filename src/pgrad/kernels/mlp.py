@@ -4,6 +4,7 @@ Parameters are one flat float32 vector: for each layer its weight [outputs, inpu
 A block's activations live in one array whose rows are the inputs, then each layer's units; `deltas` has the same rows.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,8 +49,7 @@ def network(parameters: npt.NDArray[np.float32], sizes: npt.ArrayLike, activatio
 
 def num_parameters(sizes: npt.ArrayLike) -> int:
     """P = Σ over layers of outputs · (inputs + 1)."""
-    layers = np.asarray(sizes, dtype=np.int64)
-    return int(np.sum(layers[1:] * (layers[:-1] + 1)))
+    return sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(np.asarray(sizes).tolist()))
 
 
 @dense

@@ -15,7 +15,7 @@ from pgrad.envs.registry import Env, make
 from pgrad.errors import ConfigError, PgradError, TrainingDiverged
 from pgrad.evaluation import evaluate
 from pgrad.training.result import Result, SeedResult
-from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer
+from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
 
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
 
@@ -73,27 +73,9 @@ def train(
     good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
     Ctrl-C raises Interrupted. All three carry what there was by then as `.result`.
     """
-    problems = []
-    if config is not None and (settings or algorithm or seeds is not None or seed is not None):
-        problems.append("give either a whole config or settings, not both")
-    env_id = env.id if isinstance(env, Env) else env
-    if config is not None and env_id not in (None, config.env):
-        problems.append(f"env is '{env_id}', but the config's is '{config.env}'")
-    if seed is not None and seeds is not None:
-        problems.append("give either seed or seeds, not both")
-    if threads is not None and threads < 1:
-        problems.append(f"threads must be positive, not {threads}")
-    if evaluation_episodes < 0:
-        problems.append(f"evaluation_episodes must not be negative, not {evaluation_episodes}")
-    chosen = config
-    try:
-        asked = {"seeds": seeds if seed is None else [seed]} if seeds is not None or seed is not None else {}
-        chosen = config or resolve(env_id, algorithm, {**settings, **asked})
-    except ConfigError as error:
-        problems += error.problems
-    if problems or chosen is None:
-        raise ConfigError(problems)
+    chosen = _chosen_config(env, algorithm, seeds, seed, config, threads, evaluation_episodes, settings)
     environment = make(env if isinstance(env, Env) else chosen.env, chosen.backend)
+    require_memory(chosen, environment)
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
     try:
         session.run()
@@ -114,6 +96,40 @@ def train(
         diverged.result = result
         raise diverged
     return result
+
+
+def _chosen_config(
+    env: str | Env | None,
+    algorithm: str | None,
+    seeds: int | Sequence[int] | None,
+    seed: int | None,
+    config: Config | None,
+    threads: int | None,
+    evaluation_episodes: int,
+    settings: dict[str, Any],
+) -> Config:
+    """The configuration that train()'s arguments ask for; one ConfigError for all that is wrong with them."""
+    problems = []
+    if config is not None and (settings or algorithm or seeds is not None or seed is not None):
+        problems.append("give either a whole config or settings, not both")
+    env_id = env.id if isinstance(env, Env) else env
+    if config is not None and env_id not in (None, config.env):
+        problems.append(f"env is '{env_id}', but the config's is '{config.env}'")
+    if seed is not None and seeds is not None:
+        problems.append("give either seed or seeds, not both")
+    if threads is not None and threads < 1:
+        problems.append(f"threads must be positive, not {threads}")
+    if evaluation_episodes < 0:
+        problems.append(f"evaluation_episodes must not be negative, not {evaluation_episodes}")
+    chosen = config
+    try:
+        asked = {"seeds": seeds if seed is None else [seed]} if seeds is not None or seed is not None else {}
+        chosen = config or resolve(env_id, algorithm, {**settings, **asked})
+    except ConfigError as error:
+        problems += error.problems
+    if problems or chosen is None:
+        raise ConfigError(problems)
+    return chosen
 
 
 class Session:
@@ -221,8 +237,8 @@ class Session:
 
     def evaluated(self, result: Result, episodes: int) -> Result:
         """The result with every seed's policy evaluated."""
-        evaluations = []
+        evaluations, original = [], make(self.env.id, "gymnasium")
         for seed_result in result.seeds:
             self._report("evaluating")
-            evaluations.append(evaluate(seed_result.policy, self.env, episodes, seed=seed_result.seed))
+            evaluations.append(evaluate(seed_result.policy, original, episodes, seed=seed_result.seed))
         return result.with_evaluations(evaluations)

@@ -1,6 +1,5 @@
 """One seed's training, a chunk at a time: the loop for compiled environments and the loop for any other."""
 
-import itertools
 import os
 import threading
 import time
@@ -25,6 +24,7 @@ from pgrad.config import Config
 from pgrad.envs.registry import Env
 from pgrad.errors import ConfigError, EnvError
 from pgrad.kernels.jit import face_for
+from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.batch import Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
@@ -75,6 +75,9 @@ class Trainer(ABC):
         self.learner = new_learner(config, env, seed)
         self.policy = policy_of(config, env, self.learner, seed=seed)  # as of the last whole chunk
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
+        self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
+        self.num_steps = config.num_steps or 0
+        self.num_envs = min(config.num_envs, self.episodes) if self.episodes else config.num_envs
         self.failure: str | None = None
         self.total_steps = 0
         self.seconds = 0.0
@@ -130,12 +133,10 @@ class CompiledTrainer(Trainer):
         if env.dynamics is None or env.max_episode_steps is None:
             raise EnvError(f"'{env.id}' has no compiled form with a time limit")
         self.dynamics, limit = env.dynamics, env.max_episode_steps
-        episodes, num_steps = config.episodes_per_iteration or 0, config.num_steps or 0
-        self.plan = Plan(episodes, num_steps, limit, np.uint64(self.run_key))
-        lanes = min(config.num_envs, episodes) if episodes else config.num_envs
-        self.lanes = new_lanes(self.dynamics, self.learner.policy, lanes)
-        samples = episodes * limit if episodes else lanes * num_steps
-        finals = episodes if episodes else lanes * (num_steps // limit + 2)
+        self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
+        self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)
+        samples = self.episodes * limit or self.num_envs * self.num_steps
+        finals = self.episodes or self.num_envs * (self.num_steps // limit + 2)
         self.buffer = new_buffer(env.obs_size, samples, finals)
         self.log = new_episodes(samples + LOG_ROOM)
         self.like = self.dynamics.reset(0)
@@ -175,20 +176,18 @@ class GymnasiumTrainer(Trainer):
         super().__init__(config, env, seed, stopping)
         from pgrad.rollouts.gymnasium import VectorEnv, rollout
 
-        episodes = config.episodes_per_iteration or 0
-        num_envs = min(config.num_envs, episodes) if episodes else config.num_envs
-        self.envs = VectorEnv(env, num_envs, self.run_key)
+        self.envs = VectorEnv(env, self.num_envs, self.run_key)
         self.rollout = rollout
 
     def _advance(self) -> tuple[int, bool]:
-        began, config, learner, settings = time.perf_counter(), self.config, self.learner, self.settings
+        began, learner, settings = time.perf_counter(), self.learner, self.settings
         while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
             rolled = self.rollout(
                 self.envs,
                 learner.policy,
                 settings.inverse_temperature,
-                config.num_steps or 0,
-                config.episodes_per_iteration or 0,
+                self.num_steps,
+                self.episodes,
                 stopping=self.stopping,
             )
             if rolled is None:
@@ -212,8 +211,7 @@ class GymnasiumTrainer(Trainer):
 
 def require_memory(config: Config, env: Env) -> None:
     """Raise ConfigError where batch and networks could not be held in half of the machine's memory."""
-    sizes = (env.obs_size, *config.hidden, env.num_actions)
-    parameters = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(sizes))
+    parameters = num_parameters((env.obs_size, *config.hidden, env.num_actions))
     limit = env.max_episode_steps or 1
     samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
     lanes = config.num_envs * (4 * env.obs_size + BYTES_PER_SAMPLE)
@@ -231,6 +229,5 @@ def require_memory(config: Config, env: Env) -> None:
 
 def new_trainer(config: Config, env: Env, seed: int, stopping: threading.Event | None = None) -> Trainer:
     """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be."""
-    require_memory(config, env)
     kind = CompiledTrainer if env.compiled else GymnasiumTrainer
     return kind(config, env, seed, stopping or threading.Event())
