@@ -97,7 +97,17 @@ def test_training_leaves_a_complete_folder(trained: tuple[Path, str]) -> None:
         "training_curve.png",
         "action_probabilities.png",
         *(f"seed-{seed}" for seed in (4, 11)),
-        *(f"seed-{s}/{name}" for s in (4, 11) for name in ("policy.safetensors", "metrics.csv", "episodes.csv")),
+        *(
+            f"seed-{seed}/{name}"
+            for seed in (4, 11)
+            for name in (
+                "policy.safetensors",
+                "value.safetensors",
+                "checkpoints.safetensors",
+                "metrics.csv",
+                "episodes.csv",
+            )
+        ),
     }
 
 

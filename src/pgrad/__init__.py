@@ -5,6 +5,8 @@ from pgrad.envs.registry import Env, make
 from pgrad.errors import (
     ConfigError,
     EnvError,
+    EstimatorError,
+    ModelError,
     ObservationError,
     PgradError,
     RunError,
@@ -12,7 +14,7 @@ from pgrad.errors import (
 )
 from pgrad.estimators.teaching import discounted_return, estimate_policy_gradient, rewards_to_go
 from pgrad.evaluation import Evaluation, evaluate
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
 from pgrad.runs.folder import load
 from pgrad.training.result import Result
@@ -25,8 +27,11 @@ __all__ = [
     "ConfigError",
     "Env",
     "EnvError",
+    "EstimatorError",
     "Evaluation",
     "MLPPolicy",
+    "MLPValue",
+    "ModelError",
     "ObservationError",
     "PgradError",
     "Result",

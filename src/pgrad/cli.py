@@ -15,12 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pgrad.config import FIELDS, TYPES, Config, nearest_setting, number, resolve, whole_number
+from pgrad.config import FIELDS, Config, nearest_setting, number, resolve, whole_number
 from pgrad.errors import ConfigError, PgradError, nearest
 
 T = TypeVar("T", int, float)
 
-METAVARS = {"episodes_per_iteration": "EPISODES", "num_iterations": "N", "num_envs": "N", "num_steps": "N"}
+METAVARS = {
+    "episodes_per_iteration": "EPISODES",
+    "num_iterations": "N",
+    "num_envs": "N",
+    "num_steps": "N",
+    "checkpoint_every": "N",
+}
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -123,11 +129,8 @@ def train_parser() -> Parser:
             continue
         flag, choices = f"--{name.replace('_', '-')}", field.metadata["choices"]
         text = f"{field.metadata['help']} ({'; '.join(filter(None, [' | '.join(choices), _shown(field.default)]))})"
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
-        if TYPES[name] is bool:
-            settings.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
-        else:
-            settings.add_argument(flag, metavar=METAVARS.get(name, name.split("_")[-1].upper()), **options)
+        metavar = METAVARS.get(name, name.split("_")[-1].upper())
+        settings.add_argument(flag, metavar=metavar, default=argparse.SUPPRESS, help=text.replace("%", "%%"))
     return parser
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.algorithms.settings import BASELINES, ESTIMATORS
 from pgrad.envs.registry import BACKENDS
 from pgrad.errors import ConfigError, closest, nearest
+from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
 
@@ -43,7 +43,10 @@ class Config:
     )
     estimator: str = _field("gae", "what multiplies the score", ESTIMATORS)
     baseline: str = _field("value", "what is subtracted from it", BASELINES)
-    standardize: bool = _field(True, "divide by the batch's standard deviation, after subtracting its mean")
+    constant_baseline: float = _field(0.0, "the number that baseline 'constant' subtracts")
+    standardize: str = _field(
+        "batch", "subtract the mean and divide by the standard deviation, of the batch or an episode", STANDARDIZATIONS
+    )
     discount: float = _field(0.99, "γ, in [0, 1]")
     gae_lambda: float = _field(0.95, "λ of the generalised advantage, in [0, 1]")
     discounting: str = _field("dropped", "the factor γ^t outside the return", ("exact", "dropped"))
@@ -61,6 +64,9 @@ class Config:
     entropy_coef: float = _field(0.0, "weight of the policy's entropy (nats) in the objective")
     total_steps: int | None = _field(100_000, "stop after this many environment steps")
     num_iterations: int | None = _field(None, "stop after this many iterations")
+    checkpoint_every: int | None = _field(
+        10, "iterations between the parameters kept along the way; doubled before there are more than 128 of them"
+    )
 
     def __post_init__(self) -> None:
         problems = []
@@ -175,14 +181,6 @@ def number(value: Any) -> float:
     raise ValueError(f"must be a number, not {value!r}")
 
 
-def _truth(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in ("true", "false"):
-        return bool(value == "true")
-    raise ValueError(f"must be true or false, not {value!r}")
-
-
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -217,7 +215,6 @@ def _seeds(value: Any) -> tuple[int, ...]:
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
     int: whole_number,
     float: number,
-    bool: _truth,
     str: _text,
     tuple: _integers,
 }
@@ -241,7 +238,14 @@ def _problems(config: Config) -> list[str]:
     for name in ("discount", "gae_lambda"):
         value = getattr(config, name)
         require(0 <= value <= 1, f"{name} must be in [0, 1], not {value}")
-    for name in ("num_envs", "num_steps", "episodes_per_iteration", "total_steps", "num_iterations"):
+    for name in (
+        "num_envs",
+        "num_steps",
+        "episodes_per_iteration",
+        "total_steps",
+        "num_iterations",
+        "checkpoint_every",
+    ):
         value = getattr(config, name)
         require(value is None or value > 0, f"{name} must be positive, not {value}")
     require(all(units > 0 for units in config.hidden), f"hidden layers must have positive sizes, not {config.hidden}")
@@ -280,12 +284,22 @@ def _problems(config: Config) -> list[str]:
         "normalizer 'episode' needs whole episodes: set episodes_per_iteration instead of num_steps",
     )
     require(
+        whole or config.standardize != "episode",
+        "standardize 'episode' needs whole episodes: set episodes_per_iteration instead of num_steps",
+    )
+    constant = config.constant_baseline
+    require(math.isfinite(constant), f"constant_baseline must be finite, not {constant}")
+    require(
+        constant == 0 or config.baseline == "constant",
+        f"constant_baseline is read by baseline 'constant' only, not by '{config.baseline}'",
+    )
+    require(
         config.estimator != "gae" or config.baseline == "value",
         f"estimator 'gae' needs baseline 'value', not '{config.baseline}'",
     )
     require(
-        config.baseline != "leave-one-out" or config.episodes_per_iteration != 1,
-        "baseline 'leave-one-out' needs at least two episodes per iteration",
+        config.baseline not in ("leave-one-out", "optimal") or config.episodes_per_iteration != 1,
+        f"baseline '{config.baseline}' needs at least two episodes per iteration",
     )
     return found
 

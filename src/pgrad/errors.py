@@ -32,6 +32,14 @@ class RunError(PgradError):
     """A run folder or policy file that cannot be written or read."""
 
 
+class ModelError(PgradError, ValueError):
+    """A finite Markov decision process, or a policy on it, that is not one, is endless, or is too large."""
+
+
+class EstimatorError(PgradError, ValueError):
+    """A function given as an estimator that raises, returns something else than a gradient, or changes its input."""
+
+
 class TrainingDiverged(PgradError):
     """Rewards, observations, gradients or parameters stopped being finite."""
 

@@ -10,17 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.algorithms.settings import (
-    GAE,
-    LEAVE_ONE_OUT,
-    MEAN,
-    NO_BASELINE,
-    REWARD_TO_GO,
-    TOTAL_RETURN,
-    VALUE,
-    Learner,
-    Settings,
-)
+from pgrad.algorithms.settings import Checkpoints, Learner, Settings
 from pgrad.algorithms.update import (
     BAD_GRADIENT,
     BAD_OBS,
@@ -36,6 +26,19 @@ from pgrad.algorithms.update import (
     improve,
     policy_gradient,
 )
+from pgrad.estimators.choice import (
+    AS_IT_IS,
+    BY_BATCH,
+    BY_EPISODE,
+    GAE,
+    LEAVE_ONE_OUT,
+    MEAN,
+    NO_BASELINE,
+    REWARD_TO_GO,
+    TOTAL_RETURN,
+    VALUE,
+    Estimator,
+)
 from pgrad.estimators.gradient import policy_gradient as estimate
 from pgrad.estimators.gradient import value_gradient
 from pgrad.kernels.mlp import MLP, network, num_parameters
@@ -46,13 +49,7 @@ from pgrad.rollouts.batch import Batch
 Array = npt.NDArray[Any]
 
 SETTINGS = Settings(
-    estimator=REWARD_TO_GO,
-    baseline=NO_BASELINE,
-    standardize=False,
-    discount=0.5,
-    gae_lambda=0.5,
-    exact_discounting=True,
-    per_episode=True,
+    estimator=Estimator(discount=0.5, gae_lambda=0.5),
     inverse_temperature=1.0,
     entropy_coef=0.0,
     optimizer=SGD,
@@ -63,6 +60,14 @@ SETTINGS = Settings(
     num_iterations=10,
     total_steps=1000,
 )
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    """Settings with some of their own and of their estimator's fields replaced."""
+    own = {name: value for name, value in changes.items() if name in Settings._fields}
+    inner = {name: value for name, value in changes.items() if name not in own}
+    return settings._replace(estimator=settings.estimator._replace(**inner), **own)
+
 
 # V(s) = 2s + 1, and a critic that must not be asked.
 CRITIC = network(np.array([2, 1], np.float32), (1, 1), "relu")
@@ -112,10 +117,10 @@ KEPT = 0.5 ** np.array([0, 0, 1, 1, 2])  # γ^t
         ({"exact_discounting": False}, RETURNS / 2),
         ({"per_episode": False}, RETURNS * KEPT / 5),
         ({"per_episode": False, "exact_discounting": False}, RETURNS / 5),
-        ({"estimator": TOTAL_RETURN}, np.array([2, 30, 2, 30, 30]) / 2),
-        ({"estimator": TOTAL_RETURN, "exact_discounting": False}, np.array([2, 30, 2, 30, 30]) / 2),
-        ({"estimator": TOTAL_RETURN, "baseline": MEAN}, np.array([-14, 14, -14, 14, 14]) / 2),
-        ({"estimator": TOTAL_RETURN, "baseline": LEAVE_ONE_OUT}, np.array([-28, 28, -28, 28, 28]) / 2),
+        ({"psi": TOTAL_RETURN}, np.array([2, 30, 2, 30, 30]) / 2),
+        ({"psi": TOTAL_RETURN, "exact_discounting": False}, np.array([2, 30, 2, 30, 30]) / 2),
+        ({"psi": TOTAL_RETURN, "baseline": MEAN}, np.array([-14, 14, -14, 14, 14]) / 2),
+        ({"psi": TOTAL_RETURN, "baseline": LEAVE_ONE_OUT}, np.array([-28, 28, -28, 28, 28]) / 2),
         ({"baseline": MEAN}, (RETURNS - 114 / 5) * KEPT / 2),
         ({"baseline": LEAVE_ONE_OUT}, (RETURNS - np.array([110 / 3, 2, 110 / 3, 2, 2])) * KEPT / 2),
         ({"discount": 1.0}, np.array([3, 70, 2, 60, 40]) / 2),
@@ -124,11 +129,11 @@ KEPT = 0.5 ** np.array([0, 0, 1, 1, 2])  # γ^t
     ],
 )
 def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Array) -> None:
-    settings = SETTINGS._replace(**changes)
-    result = advantages(settings, NO_CRITIC, two_trajectories(), 2)
-    assert result.weight.dtype == np.float32
+    settings = changed(SETTINGS, **changes)
+    result = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories(), 2)
+    assert result.weight.dtype == np.float64
     np.testing.assert_allclose(result.weight, expected, rtol=1e-6)
-    assert result.step_weight == 1 / (2 if settings.per_episode else 5)
+    assert result.step_weight == 1 / (2 if settings.estimator.per_episode else 5)
     assert np.isnan(result.explained_variance)
 
 
@@ -136,15 +141,15 @@ def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Arr
     ("changes", "psi"),
     [
         ({}, [1, 27.875, -3, 34.75, 34.5]),
-        ({"estimator": GAE, "gae_lambda": 1.0}, [1, 27.875, -3, 34.75, 34.5]),
-        ({"estimator": GAE, "gae_lambda": 0.0}, [2.5, 10.5, -3, 17.5, 34.5]),
-        ({"estimator": GAE, "gae_lambda": 0.5}, [1.75, 10.5 + 0.25 * 26.125, -3, 26.125, 34.5]),
+        ({"psi": GAE, "gae_lambda": 1.0}, [1, 27.875, -3, 34.75, 34.5]),
+        ({"psi": GAE, "gae_lambda": 0.0}, [2.5, 10.5, -3, 17.5, 34.5]),
+        ({"psi": GAE, "gae_lambda": 0.5}, [1.75, 10.5 + 0.25 * 26.125, -3, 26.125, 34.5]),
     ],
 )
 def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]) -> None:
     """V = 1, 3, 5, 7, 9 along the batch and 7 after the time limit, where trajectory 1 bootstraps."""
-    settings = SETTINGS._replace(baseline=VALUE, **changes)
-    result = advantages(settings, CRITIC, two_trajectories(), 2)
+    settings = changed(SETTINGS, baseline=VALUE, **changes)
+    result = advantages(settings, CRITIC, CRITIC, two_trajectories(), 2)
     np.testing.assert_allclose(result.weight, np.array(psi) * KEPT / 2, rtol=1e-6)
     target = np.array(psi) + [1, 3, 5, 7, 9]
     np.testing.assert_allclose(result.target, target, rtol=1e-12)
@@ -153,18 +158,18 @@ def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]
 
 @pytest.mark.parametrize("estimator", [REWARD_TO_GO, GAE])
 def test_a_terminal_state_is_worth_nothing_and_a_time_limit_what_the_critic_says(estimator: int) -> None:
-    settings = SETTINGS._replace(baseline=VALUE, estimator=estimator, gae_lambda=1.0)
-    ended = advantages(settings, CRITIC, two_trajectories((2, 4), {}), 2).target
-    cut = advantages(settings, CRITIC, two_trajectories((2,), {4: [3.0]}), 2).target
+    settings = changed(SETTINGS, baseline=VALUE, psi=estimator, gae_lambda=1.0)
+    ended = advantages(settings, CRITIC, CRITIC, two_trajectories((2, 4), {}), 2).target
+    cut = advantages(settings, CRITIC, CRITIC, two_trajectories((2,), {4: [3.0]}), 2).target
     np.testing.assert_allclose(ended, RETURNS, rtol=1e-12)
     np.testing.assert_allclose(cut - ended, [0, 7 / 8, 0, 7 / 4, 7 / 2], rtol=1e-12)
 
 
 @pytest.mark.parametrize("estimator", [TOTAL_RETURN, REWARD_TO_GO])
 def test_without_a_critic_a_time_limit_is_part_of_the_problem(estimator: int) -> None:
-    settings = SETTINGS._replace(estimator=estimator)
-    ended = advantages(settings, NO_CRITIC, two_trajectories((2, 4), {}), 2)
-    cut = advantages(settings, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}), 2)
+    settings = changed(SETTINGS, psi=estimator)
+    ended = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories((2, 4), {}), 2)
+    cut = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}), 2)
     assert cut.weight.tolist() == ended.weight.tolist()
 
 
@@ -172,34 +177,35 @@ def test_each_truncated_sample_has_its_own_final_observation() -> None:
     """In any order, and with room to spare that is not read."""
     batch = two_trajectories((), {4: [3.0], 2: [0.0]})
     batch = batch._replace(final_obs=np.array([[3, 0, np.nan]], np.float32))
-    settings = SETTINGS._replace(baseline=VALUE, discount=1.0)
-    result = advantages(settings, CRITIC, batch, 2)
+    settings = changed(SETTINGS, baseline=VALUE, discount=1.0)
+    result = advantages(settings, CRITIC, CRITIC, batch, 2)
     assert result.target.tolist() == [1 + 2 + 1, 70 + 7, 2 + 1, 60 + 7, 40 + 7]
 
 
 def test_two_episodes_of_one_trajectory_do_not_mix() -> None:
     """As in a batch of a fixed number of steps: the second episode starts at time 0 and is cut by the batch's end."""
     batch = make_batch(range(4), [0] * 4, [1, 2, 4, 8], [0] * 4, [7, 8, 0, 1], [1], {3: [0.0]})
-    settings = SETTINGS._replace(estimator=GAE, baseline=VALUE, gae_lambda=1.0, exact_discounting=False)
-    result = advantages(settings, CRITIC, batch, 1)
+    settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=1.0, exact_discounting=False)
+    result = advantages(settings, CRITIC, CRITIC, batch, 1)
     assert result.target.tolist() == [1 + 1, 2, 4 + 4 + 0.25, 8 + 0.5]
 
 
 def test_the_target_of_the_critic_is_the_return_from_its_state_on() -> None:
-    settings = SETTINGS._replace(estimator=TOTAL_RETURN, baseline=VALUE)
-    assert advantages(settings, CRITIC, two_trajectories((2, 4), {}), 2).target.tolist() == RETURNS.tolist()
+    settings = changed(SETTINGS, psi=TOTAL_RETURN, baseline=VALUE)
+    assert advantages(settings, CRITIC, CRITIC, two_trajectories((2, 4), {}), 2).target.tolist() == RETURNS.tolist()
 
 
 @pytest.mark.parametrize("baseline", [NO_BASELINE, MEAN, VALUE])
 def test_standardisation_comes_before_discounting(baseline: int) -> None:
-    plain = SETTINGS._replace(baseline=baseline)
-    psi = advantages(plain, CRITIC, two_trajectories(), 2).weight.astype(float) / KEPT
-    standard = plain._replace(standardize=True)
-    result = advantages(standard, CRITIC, two_trajectories(), 2)
+    plain = changed(SETTINGS, baseline=baseline)
+    psi = advantages(plain, CRITIC, CRITIC, two_trajectories(), 2).weight.astype(float) / KEPT
+    standard = changed(plain, standardize=BY_BATCH)
+    result = advantages(standard, CRITIC, CRITIC, two_trajectories(), 2)
     expected = (psi - psi.mean()) / psi.std()
     np.testing.assert_allclose(result.weight, expected * KEPT / 2, rtol=1e-5)
-    dropped = advantages(standard._replace(exact_discounting=False), CRITIC, two_trajectories(), 2).weight * 2
-    assert dropped.mean() == pytest.approx(0, abs=1e-6) and dropped.std() == pytest.approx(1, rel=1e-6)
+    dropped = changed(standard, exact_discounting=False)
+    weight = advantages(dropped, CRITIC, CRITIC, two_trajectories(), 2).weight * 2
+    assert weight.mean() == pytest.approx(0, abs=1e-6) and weight.std() == pytest.approx(1, rel=1e-6)
 
 
 def random_batch(size: int = 37, num_envs: int = 3, obs_size: int = 2, actions: int = 3, seed: int = 0) -> Batch:
@@ -233,8 +239,8 @@ def test_a_network_as_critic_values_every_sample_by_its_own_observation() -> Non
     after[batch.final_sample] = value(batch.final_obs)
     for b in np.flatnonzero(~(batch.terminated | batch.truncated)):
         after[b] = v[b + 1 :][batch.env[b + 1 :] == batch.env[b]][0]
-    settings = SETTINGS._replace(estimator=GAE, baseline=VALUE, gae_lambda=0.0, discount=0.9, exact_discounting=False)
-    result = advantages(settings, network(parameters, sizes, "tanh"), batch, 5)
+    settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=0.0, discount=0.9, exact_discounting=False)
+    result = advantages(settings, CRITIC, network(parameters, sizes, "tanh"), batch, 5)
     np.testing.assert_allclose(result.weight, (batch.reward + 0.9 * after - v) / 5, rtol=0, atol=2e-6)
 
 
@@ -275,7 +281,7 @@ def expected_estimate(settings: Settings) -> Array:
         )
         first, second = log_probs(theta, 1.0), [log_probs(theta, state_after(x)) for x in (a, b)]
         probability = float(torch.exp(first[a] + first[b] + second[0][c] + second[1][d]))
-        gradient, _ = policy_gradient(settings, net, batch, advantages(settings, CRITIC, batch, 2))
+        gradient, _ = policy_gradient(settings, net, batch, advantages(settings, CRITIC, CRITIC, batch, 2))
         total += probability * gradient
     return total
 
@@ -283,19 +289,19 @@ def expected_estimate(settings: Settings) -> Array:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"estimator": TOTAL_RETURN},
-        {"estimator": TOTAL_RETURN, "baseline": LEAVE_ONE_OUT},
-        {"estimator": TOTAL_RETURN, "baseline": VALUE},
+        {"psi": TOTAL_RETURN},
+        {"psi": TOTAL_RETURN, "baseline": LEAVE_ONE_OUT},
+        {"psi": TOTAL_RETURN, "baseline": VALUE},
         {},
         {"baseline": LEAVE_ONE_OUT},
         {"baseline": VALUE},
-        {"estimator": GAE, "baseline": VALUE, "gae_lambda": 1.0},
+        {"psi": GAE, "baseline": VALUE, "gae_lambda": 1.0},
         {"discount": 1.0, "exact_discounting": False},
     ],
 )
 def test_an_unbiased_estimate_is_the_gradient_on_average(changes: dict[str, Any]) -> None:
-    settings = SETTINGS._replace(**changes)
-    np.testing.assert_allclose(expected_estimate(settings), exact_gradient(settings.discount), atol=3e-7)
+    settings = changed(SETTINGS, **changes)
+    np.testing.assert_allclose(expected_estimate(settings), exact_gradient(settings.estimator.discount), atol=3e-7)
 
 
 @pytest.mark.parametrize(
@@ -303,21 +309,21 @@ def test_an_unbiased_estimate_is_the_gradient_on_average(changes: dict[str, Any]
     [
         {"exact_discounting": False},
         {"baseline": MEAN},
-        {"estimator": GAE, "baseline": VALUE, "gae_lambda": 0.0},
-        {"standardize": True},
+        {"psi": GAE, "baseline": VALUE, "gae_lambda": 0.0},
+        {"standardize": BY_BATCH},
     ],
 )
 def test_a_biased_estimate_is_not(changes: dict[str, Any]) -> None:
-    assert np.abs(expected_estimate(SETTINGS._replace(**changes)) - exact_gradient(0.5)).max() > 0.01
+    assert np.abs(expected_estimate(changed(SETTINGS, **changes)) - exact_gradient(0.5)).max() > 0.01
 
 
 def test_the_mean_of_two_episodes_as_baseline_halves_the_gradient() -> None:
-    settings = SETTINGS._replace(estimator=TOTAL_RETURN, baseline=MEAN)
+    settings = changed(SETTINGS, psi=TOTAL_RETURN, baseline=MEAN)
     np.testing.assert_allclose(expected_estimate(settings), exact_gradient(0.5) / 2, atol=3e-7)
 
 
 def test_per_step_divides_by_the_length_of_equal_episodes() -> None:
-    settings = SETTINGS._replace(per_episode=False)
+    settings = changed(SETTINGS, per_episode=False)
     np.testing.assert_allclose(expected_estimate(settings), exact_gradient(0.5) / 2, atol=3e-7)
 
 
@@ -329,15 +335,21 @@ def random_network(sizes: tuple[int, ...], seed: int) -> MLP:
     return network(parameters, sizes, "tanh")
 
 
+def room(every: int, size: int = 8) -> Checkpoints:
+    """Room for checkpoints of the random learner."""
+    policy, critic = np.zeros((size, 33), np.float32), np.zeros((size, 17), np.float32)
+    return Checkpoints(np.zeros(size, np.int64), policy, critic, np.zeros(1, np.int64), np.array([every]))
+
+
 def random_learner() -> Learner:
     policy, critic = random_network((2, 5, 3), 1), random_network((2, 4, 1), 2)
     moments = (np.zeros((2, net.parameters.size), np.float32) for net in (policy, critic))
     before = (policy.parameters.copy(), critic.parameters.copy())
-    return Learner(policy, next(moments), before[0], critic, next(moments), before[1], np.zeros(1, np.int64))
+    return Learner(policy, next(moments), before[0], critic, next(moments), before[1], np.zeros(1, np.int64), room(0))
 
 
 def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
-    settings = SETTINGS._replace(entropy_coef=0.3, inverse_temperature=2.0)
+    settings = changed(SETTINGS, entropy_coef=0.3, inverse_temperature=2.0)
     batch, net = random_batch(), random_network((2, 5, 3), 1)
     advantage = Advantages(np.linspace(-1, 1, 37, dtype=np.float32), 0.25, np.zeros(37), np.nan)
     gradient, entropy = policy_gradient(settings, net, batch, advantage)
@@ -360,7 +372,7 @@ def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
     ],
 )
 def test_decay_by_hand(linear: bool, iteration: int, steps: int, expected: float) -> None:
-    settings = SETTINGS._replace(linear_decay=linear)
+    settings = changed(SETTINGS, linear_decay=linear)
     assert decay(settings, iteration, steps) == pytest.approx(expected, abs=1e-15)
 
 
@@ -368,7 +380,7 @@ def test_decay_by_hand(linear: bool, iteration: int, steps: int, expected: float
 def test_clipping_is_pytorchs(max_grad_norm: float) -> None:
     net = random_network((2, 5, 3), 1)
     start, gradient = net.parameters.copy(), np.random.default_rng(3).normal(size=33).astype(np.float32)
-    settings = SETTINGS._replace(max_grad_norm=max_grad_norm)
+    settings = changed(SETTINGS, max_grad_norm=max_grad_norm)
     status, norm = ascend(settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, gradient, 1.0)
     leaf = torch.zeros(33, requires_grad=True)
     leaf.grad = torch.tensor(gradient)
@@ -380,7 +392,7 @@ def test_clipping_is_pytorchs(max_grad_norm: float) -> None:
 def test_a_gradient_of_zero_is_no_division_by_zero() -> None:
     net = random_network((2, 5, 3), 1)
     before = net.parameters.copy()
-    settings = SETTINGS._replace(max_grad_norm=0.5)
+    settings = changed(SETTINGS, max_grad_norm=0.5)
     assert ascend(
         settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, np.zeros(33, np.float32), 1.0
     ) == (FINE, 0.0)
@@ -394,7 +406,7 @@ def test_a_gradient_that_is_not_finite_touches_nothing(index: int, bad: float, o
     net, moments, gradient = random_network((2, 5, 3), 1), np.ones((2, 33), np.float32), np.ones(33, np.float32)
     before = net.parameters.copy()
     gradient[index] = bad
-    settings = SETTINGS._replace(optimizer=optimizer)
+    settings = changed(SETTINGS, optimizer=optimizer)
     status, _ = ascend(settings, net, moments, net.parameters.copy(), 3, gradient, 0.1)
     assert status == BAD_GRADIENT
     assert net.parameters.tobytes() == before.tobytes() and (moments == 1).all()
@@ -405,7 +417,7 @@ def test_parameters_that_would_not_be_finite_are_put_back(optimizer: int) -> Non
     net, gradient = random_network((2, 5, 3), 1), np.zeros(33, np.float32)
     before = net.parameters.copy()
     gradient[20] = 1e3
-    settings = SETTINGS._replace(optimizer=optimizer)
+    settings = changed(SETTINGS, optimizer=optimizer)
     status, norm = ascend(settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, gradient, 1e39)
     assert (status, norm) == (BAD_PARAMETERS, 1000.0)
     assert net.parameters.tobytes() == before.tobytes()
@@ -424,10 +436,10 @@ def improved(settings: Settings, learner: Learner, batch: Batch, steps: int = 37
 def test_improve_is_the_diagram(baseline: int) -> None:
     """Advantages, gradient, ascend; and a step of the critic, if there is one, to the same iteration's targets."""
     learner, reference, batch = random_learner(), random_learner(), random_batch()
-    settings = SETTINGS._replace(baseline=baseline, max_grad_norm=0.2, entropy_coef=0.01, linear_decay=True)
+    settings = changed(SETTINGS, baseline=baseline, max_grad_norm=0.2, entropy_coef=0.01, linear_decay=True)
     learner.iteration[0] = 2
     status, metrics = improved(settings, learner, batch, steps=37 + 400)
-    advantage = advantages(settings, reference.critic, batch, 3)
+    advantage = advantages(settings, reference.policy, reference.critic, batch, 3)
     gradient, entropy = policy_gradient(settings, reference.policy, batch, advantage)
     _, norm = ascend(
         settings, reference.policy, reference.policy_moments, reference.policy_before, 3, gradient, 0.1 * 0.6
@@ -448,14 +460,14 @@ def test_improve_is_the_diagram(baseline: int) -> None:
 def test_adam_counts_the_iterations() -> None:
     """Three iterations against PyTorch's Adam, which corrects its moments' bias by their count."""
     learner, batch = random_learner(), random_batch()
-    settings = SETTINGS._replace(optimizer=ADAM, baseline=VALUE, value_learning_rate=0.05)
+    settings = changed(SETTINGS, optimizer=ADAM, baseline=VALUE, value_learning_rate=0.05)
     policy, critic = (torch.tensor(net.parameters.copy()) for net in (learner.policy, learner.critic))
     optimizers = [
         torch.optim.Adam([policy], lr=0.1, maximize=True),
         torch.optim.Adam([critic], lr=0.05, maximize=True),
     ]
     for _ in range(3):
-        advantage = advantages(settings, learner.critic, batch, 3)
+        advantage = advantages(settings, learner.policy, learner.critic, batch, 3)
         policy.grad = torch.tensor(policy_gradient(settings, learner.policy, batch, advantage)[0])
         critic.grad = torch.tensor(value_gradient(learner.critic, batch.obs, advantage.target)[0])
         for optimizer in optimizers:
@@ -470,7 +482,7 @@ def test_rewarded_actions_become_probable() -> None:
     learner, batch = random_learner(), random_batch()
     right = (batch.obs[0] > 0).astype(np.int32)
     batch = batch._replace(reward=(batch.action == right).astype(float))
-    settings = SETTINGS._replace(optimizer=ADAM, discount=0.0, exact_discounting=False, per_episode=False)
+    settings = changed(SETTINGS, optimizer=ADAM, discount=0.0, exact_discounting=False, per_episode=False)
     for _ in range(200):
         assert improved(settings, learner, batch)[0] == FINE
     probabilities = MLPPolicy(learner.policy.parameters, (2, 5, 3)).probabilities(batch.obs.T)
@@ -480,7 +492,7 @@ def test_rewarded_actions_become_probable() -> None:
 def test_the_critic_learns_rewards_that_depend_on_the_state() -> None:
     learner, batch = random_learner(), random_batch()
     batch = batch._replace(reward=np.where(batch.obs[0] > 0, 1.0, 0.0))
-    settings = SETTINGS._replace(optimizer=ADAM, baseline=VALUE, discount=0.0, value_learning_rate=0.03)
+    settings = changed(SETTINGS, optimizer=ADAM, baseline=VALUE, discount=0.0, value_learning_rate=0.03)
     history = [improved(settings, learner, batch)[1] for _ in range(300)]
     assert history[-1]["value_loss"] < 0.1 * history[0]["value_loss"]
     assert history[-1]["explained_variance"] > 0.8
@@ -501,13 +513,13 @@ def bytes_of(learner: Learner) -> tuple[bytes, ...]:
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
-@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("standardize", [AS_IT_IS, BY_BATCH, BY_EPISODE])
 @pytest.mark.parametrize("baseline", [NO_BASELINE, MEAN, VALUE])
 @pytest.mark.parametrize("bad", BAD_NUMBERS)
 def test_bad_numbers_in_a_batch_change_no_parameter(
-    bad: float, baseline: int, standardize: bool, optimizer: int
+    bad: float, baseline: int, standardize: int, optimizer: int
 ) -> None:
-    settings = SETTINGS._replace(baseline=baseline, standardize=standardize, optimizer=optimizer)
+    settings = changed(SETTINGS, baseline=baseline, standardize=standardize, optimizer=optimizer)
     learner, batch = random_learner(), random_batch()
     before = bytes_of(learner)
     for b in (0, 11, 36):
@@ -536,10 +548,10 @@ def test_large_observations_are_finite() -> None:
     assert improved(SETTINGS, learner, batch._replace(obs=np.full_like(batch.obs, 3e38)))[0] == FINE
 
 
-@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("standardize", [AS_IT_IS, BY_BATCH, BY_EPISODE])
 @pytest.mark.parametrize("estimator", [REWARD_TO_GO, GAE])
-def test_a_bad_final_observation_changes_no_parameter(estimator: int, standardize: bool) -> None:
-    settings = SETTINGS._replace(baseline=VALUE, estimator=estimator, standardize=standardize)
+def test_a_bad_final_observation_changes_no_parameter(estimator: int, standardize: int) -> None:
+    settings = changed(SETTINGS, baseline=VALUE, psi=estimator, standardize=standardize)
     learner, batch = random_learner(), random_batch()
     before = bytes_of(learner)
     batch = batch._replace(final_obs=spoilt(batch.final_obs, (0, 0), np.nan))
@@ -557,7 +569,7 @@ def test_a_bad_weight_of_the_policy_is_noticed_and_its_step_taken_back(index: in
     good = learner.policy_before.tobytes()
     learner.policy.parameters[index] = bad
     bad_bytes, critic = learner.policy.parameters.tobytes(), learner.critic.parameters.tobytes()
-    settings = SETTINGS._replace(optimizer=optimizer, baseline=VALUE)
+    settings = changed(SETTINGS, optimizer=optimizer, baseline=VALUE)
     squashed = np.isinf(bad) and index in (0, 12)
     assert improved(settings, learner, batch)[0] == (BAD_PARAMETERS if squashed else BAD_GRADIENT)
     assert learner.policy.parameters.tobytes() == (bad_bytes if squashed else good)
@@ -568,14 +580,14 @@ def test_a_bad_weight_of_the_critic_never_reaches_the_policy() -> None:
     learner, batch = random_learner(), random_batch()
     learner.critic.parameters[3] = np.nan
     before = bytes_of(learner)
-    assert improved(SETTINGS._replace(baseline=VALUE), learner, batch)[0] == BAD_GRADIENT
+    assert improved(changed(SETTINGS, baseline=VALUE), learner, batch)[0] == BAD_GRADIENT
     assert bytes_of(learner) == before
 
 
 def test_a_policy_step_out_of_range_is_taken_back() -> None:
     learner, batch = random_learner(), random_batch()
     before = bytes_of(learner)
-    settings = SETTINGS._replace(learning_rate=1e39, baseline=VALUE)
+    settings = changed(SETTINGS, learning_rate=1e39, baseline=VALUE)
     assert improved(settings, learner, batch)[0] == BAD_PARAMETERS
     assert bytes_of(learner) == before
 
@@ -583,7 +595,7 @@ def test_a_policy_step_out_of_range_is_taken_back() -> None:
 def test_a_critic_step_out_of_range_is_taken_back_and_named() -> None:
     learner, batch = random_learner(), random_batch()
     before = learner.critic.parameters.tobytes()
-    settings = SETTINGS._replace(value_learning_rate=1e39, baseline=VALUE)
+    settings = changed(SETTINGS, value_learning_rate=1e39, baseline=VALUE)
     assert improved(settings, learner, batch)[0] == BAD_VALUES
     assert learner.critic.parameters.tobytes() == before
     assert np.isfinite(learner.policy.parameters).all()

@@ -14,8 +14,7 @@ import pytest
 from numba import config
 
 import pgrad
-from pgrad.estimators.advantages import generalized_advantages
-from pgrad.estimators.returns import rewards_to_go
+from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.kernels import jit
 from pgrad.kernels.inner import LinkedOnly
 from pgrad.kernels.jit import KEPT_CACHES, compiled_as, dense, prepare_cache, source_hash, strict, unannotated

@@ -64,7 +64,7 @@ def test_the_length_of_a_chunk_changes_nothing(backend: str, monkeypatch: pytest
             "temperature": 2.0,
             "entropy_coef": 0.01,
             "max_grad_norm": None,
-            "standardize": False,
+            "standardize": "none",
             "initialization": "uniform",
         },
     ],
@@ -107,7 +107,7 @@ def test_notebook_is_the_notebook() -> None:
     assert (history.metrics[:, 5] == 0.01).all()
     config = result.config
     assert (config.baseline, config.estimator, config.discounting) == ("none", "reward-to-go", "dropped")
-    assert (config.normalizer, config.discount, config.standardize) == ("episode", 0.99, False)
+    assert (config.normalizer, config.discount, config.standardize) == ("episode", 0.99, "none")
     assert (config.max_grad_norm, config.entropy_coef, config.temperature) == (None, 0.0, 1.0)
 
 

@@ -16,7 +16,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "initialization": "uniform",
         "estimator": "reward-to-go",
         "baseline": "none",
-        "standardize": False,
+        "standardize": "none",
         "discounting": "dropped",
         "normalizer": "episode",
         "num_envs": 1,
@@ -31,7 +31,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "reinforce": {
         "estimator": "reward-to-go",
         "baseline": "leave-one-out",
-        "standardize": True,
+        "standardize": "batch",
         "num_envs": 8,
         "episodes_per_iteration": 8,
         "num_steps": None,

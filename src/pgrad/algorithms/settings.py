@@ -5,25 +5,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.estimators.choice import Estimator
 from pgrad.kernels.mlp import MLP
-
-TOTAL_RETURN, REWARD_TO_GO, GAE = 0, 1, 2
-ESTIMATORS = {"total-return": TOTAL_RETURN, "reward-to-go": REWARD_TO_GO, "gae": GAE}
-
-NO_BASELINE, MEAN, LEAVE_ONE_OUT, VALUE = 0, 1, 2, 3
-BASELINES = {"none": NO_BASELINE, "mean": MEAN, "leave-one-out": LEAVE_ONE_OUT, "value": VALUE}
 
 
 class Settings(NamedTuple):
-    """The choices of DESIGN §1, as numbers."""
+    """What to multiply the score by, and how to step, as numbers."""
 
-    estimator: int
-    baseline: int
-    standardize: bool
-    discount: float
-    gae_lambda: float
-    exact_discounting: bool  # keep the factor γ^t of ∇J_γ
-    per_episode: bool  # average the sum over steps per episode, else per step
+    estimator: Estimator
     inverse_temperature: float
     entropy_coef: float
     optimizer: int
@@ -33,6 +22,16 @@ class Settings(NamedTuple):
     linear_decay: bool  # of the learning rates, to zero at the end
     num_iterations: int  # end of the run, whichever comes first
     total_steps: int
+
+
+class Checkpoints(NamedTuple):
+    """Room for parameters kept along the way; see algorithms.checkpoints."""
+
+    iteration: npt.NDArray[np.int64]  # [K] iterations done when they were kept
+    policy: npt.NDArray[np.float32]  # [K, P]
+    critic: npt.NDArray[np.float32]  # [K, P']
+    kept: npt.NDArray[np.int64]  # [1] how many of the K are filled
+    every: npt.NDArray[np.int64]  # [1] iterations between two of them; 0 keeps none
 
 
 class Learner(NamedTuple):
@@ -45,3 +44,4 @@ class Learner(NamedTuple):
     critic_moments: npt.NDArray[np.float32]  # [2, P']
     critic_before: npt.NDArray[np.float32]  # [P']
     iteration: npt.NDArray[np.int64]  # [1] iterations done
+    checkpoints: Checkpoints

@@ -11,30 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pgrad.algorithms.settings import (
-    GAE,
-    LEAVE_ONE_OUT,
-    MEAN,
-    TOTAL_RETURN,
-    VALUE,
-    Learner,
-    Settings,
-)
+from pgrad.algorithms.checkpoints import keep
+from pgrad.algorithms.settings import Learner, Settings
 from pgrad.estimators import gradient as estimate
-from pgrad.estimators.advantages import (
-    generalized_advantages,
-    leave_one_out_baseline,
-    mean_baseline,
-    standardize,
-)
-from pgrad.estimators.returns import rewards_to_go, total_returns
+from pgrad.estimators.choice import OPTIMAL, VALUE
 from pgrad.estimators.statistics import mean, row_sum, variance, variance_of_difference
+from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weights
 from pgrad.kernels import optimizers
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import forward
 from pgrad.rollouts.batch import Batch
-
-f4 = np.float32
 
 Array = Any
 
@@ -44,7 +30,7 @@ FINE, BAD_REWARD, BAD_OBS, BAD_GRADIENT, BAD_PARAMETERS, BAD_VALUES = range(6)
 class Advantages(NamedTuple):
     """What advantages() makes of a batch."""
 
-    weight: Array  # [B] float32: Ψ_t, times γ^t where it is kept, over the normaliser
+    weight: Array  # [B] Ψ_t, times γ^t where it is kept, over the normaliser
     step_weight: float  # 1 / normaliser, the weight of one step's entropy
     target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
     explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a critic
@@ -61,51 +47,38 @@ def values(critic: Any, obs: Array, batch: int) -> Array:
 
 
 @strict
-def advantages(settings: Settings, critic: Any, batch: Batch, num_envs: int) -> Advantages:
-    """Ψ_t of every sample by the chosen estimator and baseline, with γ^t and the normaliser multiplied in.
+def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_envs: int) -> Advantages:
+    """What multiplies the score of every sample: see estimators.weights.
 
-    With a critic, time limits bootstrap; without one, the return ends at the time limit, which is then part of the
-    problem. Standardisation comes last, before γ^t.
+    The critic is asked only with a value baseline, and the policy's scores only with the optimal one.
     """
-    size, discount, whole = batch.reward.size, settings.discount, settings.estimator == TOTAL_RETURN
-    cut, tail, value = np.empty(size, np.bool_), np.zeros(size), np.zeros(size)
-    psi, target = np.empty(size), np.empty(size)
-    for b in range(size):
-        cut[b] = batch.terminated[b] or batch.truncated[b]
-    if settings.baseline == VALUE:
-        value = values(critic, batch.obs, size)
+    estimator, explained = settings.estimator, np.nan
+    value, final_value = np.empty(0), np.empty(0)
+    if estimator.baseline == VALUE:
+        value = values(critic, batch.obs, batch.reward.size)
         final_value = values(critic, batch.final_obs, batch.final_sample.size)
-        for c in range(final_value.size):
-            tail[batch.final_sample[c]] = final_value[c]
+    multiplied = multipliers(estimator, batch, value, final_value, num_envs)
+    if estimator.baseline == VALUE:
+        explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
+    overlap = np.empty((2, 0))
+    if estimator.baseline == OPTIMAL:
+        overlap = score_overlaps(settings, policy, batch, multiplied, num_envs)
+    weight = weights(estimator, multiplied, batch.env, overlap, num_envs)
+    step_weight = normaliser(estimator, batch.reward.size, num_envs)
+    return Advantages(weight, step_weight, multiplied.target, explained)
 
-    if settings.estimator == GAE:
-        psi = generalized_advantages(batch.reward, value, cut, batch.env, tail, discount, settings.gae_lambda, num_envs)
-        for b in range(size):
-            target[b] = psi[b] + value[b]
-    else:
-        target = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
-        to_multiply = total_returns(target, batch.time, batch.env, num_envs) if whole else target
-        for b in range(size):
-            psi[b] = to_multiply[b] - value[b]
-    baseline = np.zeros(num_envs)
-    if settings.baseline == MEAN:
-        baseline = mean_baseline(psi, batch.env, num_envs, whole)
-    elif settings.baseline == LEAVE_ONE_OUT:
-        baseline = leave_one_out_baseline(psi, batch.env, num_envs, whole)
 
-    explained = np.nan
-    if settings.baseline == VALUE:
-        explained = 1.0 - variance_of_difference(target, value) / variance(target)
-    for b in range(size):
-        psi[b] -= baseline[batch.env[b]]
-    if settings.standardize:
-        standardize(psi)
-    step_weight = 1.0 / (num_envs if settings.per_episode else size)
-    weight = np.empty(size, f4)
-    for b in range(size):
-        kept = discount ** batch.time[b] if settings.exact_discounting and not whole else 1.0
-        weight[b] = f4(psi[b] * kept * step_weight)
-    return Advantages(weight, step_weight, target, explained)
+@strict
+def score_overlaps(settings: Settings, policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
+    """What the optimal baseline needs of each trajectory's scores, [2, N]."""
+    order, first = estimate.by_trajectory(batch.env, num_envs)
+    weight = np.empty((2, batch.reward.size))
+    for b in range(batch.reward.size):
+        weight[0, b], weight[1, b] = multiplied.kept[b] * multiplied.psi[b], multiplied.kept[b]
+    gradients = estimate.trajectory_gradients(
+        policy, settings.inverse_temperature, batch.obs, batch.action, order, first, weight
+    )
+    return estimate.overlaps(gradients)
 
 
 @strict
@@ -190,7 +163,8 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     iteration = learner.iteration[0]
     factor = decay(settings, iteration, steps - batch.reward.size)
     learning_rate = settings.learning_rate * factor
-    advantage = advantages(settings, learner.critic, batch, num_envs)
+    keep(learner.checkpoints, iteration, learner.policy.parameters, learner.critic.parameters)
+    advantage = advantages(settings, learner.policy, learner.critic, batch, num_envs)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
     status, norm = ascend(
         settings,
@@ -203,7 +177,7 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     )
     metrics[0], metrics[1], metrics[2] = entropy, norm, learning_rate
     metrics[3], metrics[4] = np.nan, advantage.explained_variance
-    if status == FINE and settings.baseline == VALUE:
+    if status == FINE and settings.estimator.baseline == VALUE:
         gradient, metrics[3] = estimate.value_gradient(learner.critic, batch.obs, advantage.target)
         value_rate = settings.value_learning_rate * factor
         status, _ = ascend(

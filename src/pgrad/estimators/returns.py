@@ -1,4 +1,4 @@
-"""Sums of rewards over a batch of trajectories.
+"""Returns and generalised advantages over a batch of trajectories.
 
 A batch is flat: B samples in the order of time, `env[b]` saying which of N trajectories sample b belongs to. A cut, at
 a terminal state, a time limit or the batch's end, closes a trajectory; `tail[b]` is the value of what would have come
@@ -39,4 +39,33 @@ def total_returns(to_go: Array, time: Array, env: Array, num_envs: int) -> Array
     result = np.empty(to_go.size)
     for b in range(to_go.size):
         result[b] = whole[env[b]]
+    return result
+
+
+@strict
+def generalized_advantages(
+    reward: Array,
+    value: Array,
+    cut: Array,
+    env: Array,
+    tail: Array,
+    discount: float,
+    gae_lambda: float,
+    num_envs: int,
+) -> Array:
+    """Â_t = Σ_k (γλ)^k δ_{t+k} up to the cut, with the TD error δ_t = r_t + γ V(s_{t+1}) - V(s_t); [B].
+
+    λ = 0 gives the TD error, λ = 1 the reward-to-go less V(s_t). Biased by an imperfect V unless λ = 1 and no
+    trajectory is cut short. Schulman et al. (2016), equation 16.
+    """
+    result = np.empty(reward.size)
+    next_value, next_advantage = np.zeros(num_envs), np.zeros(num_envs)
+    for b in range(reward.size - 1, -1, -1):
+        n = env[b]
+        if cut[b]:
+            next_value[n], next_advantage[n] = tail[b], 0.0
+        td_error = reward[b] + discount * next_value[n] - value[b]
+        next_advantage[n] = td_error + discount * gae_lambda * next_advantage[n]
+        next_value[n] = value[b]
+        result[b] = next_advantage[n]
     return result

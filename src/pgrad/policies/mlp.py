@@ -1,4 +1,4 @@
-"""The policy that pgrad trains: a softmax over the outputs of a multilayer perceptron, usable from Python."""
+"""The networks that pgrad trains, usable from Python: a softmax over the outputs of a multilayer perceptron, and V."""
 
 import itertools
 import math
@@ -18,22 +18,14 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MLPPolicy:
-    """π(a | s) = softmax(logits(s) / τ).
-
-    Methods take one observation [O] or a batch [N, O] and return one result or N.
-    """
+class MLPNetwork:
+    """A multilayer perceptron as Python sees it."""
 
     parameters: npt.NDArray[np.float32]  # [P], layer by layer: weight [outputs, inputs], then bias [outputs]
-    sizes: tuple[int, ...]  # (O, hidden …, A)
+    sizes: tuple[int, ...]  # (inputs, hidden …, outputs)
     activation: str = "tanh"  # or "relu", between layers
-    temperature: float = 1.0
-    env: str | None = None  # what it was trained on
-    metadata: dict[str, str] = field(default_factory=dict)  # how
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
         if self.activation not in ACTIVATIONS:
             raise ObservationError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
         expected = num_parameters(self.sizes)
@@ -44,7 +36,7 @@ class MLPPolicy:
 
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.sizes))
-        return f"<MLPPolicy: {sizes}, {self.activation}, {self.num_parameters} parameters, {self.env}>"
+        return f"<{type(self).__name__}: {sizes}, {self.activation}, {self.num_parameters} parameters>"
 
     @property
     def num_parameters(self) -> int:
@@ -61,11 +53,44 @@ class MLPPolicy:
         """The record that compiled code works with."""
         return network(self.parameters, self.sizes, self.activation)
 
+    def outputs(self, obs: npt.ArrayLike) -> Floats:
+        """The last layer's units, in float64; [outputs] or [N, outputs]."""
+        batch = as_batch(obs, self.sizes[0])
+        outputs = forward(self.network, np.ascontiguousarray(batch.T), batch.shape[0]).T.astype(np.float64)
+        return np.asarray(outputs[0] if np.ndim(obs) == 1 else outputs)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MLPValue(MLPNetwork):
+    """V(s): what a policy's return is expected to be from s on."""
+
+    def value(self, obs: npt.ArrayLike) -> Floats:
+        """V(s) of one observation [O] or a batch [N, O]; a number or [N]."""
+        return np.asarray(self.outputs(obs)[..., 0])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MLPPolicy(MLPNetwork):
+    """π(a | s) = softmax(logits(s) / τ).
+
+    Methods take one observation [O] or a batch [N, O] and return one result or N.
+    """
+
+    temperature: float = 1.0
+    env: str | None = None  # what it was trained on
+    metadata: dict[str, str] = field(default_factory=dict)  # how
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, {self.env}>"
+
     def logits(self, obs: npt.ArrayLike) -> Floats:
         """The action preferences, before the temperature; [A] or [N, A]."""
-        batch = as_batch(obs, self.sizes[0])
-        logits = forward(self.network, np.ascontiguousarray(batch.T), batch.shape[0]).T.astype(np.float64)
-        return np.asarray(logits[0] if np.ndim(obs) == 1 else logits)
+        return self.outputs(obs)
 
     def probabilities(self, obs: npt.ArrayLike) -> Floats:
         """π(· | s); [A] or [N, A]."""

@@ -3,6 +3,8 @@
 config.toml                  the resolved configuration; `pgrad train --config` takes it
 summary.json                 the result in numbers
 seed-7/policy.safetensors    the frozen policy
+seed-7/value.safetensors     the value network, where the run has one
+seed-7/checkpoints.safetensors  the parameters of both along the way
 seed-7/metrics.csv           one line an iteration
 seed-7/episodes.csv          one line an episode
 training_curve.png, action_probabilities.png
@@ -11,16 +13,26 @@ training_curve.png, action_probabilities.png
 import itertools
 import os
 import re
+import tomllib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from pgrad.algorithms.settings import Checkpoints
 from pgrad.algorithms.update import METRICS
-from pgrad.config import Config, to_toml
-from pgrad.errors import RunError
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.config import Config, resolve, to_toml
+from pgrad.errors import ConfigError, RunError
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.files import write_atomically
-from pgrad.runs.policy_file import load_policy, save_policy
+from pgrad.runs.network_file import (
+    load_checkpoints,
+    load_policy,
+    load_value,
+    save_checkpoints,
+    save_policy,
+    save_value,
+)
 from pgrad.training.result import Result
 from pgrad.training.trainer import History
 
@@ -42,7 +54,7 @@ class RunFolder:
         write_atomically(path / "config.toml", to_toml(config))
 
     def save_policies(self, result: Result) -> None:
-        """Write every seed's policy."""
+        """Write every seed's networks."""
         for seed in result.seeds:
             folder = self.path / f"seed-{seed.seed}"
             try:
@@ -50,6 +62,10 @@ class RunFolder:
             except OSError as error:
                 raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
             save_policy(seed.policy, folder / "policy.safetensors")
+            if seed.critic is not None:
+                save_value(seed.critic, folder / "value.safetensors")
+            if seed.checkpoints is not None and seed.checkpoints.iteration.size:
+                save_checkpoints(seed.checkpoints, folder / "checkpoints.safetensors")
 
     def save_result(self, result: Result) -> None:
         """Write the histories and the summary."""
@@ -103,6 +119,51 @@ def policy_path(run: str | os.PathLike[str], seed: int | None = None) -> Path:
     if chosen not in seeds:
         raise RunError(f"{path} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
     return path / f"seed-{chosen}" / "policy.safetensors"
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """One seed of a run folder, read back."""
+
+    config: Config
+    seed: int
+    policy: MLPPolicy  # as it ended up
+    critic: MLPValue | None
+    checkpoints: Checkpoints | None
+
+    def at(self, iteration: int) -> tuple[MLPPolicy, MLPValue | None]:
+        """Policy and value network as they were after so many iterations; raises RunError where they were not kept."""
+        kept = [] if self.checkpoints is None else self.checkpoints.iteration.tolist()
+        if self.checkpoints is None or iteration not in kept:
+            near = sorted(kept, key=lambda other: abs(other - iteration))[:2]
+            raise RunError(
+                f"the parameters after iteration {iteration} were not kept"
+                + (f": the nearest are {' and '.join(map(str, sorted(near)))}" if near else ", nor any others")
+            )
+        k = kept.index(iteration)
+        critic = self.critic and replace(self.critic, parameters=self.checkpoints.critic[k])
+        return replace(self.policy, parameters=self.checkpoints.policy[k]), critic
+
+
+def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
+    """One seed of a run folder (the first, or the one named) with all that was kept of it; raises RunError."""
+    path = Path(run)
+    try:
+        config = resolve(None, None, tomllib.loads((path / "config.toml").read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RunError(f"{path} is no run folder: cannot read its config.toml: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
+        raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
+    policy_file = policy_path(path, seed)
+    folder = policy_file.parent
+    value_file, kept_file = folder / "value.safetensors", folder / "checkpoints.safetensors"
+    return SavedRun(
+        config,
+        int(folder.name.removeprefix("seed-")),
+        load_policy(policy_file),
+        load_value(value_file) if value_file.exists() else None,
+        load_checkpoints(kept_file) if kept_file.exists() else None,
+    )
 
 
 def seeds_of(path: Path) -> list[int]:

@@ -5,28 +5,39 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.algorithms.settings import BASELINES, ESTIMATORS, VALUE, Learner, Settings
+from pgrad.algorithms.settings import Checkpoints, Learner, Settings
 from pgrad.config import Config
 from pgrad.envs.registry import Env
+from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS, VALUE, Estimator
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
-from pgrad.policies.mlp import MLPPolicy, initial_parameters
+from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 
 ENDLESS = 2**62
+MAX_CHECKPOINTS = 128
+CHECKPOINT_BYTES = 2**24  # of all of them, where large networks leave room for few
 
 INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
+
+
+def estimator_of(config: Config) -> Estimator:
+    """What multiplies the score."""
+    return Estimator(
+        psi=ESTIMATORS[config.estimator],
+        baseline=BASELINES[config.baseline],
+        constant=config.constant_baseline,
+        standardize=STANDARDIZATIONS[config.standardize],
+        discount=config.discount,
+        gae_lambda=config.gae_lambda,
+        exact_discounting=config.discounting == "exact",
+        per_episode=config.normalizer == "episode",
+    )
 
 
 def settings_of(config: Config) -> Settings:
     """The numbers that compiled code needs."""
     return Settings(
-        estimator=ESTIMATORS[config.estimator],
-        baseline=BASELINES[config.baseline],
-        standardize=config.standardize,
-        discount=config.discount,
-        gae_lambda=config.gae_lambda,
-        exact_discounting=config.discounting == "exact",
-        per_episode=config.normalizer == "episode",
+        estimator=estimator_of(config),
         inverse_temperature=1 / config.temperature,
         entropy_coef=config.entropy_coef,
         optimizer=OPTIMIZERS[config.optimizer],
@@ -54,6 +65,20 @@ def new_learner(config: Config, env: Env, seed: int) -> Learner:
         critic_moments=np.zeros((2, critic.size), np.float32),
         critic_before=critic.copy(),
         iteration=np.zeros(1, np.int64),
+        checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size),
+    )
+
+
+def new_checkpoints(every: int, policy_size: int, critic_size: int) -> Checkpoints:
+    """Room for as many as fit, at least two."""
+    fitting = CHECKPOINT_BYTES // (4 * (policy_size + critic_size))
+    room = max(2, min(MAX_CHECKPOINTS, fitting)) if every else 0
+    return Checkpoints(
+        np.zeros(room, np.int64),
+        np.zeros((room, policy_size), np.float32),
+        np.zeros((room, critic_size), np.float32),
+        np.zeros(1, np.int64),
+        np.array([every]),
     )
 
 
@@ -66,4 +91,25 @@ def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> ML
         config.temperature,
         env.id,
         {"algorithm": config.algorithm, **{name: str(value) for name, value in metadata.items()}},
+    )
+
+
+def value_of(config: Config, learner: Learner) -> MLPValue | None:
+    """A copy of the learner's value network as it is now; None where it has none."""
+    if BASELINES[config.baseline] != VALUE:
+        return None
+    sizes = tuple(int(size) for size in learner.critic.sizes)
+    return MLPValue(learner.critic.parameters.copy(), sizes, config.activation)
+
+
+def checkpoints_of(learner: Learner) -> Checkpoints:
+    """A copy of the filled part of the learner's checkpoints."""
+    room = learner.checkpoints
+    count = int(room.kept[0])
+    return Checkpoints(
+        room.iteration[:count].copy(),
+        room.policy[:count].copy(),
+        room.critic[:count].copy(),
+        room.kept.copy(),
+        room.every.copy(),
     )

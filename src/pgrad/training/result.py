@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.algorithms.settings import Checkpoints
 from pgrad.config import Config
 from pgrad.envs.registry import Env
 from pgrad.evaluation import Evaluation
 from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.training.trainer import History
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class SeedResult:
     total_steps: int
     evaluation: Evaluation | None = None
     finished: bool = True  # False where training was interrupted
+    critic: MLPValue | None = None  # of a run with a value baseline
+    checkpoints: Checkpoints | None = None  # parameters along the way
 
 
 @dataclass(frozen=True, repr=False)

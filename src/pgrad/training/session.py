@@ -229,6 +229,8 @@ class Session:
                 trainer.failure,
                 trainer.total_steps,
                 finished=trainer.finished,
+                critic=trainer.critic,
+                checkpoints=trainer.checkpoints,
             )
             for trainer in self.trainers
             if trainer is not None

@@ -28,7 +28,14 @@ from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.batch import Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
-from pgrad.training.learner import ROLLOUT_STREAM, new_learner, policy_of, settings_of
+from pgrad.training.learner import (
+    ROLLOUT_STREAM,
+    checkpoints_of,
+    new_learner,
+    policy_of,
+    settings_of,
+    value_of,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,7 +80,7 @@ class Trainer(ABC):
         self.config, self.env, self.seed, self.stopping = config, env, seed, stopping
         self.settings = settings_of(config)
         self.learner = new_learner(config, env, seed)
-        self.policy = policy_of(config, env, self.learner, seed=seed)  # as of the last whole chunk
+        self._publish()
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
         self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
         self.num_steps = config.num_steps or 0
@@ -106,13 +113,16 @@ class Trainer(ABC):
         began = time.perf_counter()
         status, more = self._advance()
         self.seconds += time.perf_counter() - began
-        steps, iterations = self.total_steps, self.iterations
-        self.policy = policy_of(
-            self.config, self.env, self.learner, seed=self.seed, total_steps=steps, iterations=iterations
-        )
+        self._publish(total_steps=self.total_steps, iterations=self.iterations)
         if status != FINE:
             self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations + 1})"
         self.finished = status != FINE or not more
+
+    def _publish(self, **metadata: int) -> None:
+        """What others may look at, as of the last whole chunk."""
+        self.policy = policy_of(self.config, self.env, self.learner, seed=self.seed, **metadata)
+        self.critic = value_of(self.config, self.learner)
+        self.checkpoints = checkpoints_of(self.learner)
 
     def close(self) -> None:  # noqa: B027, most have nothing to release
         """Release what the environment holds."""

@@ -17,7 +17,7 @@ from pgrad.errors import RunError
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs import files
 from pgrad.runs.files import write_atomically
-from pgrad.runs.policy_file import FORMAT, load_policy, save_policy
+from pgrad.runs.network_file import POLICY, load_policy, save_policy
 
 
 def new_policy(sizes: tuple[int, ...] = (4, 5, 3, 2), **options: Any) -> MLPPolicy:
@@ -68,7 +68,7 @@ def test_a_plain_safetensors_reader_has_all_it_takes(tmp_path: Path, activation:
     }
     with safe_open(tmp_path / "p.safetensors", framework="numpy") as file:
         header = json.loads(file.metadata()["pgrad"])
-    assert (header["format"], header["activation"], header["temperature"]) == (FORMAT, activation, 0.5)
+    assert (header["format"], header["activation"], header["temperature"]) == (POLICY, activation, 0.5)
     assert (header["sizes"], header["env"]) == ([4, 5, 3, 2], "CartPole-v1")
     assert header["training"] == {"seed": "3"}
 
@@ -153,7 +153,7 @@ def test_an_impossible_temperature_is_refused(tmp_path: Path, temperature: float
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no policy file"):
+    with pytest.raises(RunError, match="there is no policy"):
         load_policy(tmp_path / "p.safetensors")
 
 
