@@ -1,5 +1,6 @@
 """pgrad: policy gradients done right. The public names, and nothing else."""
 
+from pgrad import exact, verify
 from pgrad.config import Config
 from pgrad.envs.registry import Env, make
 from pgrad.errors import (
@@ -41,9 +42,11 @@ __all__ = [
     "discounted_return",
     "estimate_policy_gradient",
     "evaluate",
+    "exact",
     "load",
     "make",
     "rewards_to_go",
     "softmax",
     "train",
+    "verify",
 ]

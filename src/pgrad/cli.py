@@ -29,6 +29,7 @@ METAVARS = {
 }
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
+FAILED = 1
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -37,6 +38,7 @@ pgrad: policy gradients done right.
 
   pgrad train ENV     train a policy on an environment, for one seed or many
   pgrad eval RUN      what a trained policy is worth in Gymnasium's own environment
+  pgrad verify        every estimator of the gradient, proved against the exact one
   pgrad envs          the environments there are
   pgrad info          versions, processor, GPU, extras
 
@@ -290,6 +292,31 @@ def eval_command(argv: list[str]) -> int:
     return 0
 
 
+def verify_command(argv: list[str]) -> int:
+    """`pgrad verify`."""
+    parser = Parser(
+        "verify",
+        "[flags]",
+        "Prove every estimator of the policy gradient: its exact expectation on small problems against the gradient\n"
+        "by linear algebra, and a sample of it through the compiled code that trains. Exit code 1 if anything fails.",
+    )
+    parser.add_argument("--seed", default=0, help="of policies and samples (default 0)")
+    parser.add_argument("--no-samples", action="store_true", help="enumerate only: no compiled rollouts and kernels")
+    parser.add_argument("--brief", action="store_true", help="print the verdict alone")
+    arguments, problems = parser.parse(argv)
+    seed = checked(problems, "--seed", arguments.seed, whole_number)
+    if problems or seed is None:
+        raise ConfigError(problems)
+
+    from pgrad.progress import StepProgress
+    from pgrad.verify.report import LEGEND, run
+
+    with StepProgress() as progress:
+        report = run(seed, not arguments.no_samples, progress)
+    print(report.summary if arguments.brief else f"{LEGEND}\n\n{report}")
+    return 0 if report.holds else FAILED
+
+
 def envs_command(argv: list[str]) -> int:
     """`pgrad envs`."""
     parser = Parser("envs", "", "The environments there are: compiled twins first, then what Gymnasium knows.")
@@ -326,6 +353,7 @@ def info_command(argv: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train_command,
     "eval": eval_command,
+    "verify": verify_command,
     "envs": envs_command,
     "info": info_command,
 }

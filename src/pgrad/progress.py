@@ -11,6 +11,7 @@ from pgrad.training.session import Snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.status import Status
 
 COMPILE_NOTICE_SECONDS = 2.0  # without a step for so long, a first compilation is what it waits for
 PLAIN_SECONDS = 2.0  # between plain lines
@@ -73,3 +74,32 @@ def describe(snapshot: Snapshot) -> str:
         left = max(0, snapshot.planned_steps - snapshot.total_steps) / snapshot.recent_steps_per_second
         parts.append(f"{left:.0f} s left")
     return " · ".join(parts)
+
+
+class StepProgress:
+    """The name of what is being done: a spinner in a terminal, a line now and then elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.status: Status | None = None
+        self.printed = time.monotonic()
+
+    def __enter__(self) -> "StepProgress":
+        if self.stream.isatty():
+            from rich.console import Console
+
+            self.status = Console(file=self.stream).status("starting")
+            self.status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status is not None:
+            self.status.stop()
+
+    def __call__(self, text: str) -> None:
+        """Show what begins now."""
+        if self.status is not None:
+            self.status.update(text)
+        elif time.monotonic() - self.printed > PLAIN_SECONDS:
+            self.printed = time.monotonic()
+            print(text, file=self.stream, flush=True)

@@ -1,19 +1,30 @@
-"""Baselines, standardisation, generalised advantages: tables, identities, plain loops."""
+"""Baselines, standardisation, generalised advantages: tables, identities, plain loops, enumeration."""
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pgrad.algorithms.settings import Settings
+from pgrad.algorithms.update import advantages as estimated_advantages
+from pgrad.algorithms.update import policy_gradient
 from pgrad.estimators.baselines import (
     leave_one_out_baseline,
     mean_baseline,
+    optimal_baseline,
     standardization,
     sums_by_env,
 )
+from pgrad.estimators.choice import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, Estimator
+from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.estimators.statistics import mean, variance
+from pgrad.kernels.mlp import network
+from pgrad.kernels.optimizers import SGD
+from pgrad.rollouts.batch import Batch
 
 Array = npt.NDArray[Any]
 
@@ -154,6 +165,31 @@ def test_leave_one_out_is_the_mean_baseline_scaled() -> None:
     np.testing.assert_allclose(one_out, 3 / 2 * all_in, rtol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [
+        ([[2, 6, 12], [1, 2, 4]], [18 / 6, 14 / 5, 8 / 3]),
+        ([[2, 6], [1, 4]], [6 / 4, 2 / 1]),
+        ([[-2, 6, 0], [1, 0, 0]], [0, -2, 4]),
+        ([[0, 0, 0], [0, 0, 0]], [0, 0, 0]),
+        ([[3], [2]], [0]),
+        ([[1e-30, 1e-30, 3e-30], [1e-30, 1e-30, 1e-30]], [2, 2, 1]),
+    ],
+)
+def test_the_optimal_baseline_by_hand(overlap: list[list[float]], expected: list[float]) -> None:
+    """Σ g · u / Σ ‖u‖² over the others; 0 where none of them has a score."""
+    np.testing.assert_allclose(optimal_baseline(np.array(overlap, dtype=float)), expected, rtol=1e-14)
+
+
+def test_the_optimal_baseline_does_not_depend_on_ones_own_scores() -> None:
+    overlap = np.random.default_rng(0).uniform(1, 2, size=(2, 4))
+    changed = overlap.copy()
+    changed[:, 2] = [-55, 7]
+    before, after = optimal_baseline(overlap), optimal_baseline(changed)
+    assert after[2] == before[2]
+    assert (np.abs(after - before)[[0, 1, 3]] > 1).all()
+
+
 def standardized(x: Any) -> Array:
     psi = np.array(x, dtype=float)
     centre, scale = standardization(psi, np.zeros(psi.size, np.int32), 1)
@@ -164,6 +200,18 @@ def standardized(x: Any) -> Array:
 def test_standardize_by_hand() -> None:
     assert standardized([1, 3]).tolist() == [-1, 1]
     np.testing.assert_allclose(standardized([0, 0, 3, 3, 4, 2]), (np.array([0, 0, 3, 3, 4, 2]) - 2) / np.sqrt(7 / 3))
+
+
+def test_each_group_is_standardised_by_itself() -> None:
+    """(1, 3, 5), (10, 20), and one sample that has no deviation."""
+    centre, scale = standardization(PSI, ENV, 3)
+    np.testing.assert_allclose(centre, [3, 15, 100], rtol=1e-14)
+    np.testing.assert_allclose(scale, [math.sqrt(3 / 8), 1 / 5, 0], rtol=1e-14)
+
+
+def test_nan_in_one_group_stays_there() -> None:
+    centre, scale = standardization(np.where(ENV == 1, np.nan, PSI), ENV, 3)
+    assert np.isnan(centre).tolist() == np.isnan(scale).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
@@ -191,3 +239,99 @@ def test_mean_and_variance_are_numpys() -> None:
     assert mean(x) == pytest.approx(np.mean(x), rel=1e-14)
     assert variance(x) == pytest.approx(np.var(x), rel=1e-13)
     assert np.isnan(mean(x[:0])) and np.isnan(variance(x[:0]))
+
+
+# --- the optimal baseline on a problem of four episodes, enumerated
+
+POLICY = np.array([0.4, -0.2, 0.1, 0.3], np.float32)  # two actions, linear in one observation
+FIRST, SECOND = np.array([6.0, 4.5]), np.array([[2.0, 0.0], [-1.0, 3.0]])  # rewards of two actions one after another
+EPISODES = list(itertools.product(range(2), repeat=2))
+GAMMA = 0.5
+NO_CRITIC = network(np.full(2, np.nan, np.float32), (1, 1), "relu")
+
+
+def second_obs(action: int) -> float:
+    return 0.5 if action == 0 else -1.0
+
+
+def probability(episode: tuple[int, int], parameters: Array = POLICY) -> float:
+    theta, product = parameters.astype(np.float64), 1.0
+    for obs, action in zip((1.0, second_obs(episode[0])), episode, strict=True):
+        preferences = np.exp(theta[:2] * obs + theta[2:])
+        product *= preferences[action] / preferences.sum()
+    return product
+
+
+def batch_of(episodes: tuple[tuple[int, int], ...]) -> Batch:
+    """All first steps, then all second ones."""
+    count, (a, c) = len(episodes), np.array(episodes, np.int32).T
+    return Batch(
+        obs=np.array([[1.0] * count + [second_obs(action) for action in a]], np.float32),
+        action=np.concatenate([a, c]),
+        reward=np.concatenate([FIRST[a], SECOND[a, c]]),
+        terminated=np.repeat([False, True], count),
+        truncated=np.zeros(2 * count, np.bool_),
+        env=np.tile(np.arange(count, dtype=np.int32), 2),
+        time=np.repeat(np.array([0, 1], np.int32), count),
+        final_obs=np.empty((1, 0), np.float32),
+        final_sample=np.empty(0, np.int64),
+    )
+
+
+def exact_gradient() -> Array:
+    """The slope of J by central differences."""
+
+    def objective(theta: Array) -> float:
+        return sum(probability((a, c), theta) * (FIRST[a] + GAMMA * SECOND[a, c]) for a, c in EPISODES)
+
+    h = 1e-5
+    return np.array([(objective(POLICY + h * e) - objective(POLICY - h * e)) / (2 * h) for e in np.eye(4)])
+
+
+def estimated(episodes: tuple[tuple[int, int], ...], **choices: Any) -> Array:
+    settings = Settings(Estimator(discount=GAMMA, **choices), 1.0, 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+    policy, batch = network(POLICY.copy(), (1, 2), "relu"), batch_of(episodes)
+    advantage = estimated_advantages(settings, policy, NO_CRITIC, batch, len(episodes))
+    return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
+
+
+def moments(count: int, **choices: Any) -> tuple[Array, float]:
+    """The mean of the estimate from `count` episodes, and its variance, summed over parameters."""
+    mean_estimate, square = np.zeros(4), 0.0
+    for episodes in itertools.product(EPISODES, repeat=count):
+        p = math.prod(map(probability, episodes))
+        estimate = estimated(episodes, **choices)
+        mean_estimate, square = mean_estimate + p * estimate, square + p * float(estimate @ estimate)
+    return mean_estimate, square - float(mean_estimate @ mean_estimate)
+
+
+@pytest.mark.parametrize("psi", [REWARD_TO_GO, TOTAL_RETURN])
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_optimal_baseline_leaves_the_gradient_as_it_is_on_average(count: int, psi: int) -> None:
+    with_it, variance_with = moments(count, psi=psi, baseline=OPTIMAL)
+    without, variance_without = moments(count, psi=psi)
+    np.testing.assert_allclose(without, exact_gradient(), atol=1e-6)
+    np.testing.assert_allclose(with_it, exact_gradient(), atol=1e-6)
+    assert variance_with < 0.7 * variance_without
+
+
+@pytest.mark.parametrize("psi", [REWARD_TO_GO, TOTAL_RETURN])
+def test_no_constant_has_a_smaller_variance_than_the_optimal_one(psi: int) -> None:
+    """b = E[g · u] / E[‖u‖²] over the four episodes; another one's variance is larger by (difference)² E[‖u‖²]."""
+    batch, p = batch_of(tuple(EPISODES)), np.array([probability(episode) for episode in EPISODES])
+    kept = GAMMA**batch.time if psi == REWARD_TO_GO else np.ones(8)
+    returns = FIRST[batch.action[:4]] + GAMMA * batch.reward[4:]
+    multiplied = np.concatenate([returns, batch.reward[4:] if psi == REWARD_TO_GO else returns])
+    policy = network(POLICY.copy(), (1, 2), "relu")
+    gradients = trajectory_gradients(
+        policy, 1.0, batch.obs, batch.action, *by_trajectory(batch.env, 4), np.stack([kept * multiplied, kept])
+    )
+    product, square = overlaps(gradients) @ p
+    best = product / square
+    means, variances = zip(
+        *(moments(1, psi=psi, baseline=CONSTANT, constant=best + d) for d in (0, -1, 1)), strict=True
+    )
+    np.testing.assert_allclose(means, [exact_gradient()] * 3, atol=1e-6)
+    np.testing.assert_allclose(np.subtract(variances[1:], variances[0]), square, rtol=1e-4)
+    assert abs(best - float(p @ returns)) > 0.1, "the mean return is another constant"
+    assert moments(1, psi=psi, baseline=CONSTANT, constant=float(p @ returns))[1] > variances[0] + 0.01 * square

@@ -1,4 +1,4 @@
-"""The policy gradient and the value gradient against autograd, finite differences, and by hand."""
+"""The policy gradient, whole and by trajectory, and the value gradient against autograd, slopes and hand."""
 
 import itertools
 from typing import Any
@@ -8,7 +8,13 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.estimators.gradient import policy_gradient, value_gradient
+from pgrad.estimators.gradient import (
+    by_trajectory,
+    overlaps,
+    policy_gradient,
+    trajectory_gradients,
+    value_gradient,
+)
 from pgrad.kernels.mlp import BLOCK, network, num_parameters
 
 Array = npt.NDArray[Any]
@@ -196,3 +202,96 @@ def test_nan_in_one_sample_reaches_the_gradient(sample: int) -> None:
     assert np.isnan(policy_gradient(net, 1.0, bad_obs, action, weight, 0.0)[0]).any()
     critic = network(samples((4, 8, 1), 1)[0], (4, 8, 1), "tanh")
     assert np.isnan(value_gradient(critic, obs, target)[0]).any()
+
+
+# --- each trajectory's share
+
+LENGTHS = [1, BLOCK + 3, 0, 40, 2 * BLOCK, 1, 7]  # a trajectory may be shorter and longer than a block, or empty
+
+
+def shuffled_trajectories(sizes: tuple[int, ...], num_weights: int) -> tuple[Array, Array, Array, Array, Array]:
+    """parameters, obs, action, env in random order, and weights [K, B] that differ in size."""
+    env = np.random.default_rng(5).permutation(np.repeat(np.arange(len(LENGTHS), dtype=np.int32), LENGTHS))
+    parameters, obs, action, _ = samples(sizes, env.size)
+    weight = np.random.default_rng(6).normal(size=(num_weights, env.size)) * 4.0 ** np.arange(num_weights)[:, None]
+    return parameters, obs, action, env, weight / 500
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("sizes", [(4, 2), (3, 5), (3, 1), (4, 8, 2), (3, 5, 3), (5, 8, 12, 2), (2, 3, 7, 5)], ids=str)
+def test_each_trajectorys_gradient_is_autograds_and_they_add_up(
+    sizes: tuple[int, ...], activation: str, temperature: float
+) -> None:
+    parameters, obs, action, env, weight = shuffled_trajectories(sizes, 3)
+    net = network(parameters, sizes, activation)
+    result = trajectory_gradients(net, 1 / temperature, obs, action, *by_trajectory(env, len(LENGTHS)), weight)
+    assert (result.shape, result.dtype) == ((len(LENGTHS), 3, parameters.size), np.float32)
+    leaf = torch.tensor(parameters.astype(np.float64), requires_grad=True)
+    policy = torch.distributions.Categorical(logits=torch_outputs(leaf, sizes, activation, obs) / temperature)
+    surrogates = torch.tensor(weight) * policy.log_prob(torch.tensor(action))
+    for n, k in itertools.product(range(len(LENGTHS)), range(3)):
+        (expected,) = torch.autograd.grad(surrogates[k, torch.tensor(env == n)].sum(), leaf, retain_graph=True)
+        assert_close(result[n, k], expected.numpy())
+    for k in range(3):
+        assert_close(result[:, k].sum(axis=0), policy_gradient(net, 1 / temperature, obs, action, weight[k], 0.0)[0])
+
+
+def test_a_trajectory_has_the_same_bits_alone_and_among_others_and_one_weight_among_several() -> None:
+    sizes = (4, 8, 3)
+    parameters, obs, action, env, weight = shuffled_trajectories(sizes, 3)
+    net = network(parameters, sizes, "tanh")
+    together = trajectory_gradients(net, 1.0, obs, action, *by_trajectory(env, len(LENGTHS)), weight)
+    for n, length in enumerate(LENGTHS):
+        own, one = env == n, by_trajectory(np.zeros(length, np.int32), 1)
+        own_obs, own_weight = np.ascontiguousarray(obs[:, own]), np.ascontiguousarray(weight[:, own])
+        alone = trajectory_gradients(net, 1.0, own_obs, action[own], *one, own_weight)
+        assert alone[0].tobytes() == together[n].tobytes()
+        last = trajectory_gradients(net, 1.0, own_obs, action[own], *one, own_weight[2:])
+        assert last[0, 0].tobytes() == together[n, 2].tobytes()
+        assert alone.any() == (length > 0)
+
+
+def test_the_gradients_of_trajectories_by_hand() -> None:
+    """As for the linear policy above: the score of action 0 is ½ (s, -s, 1, -1), that of action 1 its opposite."""
+    net = network(np.zeros(4, np.float32), (1, 2), "relu")
+    obs, action = np.array([[2, -3, 4, np.nan]], np.float32), np.array([0, 1, 1], np.int32)
+    weight = np.array([[10.0, 4, 2], [1, 1, 1]])
+    result = trajectory_gradients(net, 1.0, obs, action, *by_trajectory(np.array([1, 0, 1], np.int32), 2), weight)
+    np.testing.assert_allclose(result[0], [[6, -6, -2, 2], [1.5, -1.5, -0.5, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(result[1], [[6, -6, 4, -4], [-1, 1, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(overlaps(result), [[18 + 2, -12], [5, 2]], rtol=1e-6)
+
+
+def test_samples_by_trajectory_by_hand() -> None:
+    """Of the third, the samples 0, 2, 5; of the first, 1 and 4; of the second, 3; of the fourth, none."""
+    order, first = by_trajectory(np.array([2, 0, 2, 1, 0, 2], np.int32), 4)
+    assert (order.tolist(), first.tolist()) == ([1, 4, 3, 0, 2, 5], [0, 2, 3, 6, 6])
+    order, first = by_trajectory(np.empty(0, np.int32), 2)
+    assert (order.tolist(), first.tolist()) == ([], [0, 0, 0])
+
+
+def test_samples_by_trajectory_are_numpys_stable_order() -> None:
+    env = np.random.default_rng(0).integers(1, 9, 1000).astype(np.int32)
+    order, first = by_trajectory(env, 10)
+    assert order.tolist() == np.argsort(env, kind="stable").tolist()
+    assert np.diff(first).tolist() == np.bincount(env, minlength=10).tolist()
+    assert (first[0], first[-1]) == (0, env.size)
+
+
+def test_overlaps_are_summed_in_double_precision() -> None:
+    """Squares of 10³⁰ are out of float32's range, and (2¹³ + 1)² out of its precision."""
+    gradients = np.array([[[1, 2], [3, 4]], [[0, -1], [2, 2]], [[1e30, 1], [1e30, 1]], [[0, 0], [0, 2**13 + 1]]])
+    product, square = overlaps(gradients.astype(np.float32))
+    assert (product[:2].tolist(), square[:2].tolist()) == ([11, -2], [25, 8])
+    np.testing.assert_allclose([product[2], square[2]], 1e60, rtol=1e-6)
+    assert (product[3], square[3]) == (0, (2**13 + 1) ** 2)
+
+
+def test_nan_in_one_trajectory_stays_there() -> None:
+    parameters, obs, action, env, weight = shuffled_trajectories((4, 8, 3), 2)
+    obs[1, np.flatnonzero(env == 1)[-1]] = np.nan
+    net = network(parameters, (4, 8, 3), "tanh")
+    result = trajectory_gradients(net, 1.0, obs, action, *by_trajectory(env, len(LENGTHS)), weight)
+    assert np.isnan(result[1]).any(axis=1).all()
+    assert np.isfinite(np.delete(result, 1, axis=0)).all()

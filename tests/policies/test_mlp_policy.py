@@ -1,4 +1,4 @@
-"""The policy that Python sees, against PyTorch; and how its parameters begin."""
+"""The networks that Python sees, against PyTorch; and how their parameters begin."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 
 from pgrad.errors import ObservationError
 from pgrad.kernels.mlp import num_parameters
-from pgrad.policies.mlp import MLPPolicy, initial_parameters, orthogonal, split
+from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue, initial_parameters, orthogonal, split
 
 SHAPES = [(4, 2), (3, 8, 2), (5, 6, 7, 3), (2, 3, 1)]
 
@@ -20,11 +20,11 @@ def random_policy(sizes: tuple[int, ...], activation: str = "tanh", temperature:
     return MLPPolicy(parameters, sizes, activation, temperature)
 
 
-def random_obs(policy: MLPPolicy, batch: int) -> npt.NDArray[np.float64]:
+def random_obs(policy: MLPNetwork, batch: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng(1).normal(size=(batch, policy.sizes[0]))
 
 
-def as_torch(policy: MLPPolicy) -> torch.nn.Sequential:
+def as_torch(policy: MLPNetwork) -> torch.nn.Sequential:
     modules: list[torch.nn.Module] = []
     for weight, bias in policy.layers:
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
@@ -47,6 +47,51 @@ def test_everything_is_pytorchs(sizes: tuple[int, ...], activation: str, tempera
         np.testing.assert_allclose(policy.probabilities(obs), oracle.probs, atol=tolerance)
         np.testing.assert_allclose(policy.log_prob(obs, action), oracle.log_prob(torch.tensor(action)), atol=tolerance)
         np.testing.assert_allclose(policy.entropy(obs), oracle.entropy(), atol=tolerance)
+
+
+def random_value(sizes: tuple[int, ...], activation: str = "tanh") -> MLPValue:
+    policy = random_policy(sizes, activation)
+    return MLPValue(policy.parameters, sizes, activation)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("sizes", [(4, 1), (1, 1), (3, 8, 1), (5, 6, 7, 1)], ids=str)
+def test_the_value_is_pytorchs(sizes: tuple[int, ...], activation: str) -> None:
+    critic = random_value(sizes, activation)
+    obs = random_obs(critic, 700)
+    with torch.no_grad():
+        expected = as_torch(critic)(torch.tensor(obs))[:, 0].numpy()
+    value = critic.value(obs)
+    assert (value.shape, value.dtype) == ((700,), np.float64)
+    np.testing.assert_allclose(value, expected, atol=1e-5)
+    assert len(set(value.tolist())) > 1
+
+
+def test_the_value_of_one_observation_is_a_number() -> None:
+    critic = random_value((3, 5, 1))
+    obs = random_obs(critic, 4)
+    for n in range(4):
+        one = critic.value(obs[n])
+        assert one.shape == ()
+        assert float(one) == critic.value(obs)[n] == critic.value(obs[n].tolist())
+    assert critic.value(obs[:1]).shape == (1,)
+    assert critic.value(obs[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("obs", [np.zeros(2), np.zeros((5, 2)), np.zeros((1, 1, 3)), 1.0])
+def test_a_value_of_an_observation_of_another_shape_is_refused(obs: Any) -> None:
+    with pytest.raises(ObservationError, match=r"\(3,\) or \(N, 3\)"):
+        random_value((3, 1)).value(obs)
+
+
+@pytest.mark.parametrize("kind", [MLPNetwork, MLPPolicy, MLPValue])
+def test_every_network_is_checked_and_says_what_it_is(kind: type[MLPNetwork]) -> None:
+    network = kind(np.zeros(21, np.float32), (3, 4, 1), "relu")
+    assert repr(network).startswith(f"<{kind.__name__}: 3-4-1, relu, 21 parameters")
+    with pytest.raises(ObservationError, match="'rely': did you mean 'relu'"):
+        kind(np.zeros(21, np.float32), (3, 4, 1), "rely")
+    with pytest.raises(ObservationError, match=r"has 21 parameters, not an array \(20,\)"):
+        kind(np.zeros(20, np.float32), (3, 4, 1))
 
 
 def test_one_observation_is_a_batch_of_one() -> None:

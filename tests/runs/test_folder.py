@@ -4,20 +4,33 @@ import csv
 import io
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import pgrad
+from pgrad.algorithms.settings import Checkpoints
 from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve
 from pgrad.envs.registry import Env, make
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import Episodes
-from pgrad.runs.folder import RunFolder, episodes_csv, free_path, load, metrics_csv, policy_path, seeds_of
+from pgrad.runs.folder import (
+    RunFolder,
+    SavedRun,
+    episodes_csv,
+    free_path,
+    load,
+    load_run,
+    metrics_csv,
+    policy_path,
+    seeds_of,
+)
 from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import History
 
@@ -225,3 +238,235 @@ def test_a_policy_that_is_not_there(run: Path, path: str, seed: int | None, mess
 def test_another_seed_than_the_folders_is_refused(run: Path, path: str) -> None:
     with pytest.raises(RunError, match="2"):
         load(run / path, 2)
+
+
+# --- a run read back
+
+OBS = np.array([0.1, -0.2, 0.3, -0.4])
+KEPT = [0, 10, 20, 40]
+
+
+def new_seed(seed: int, with_critic: bool, kept: list[int] | None) -> SeedResult:
+    """A policy of sizes 4-3-2 and a value network of sizes 4-3-1, all parameters random."""
+    rng, count = np.random.default_rng(seed), len(kept or [])
+
+    def draw(*shape: int) -> Any:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    checkpoints = Checkpoints(
+        np.array(kept or [], np.int64), draw(count, 23), draw(count, 19), np.array([count]), np.array([10])
+    )
+    return SeedResult(
+        seed,
+        MLPPolicy(draw(23), (4, 3, 2), "relu", 0.7, "CartPole-v1", {"algorithm": "reinforce", "iterations": "50"}),
+        new_history(),
+        None,
+        100,
+        critic=MLPValue(draw(19), (4, 3, 1), "relu") if with_critic else None,
+        checkpoints=None if kept is None else checkpoints,
+    )
+
+
+def saved(
+    path: Path, with_critic: bool = True, kept: list[int] | None = KEPT, seeds: tuple[int, ...] = (3,)
+) -> tuple[Path, Result]:
+    env = make("CartPole-v1")
+    config = resolve(env.id, "reinforce", {"seeds": seeds, "temperature": 0.7, "hidden": (3,), "activation": "relu"})
+    result = Result(config, env, tuple(new_seed(seed, with_critic, kept) for seed in seeds), 2.5)
+    folder = RunFolder(path / "run", config)
+    folder.save_policies(result)
+    return folder.path, result
+
+
+def assert_same_network(network: Any, expected: Any) -> None:
+    assert type(network) is type(expected)
+    assert (network.parameters.tobytes(), network.parameters.dtype) == (expected.parameters.tobytes(), np.float32)
+    assert (network.sizes, network.activation) == (expected.sizes, expected.activation)
+    if isinstance(expected, MLPPolicy):
+        assert (network.temperature, network.env) == (expected.temperature, expected.env)
+        assert network.metadata == expected.metadata
+
+
+def files_in(path: Path) -> set[str]:
+    return {file.name for file in path.iterdir()}
+
+
+@pytest.mark.parametrize("with_critic", [True, False])
+@pytest.mark.parametrize("kept", [KEPT, [0], [], None])
+def test_a_run_comes_back_with_all_that_was_kept_of_it(
+    tmp_path: Path, kept: list[int] | None, with_critic: bool
+) -> None:
+    """`[]` is what a run without checkpoints leaves; `None` a result that knows nothing of them."""
+    path, result = saved(tmp_path, with_critic, kept)
+    names = {"policy.safetensors"} | ({"value.safetensors"} if with_critic else set())
+    assert files_in(path / "seed-3") == names | ({"checkpoints.safetensors"} if kept else set())
+    run, seed = load_run(path), result.seeds[0]
+    assert (run.config, run.seed) == (result.config, 3)
+    assert_same_network(run.policy, seed.policy)
+    assert run.critic is None or with_critic
+    if with_critic:
+        assert_same_network(run.critic, seed.critic)
+    assert (run.checkpoints is None) == (not kept)
+    if kept:
+        assert run.checkpoints is not None and seed.checkpoints is not None
+        for array, expected in zip(run.checkpoints, seed.checkpoints, strict=True):
+            assert (array.tobytes(), array.shape) == (expected.tobytes(), expected.shape)
+
+
+def test_a_seed_is_chosen_from_a_run_and_the_first_is_the_smallest(tmp_path: Path) -> None:
+    path, result = saved(tmp_path, seeds=(10, 2, 33))
+    for chosen, index in ((None, 1), (2, 1), (10, 0), (33, 2)):
+        run, seed = load_run(str(path), chosen), result.seeds[index]
+        assert run.seed == seed.seed
+        assert_same_network(run.policy, seed.policy)
+        assert_same_network(run.critic, seed.critic)
+        assert_same_network(run.at(10)[1], MLPValue(seed.checkpoints.critic[1], (4, 3, 1), "relu"))
+    with pytest.raises(RunError, match="has no seed 7; it has 2, 10, 33"):
+        load_run(path, 7)
+
+
+def test_the_networks_after_an_iteration_are_the_final_ones_with_other_parameters(tmp_path: Path) -> None:
+    path, result = saved(tmp_path)
+    run, kept = load_run(path), result.seeds[0].checkpoints
+    assert kept is not None
+    final, final_value = run.policy.logits(OBS), run.critic.value(OBS)  # type: ignore[union-attr]
+    for k, iteration in enumerate(KEPT):
+        policy, critic = run.at(iteration)
+        expected = MLPPolicy(
+            kept.policy[k],
+            (4, 3, 2),
+            "relu",
+            0.7,
+            "CartPole-v1",
+            {"algorithm": "reinforce", "iterations": "50"},
+        )
+        expected_critic = MLPValue(kept.critic[k], (4, 3, 1), "relu")
+        assert_same_network(policy, expected)
+        assert_same_network(critic, expected_critic)
+        assert critic is not None
+        assert policy.logits(OBS).tolist() == expected.logits(OBS).tolist() != final.tolist()
+        assert critic.value(OBS) == expected_critic.value(OBS) != final_value
+    assert_same_network(run.policy, result.seeds[0].policy)
+
+
+def test_without_a_value_network_there_is_none_along_the_way_either(tmp_path: Path) -> None:
+    policy, critic = load_run(saved(tmp_path, with_critic=False)[0]).at(20)
+    assert critic is None
+    assert policy.sizes == (4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("kept", "iteration", "message"),
+    [
+        (KEPT, 7, "the parameters after iteration 7 were not kept: the nearest are 0 and 10"),
+        (KEPT, 31, "after iteration 31 were not kept: the nearest are 20 and 40"),
+        (KEPT, 22, "the nearest are 10 and 20"),
+        (KEPT, 1000, "the nearest are 20 and 40"),
+        (KEPT, -1, "after iteration -1 were not kept: the nearest are 0 and 10"),
+        ([0], 5, "after iteration 5 were not kept: .*0"),
+        ([], 0, "the parameters after iteration 0 were not kept, nor any others"),
+        (None, 0, "the parameters after iteration 0 were not kept, nor any others"),
+    ],
+)
+def test_an_iteration_that_was_not_kept_names_the_nearest(
+    tmp_path: Path, kept: list[int] | None, iteration: int, message: str
+) -> None:
+    with pytest.raises(RunError, match=message):
+        load_run(saved(tmp_path, kept=kept)[0]).at(iteration)
+
+
+def rewrite_config(content: bytes) -> Callable[[Path], Path]:
+    def rewrite(path: Path) -> Path:
+        (path / "config.toml").write_bytes(content)
+        return path
+
+    return rewrite
+
+
+def without(name: str) -> Callable[[Path], Path]:
+    def remove(path: Path) -> Path:
+        (path / name).unlink()
+        return path
+
+    return remove
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path / "nowhere", "nowhere is no run folder: cannot read its config.toml: No such file"),
+        (lambda path: path / "seed-3", "seed-3 is no run folder: cannot read its config.toml: No such file"),
+        (
+            lambda path: path / "seed-3" / "policy.safetensors",
+            r"policy\.safetensors is no run folder: .*Not a directory",
+        ),
+        (without("config.toml"), "run is no run folder: cannot read its config.toml: No such file"),
+        (rewrite_config(b"env = "), r"config\.toml is not a configuration: Invalid value"),
+        (rewrite_config(b"\xff\xfe"), r"config\.toml is not a configuration: .*utf-8"),
+        (rewrite_config(b"hiden = [3]"), r"config\.toml is not a configuration: .*did you mean 'hidden'"),
+        (
+            rewrite_config(b"discount = 2.0"),
+            r"config\.toml is not a configuration: discount must be in \[0, 1\], not 2",
+        ),
+        (without("seed-3/policy.safetensors"), "neither a policy file nor a run folder with policies in it"),
+    ],
+)
+def test_what_is_no_run_is_named(tmp_path: Path, change: Callable[[Path], Path], message: str) -> None:
+    path, _ = saved(tmp_path)
+    load_run(path)
+    with pytest.raises(RunError, match=message):
+        load_run(change(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("policy", "policy"), ("value", "value network"), ("checkpoints", "file of checkpoints")]
+)
+def test_a_broken_file_of_a_run_is_named(tmp_path: Path, name: str, what: str) -> None:
+    path, _ = saved(tmp_path)
+    (path / "seed-3" / f"{name}.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(RunError, match=rf"cannot read the {what} .*seed-3/{name}\.safetensors"):
+        load_run(path)
+
+
+@pytest.mark.parametrize(("algorithm", "every"), [("actor-critic", 2), ("reinforce", 2), ("actor-critic", None)])
+def test_a_training_run_comes_back(tmp_path: Path, algorithm: str, every: int | None) -> None:
+    batch = {"num_steps": 8} if algorithm == "actor-critic" else {"episodes_per_iteration": 2}
+    result = pgrad.train(
+        "CartPole-v1",
+        algorithm=algorithm,
+        seed=4,
+        evaluation_episodes=0,
+        num_iterations=5,
+        checkpoint_every=every,
+        **batch,
+    )
+    folder = RunFolder(tmp_path / "run", result.config)
+    folder.save_policies(result)
+    run, seed = load_run(folder.path), result.seeds[0]
+    assert (run.config, run.seed) == (result.config, 4)
+    assert_same_network(run.policy, seed.policy)
+    assert (run.critic is None) == (seed.critic is None) == (algorithm == "reinforce")
+    if every is None:
+        assert run.checkpoints is None
+        with pytest.raises(RunError, match="nor any others"):
+            run.at(0)
+        return
+    assert run.checkpoints is not None and run.checkpoints.iteration.tolist() == [0, 2, 4]
+    for iteration in (0, 2, 4):
+        policy, critic = run.at(iteration)
+        assert policy.parameters.tobytes() != run.policy.parameters.tobytes()
+        assert (policy.sizes, policy.metadata) == (run.policy.sizes, run.policy.metadata)
+        if run.critic is not None:
+            assert critic is not None
+            assert critic.parameters.tobytes() != run.critic.parameters.tobytes()
+            assert np.isfinite(critic.value(OBS))
+
+
+def test_a_saved_run_can_be_made_by_hand() -> None:
+    """As for what is still in memory."""
+    seed = new_seed(1, True, KEPT)
+    run = SavedRun(Config(), 1, seed.policy, seed.critic, seed.checkpoints)
+    policy, critic = run.at(40)
+    assert seed.checkpoints is not None and critic is not None
+    assert policy.parameters.tolist() == seed.checkpoints.policy[3].tolist()
+    assert critic.parameters.tolist() == seed.checkpoints.critic[3].tolist()

@@ -1,4 +1,4 @@
-"""Policies on disk: bit for bit, readable by others, and never half a file."""
+"""Networks on disk: bit for bit, readable by others, and never half a file."""
 
 import itertools
 import json
@@ -13,11 +13,22 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from pgrad.algorithms.settings import Checkpoints
 from pgrad.errors import RunError
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs import files
 from pgrad.runs.files import write_atomically
-from pgrad.runs.network_file import POLICY, load_policy, save_policy
+from pgrad.runs.network_file import (
+    CHECKPOINTS,
+    POLICY,
+    VALUE,
+    load_checkpoints,
+    load_policy,
+    load_value,
+    save_checkpoints,
+    save_policy,
+    save_value,
+)
 
 
 def new_policy(sizes: tuple[int, ...] = (4, 5, 3, 2), **options: Any) -> MLPPolicy:
@@ -155,6 +166,134 @@ def test_an_impossible_temperature_is_refused(tmp_path: Path, temperature: float
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no policy"):
         load_policy(tmp_path / "p.safetensors")
+
+
+def new_value(sizes: tuple[int, ...] = (4, 5, 3, 1), activation: str = "tanh") -> MLPValue:
+    return MLPValue(new_policy(sizes).parameters, sizes, activation)
+
+
+def new_checkpoints(count: int = 3, every: int = 20) -> Checkpoints:
+    rng = np.random.default_rng(count)
+    policy, critic = (rng.standard_normal((count, size)).astype(np.float32) for size in (10, 5))
+    return Checkpoints(every * np.arange(count), policy, critic, np.array([count]), np.array([every]))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("sizes", [(4, 1), (4, 7, 1), (3, 5, 6, 1), (1, 1)])
+def test_a_value_network_comes_back_bit_for_bit(tmp_path: Path, sizes: tuple[int, ...], activation: str) -> None:
+    critic = new_value(sizes, activation)
+    save_value(critic, tmp_path / "v.safetensors")
+    again = load_value(tmp_path / "v.safetensors")
+    assert type(again) is MLPValue
+    assert (again.parameters.tobytes(), again.parameters.dtype) == (critic.parameters.tobytes(), np.float32)
+    assert (again.sizes, again.activation) == (sizes, activation)
+    obs = np.linspace(-1, 1, 3 * sizes[0]).reshape(3, -1)
+    np.testing.assert_array_equal(again.value(obs), critic.value(obs))
+    tensors = load_file(tmp_path / "v.safetensors")
+    assert tensors["layers.0.weight"].shape == (sizes[1], sizes[0])
+    assert len(tensors) == 2 * (len(sizes) - 1)
+
+
+@pytest.mark.parametrize(("count", "every"), [(1, 1), (3, 20), (128, 2**40)])
+def test_checkpoints_come_back_bit_for_bit(tmp_path: Path, count: int, every: int) -> None:
+    checkpoints = new_checkpoints(count, every)
+    checkpoints.policy[0, :4] = [np.float32(1e-45), -0.0, np.finfo(np.float32).max, np.nan]
+    save_checkpoints(checkpoints, tmp_path / "c.safetensors")
+    again = load_checkpoints(tmp_path / "c.safetensors")
+    for name, array, expected in zip(Checkpoints._fields, again, checkpoints, strict=True):
+        assert (array.tobytes(), array.dtype, array.shape) == (expected.tobytes(), expected.dtype, expected.shape), name
+    tensors = load_file(tmp_path / "c.safetensors")
+    assert {name: array.shape for name, array in tensors.items()} == {
+        "iteration": (count,),
+        "policy": (count, 10),
+        "critic": (count, 5),
+    }
+
+
+SAVES: dict[str, Callable[[Path], None]] = {
+    POLICY: lambda path: save_policy(new_policy(env="CartPole-v1", metadata={"seed": "7", "steps": "9"}), path),
+    VALUE: lambda path: save_value(new_value(), path),
+    CHECKPOINTS: lambda path: save_checkpoints(new_checkpoints(), path),
+}
+LOADS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    POLICY: (load_policy, "policy"),
+    VALUE: (load_value, "value network"),
+    CHECKPOINTS: (load_checkpoints, "file of checkpoints"),
+}
+
+
+@pytest.mark.parametrize("kind", SAVES)
+def test_what_is_equal_is_an_equal_file(tmp_path: Path, kind: str) -> None:
+    for name in ("one", "other"):
+        SAVES[kind](tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize(("wanted", "given"), list(itertools.product(LOADS, SAVES)))
+def test_a_file_of_another_kind_is_named(tmp_path: Path, wanted: str, given: str) -> None:
+    path = tmp_path / "file.safetensors"
+    SAVES[given](path)
+    load, what = LOADS[wanted]
+    if wanted == given:
+        load(path)
+    else:
+        with pytest.raises(RunError, match=rf"file\.safetensors is not a {what} that pgrad wrote: .*'{given}'"):
+            load(path)
+
+
+@pytest.mark.parametrize("kind", LOADS)
+@pytest.mark.parametrize(
+    "damage", ["empty", "text", "noise", "only the length", "half a header", "all but a byte", "too long", "a folder"]
+)
+def test_half_a_file_of_any_kind_is_refused_by_name(tmp_path: Path, damage: str, kind: str) -> None:
+    path = tmp_path / "file.safetensors"
+    SAVES[kind](path)
+    DAMAGES[damage](path)
+    load, what = LOADS[kind]
+    with pytest.raises(RunError, match=rf"cannot read the {what} .*file\.safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_no_file_of_any_kind(tmp_path: Path, kind: str) -> None:
+    load, what = LOADS[kind]
+    with pytest.raises(RunError, match=f"there is no {what} .*file"):
+        load(tmp_path / "file.safetensors")
+
+
+def replaced(**tensors: Any) -> Callable[[Path], None]:
+    return rewritten(lambda known, _: known.update(tensors))
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "message"),
+    [
+        (VALUE, header(sizes=[4, 6, 3, 1]), r"layer 0's weight is float32 \(5, 4\), not float32 \(6, 4\)"),
+        (VALUE, header(sizes=[4, 5, 3, 2]), r"layer 2's weight is float32 \(1, 3\), not float32 \(2, 3\)"),
+        (VALUE, header(sizes=[4, 5, 3, 1, 1]), "layers.3.weight"),
+        (VALUE, header(activation="gelu"), "gelu"),
+        (VALUE, rewritten(lambda tensors, _: tensors.pop("layers.1.bias")), "layers.1.bias"),
+        (VALUE, replaced(**{"layers.2.bias": np.zeros(1)}), r"layer 2's bias is float64 \(1,\), not float32 \(1,\)"),
+        (CHECKPOINTS, replaced(iteration=np.arange(2)), r"\(2,\), \(3, 10\) and \(3, 5\) differ"),
+        (CHECKPOINTS, replaced(policy=np.zeros((4, 10), np.float32)), r"\(3,\), \(4, 10\) and \(3, 5\) differ"),
+        (CHECKPOINTS, replaced(critic=np.zeros((1, 5), np.float32)), r"\(3,\), \(3, 10\) and \(1, 5\) differ"),
+        (CHECKPOINTS, replaced(iteration=np.array(0)), "cannot read the file of checkpoints"),
+        (CHECKPOINTS, rewritten(lambda tensors, _: tensors.pop("critic")), "critic"),
+        (CHECKPOINTS, rewritten(lambda _, known: known.pop("every")), "every"),
+        (CHECKPOINTS, header(every="often"), "often"),
+    ],
+)
+def test_shapes_and_headers_that_disagree_are_named(
+    tmp_path: Path, kind: str, damage: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "file.safetensors"
+    SAVES[kind](path)
+    load, _ = LOADS[kind]
+    load(path)
+    damage(path)
+    with pytest.raises(RunError, match=message) as caught:
+        load(path)
+    assert "file.safetensors" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["γ: text as UTF-8\n", b"\x00bytes\xff"])

@@ -12,10 +12,12 @@ from torch import nn
 
 import pgrad
 from pgrad.algorithms.loop import train_chunk
+from pgrad.algorithms.update import values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.training import session as session_module
 from pgrad.training import trainer as trainer_module
+from pgrad.training.learner import new_learner
 from pgrad.training.session import Interrupted, Snapshot
 from pgrad.training.trainer import CompiledTrainer, History, new_trainer
 
@@ -195,6 +197,101 @@ def test_a_step_too_large_for_float32_is_not_taken() -> None:
     policy = caught.value.result.policies[0]
     assert np.isfinite(policy.parameters).all()
     assert np.isfinite(policy.probabilities([0.0, 0.0, 0.0, 0.0])).all()
+
+
+SHORT: dict[str, dict[str, Any]] = {
+    "actor-critic": {"algorithm": "actor-critic", "num_envs": 2, "num_steps": 8},
+    "reinforce": {"algorithm": "reinforce", "num_envs": 2, "episodes_per_iteration": 2},
+}
+
+
+def short(algorithm: str, iterations: int, **settings: Any) -> pgrad.Result:
+    """A run whose first iterations do not depend on how many there are."""
+    chosen = {"seed": 3, "learning_rate_schedule": "constant", "num_iterations": iterations, **SHORT[algorithm]}
+    return pgrad.train("CartPole-v1", evaluation_episodes=0, **{**chosen, **settings})
+
+
+def checkpoint_bytes(result: pgrad.Result) -> list[tuple[bytes, ...]]:
+    return [tuple(array.tobytes() for array in seed.checkpoints) for seed in result.seeds if seed.checkpoints]
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+@pytest.mark.parametrize("algorithm", SHORT)
+def test_checkpoints_are_what_shorter_runs_end_with(algorithm: str, backend: str) -> None:
+    result = short(algorithm, 13, backend=backend, checkpoint_every=5)
+    seed = result.seeds[0]
+    assert seed.checkpoints is not None
+    assert seed.checkpoints.iteration.tolist() == [0, 5, 10]
+    assert seed.checkpoints.policy.shape == (3, seed.policy.num_parameters)
+    initial = new_learner(result.config, result.env, 3)
+    assert seed.checkpoints.policy[0].tobytes() == initial.policy.parameters.tobytes()
+    assert seed.checkpoints.critic[0].tobytes() == initial.critic.parameters.tobytes()
+    for k, iterations in ((1, 5), (2, 10)):
+        shorter = short(algorithm, iterations, backend=backend).seeds[0]
+        assert seed.checkpoints.policy[k].tobytes() == shorter.policy.parameters.tobytes()
+        if algorithm == "actor-critic":
+            assert shorter.critic is not None
+            assert seed.checkpoints.critic[k].tobytes() == shorter.critic.parameters.tobytes()
+    assert len({row.tobytes() for row in (*seed.checkpoints.policy, seed.policy.parameters)}) == 4
+
+
+def test_checkpoints_do_not_depend_on_threads_or_chunks_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = {"seeds": [3, 5, 8], "seed": None, "checkpoint_every": 3}
+    one, two = (short("actor-critic", 40, threads=threads, **seeds) for threads in (1, 2))
+    monkeypatch.setattr(trainer_module, "CHUNK_SECONDS", 1e-6)
+    slow = short("actor-critic", 40, **seeds)
+    assert checkpoint_bytes(one) == checkpoint_bytes(two) == checkpoint_bytes(slow)
+    assert len(set(checkpoint_bytes(one))) == 3
+    without = short("actor-critic", 40, **{**seeds, "checkpoint_every": None})
+    assert [array.tobytes() for array in parameters(without)] == [array.tobytes() for array in parameters(one)]
+
+
+def test_a_long_run_keeps_fewer_of_the_same() -> None:
+    """300 iterations do not fit into 128 places, nor does every second one; every fourth does."""
+    every, fourth = (short("actor-critic", 300, checkpoint_every=n).seeds[0].checkpoints for n in (1, 4))
+    assert every is not None and fourth is not None
+    assert every.iteration.tolist() == list(range(0, 300, 4))
+    for array, expected in zip(every, fourth, strict=True):
+        assert array.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_without_checkpoints_nothing_is_kept(backend: str) -> None:
+    checkpoints = short("actor-critic", 3, backend=backend, checkpoint_every=None).seeds[0].checkpoints
+    assert checkpoints is not None
+    assert [array.size for array in checkpoints[:3]] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_the_value_network_is_the_learners_as_it_ended_up(backend: str) -> None:
+    result = short("actor-critic", 7, backend=backend)
+    trainer = new_trainer(result.config, result.env, 3)
+    before = trainer.critic
+    while not trainer.finished:
+        trainer.advance()
+    trainer.close()
+    obs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    expected = values(trainer.learner.critic, np.ascontiguousarray(obs.T), 50)
+    for critic in (trainer.critic, result.seeds[0].critic):
+        assert critic is not None and before is not None
+        assert critic.parameters.tobytes() == trainer.learner.critic.parameters.tobytes()
+        assert (critic.sizes, critic.activation) == ((4, 64, 1), "tanh")
+        assert critic.value(obs).tolist() == expected.tolist() != before.value(obs).tolist()
+    trainer.learner.critic.parameters[:] = np.nan
+    assert np.isfinite(trainer.critic.parameters).all(), "a copy"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("baseline", ["none", "constant", "mean", "leave-one-out", "optimal"])
+def test_without_a_value_baseline_there_is_no_value_network(baseline: str) -> None:
+    assert short("reinforce", 2, baseline=baseline).seeds[0].critic is None
+
+
+def test_a_run_that_fails_has_kept_what_came_before() -> None:
+    with pytest.raises(pgrad.TrainingDiverged) as caught:
+        short("actor-critic", 5, learning_rate=1e40, optimizer="sgd", max_grad_norm=None)
+    seed = caught.value.result.seeds[0]
+    assert seed.checkpoints.iteration.tolist() == [0]
+    assert seed.checkpoints.policy[0].tobytes() == seed.policy.parameters.tobytes()
 
 
 def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,89 @@
+"""The estimators by name, and what the mean of each over all batches is: the claims that `pgrad verify` proves."""
+
+from typing import NamedTuple
+
+from pgrad.estimators.choice import (
+    BY_BATCH,
+    BY_EPISODE,
+    CONSTANT,
+    GAE,
+    LEAVE_ONE_OUT,
+    MEAN,
+    OPTIMAL,
+    TOTAL_RETURN,
+    VALUE,
+    Estimator,
+)
+
+GRADIENT, DROPPED, SHRUNK = "∇J", "∇ without γ^t", "(1 - 1/N) ∇J"
+
+
+class Named(NamedTuple):
+    """An estimator with its claim. N trajectories a batch; discount and V come from the problem at hand."""
+
+    name: str
+    choice: Estimator
+    mean: str | None  # GRADIENT, DROPPED or SHRUNK; None where the mean is none of them
+    limit: str | None  # the direction of the mean as N → ∞: GRADIENT or DROPPED, None for neither
+    bias: str  # in words
+    any_value: bool = True  # whether the claim holds for every V, not the true one alone
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether V(s) enters."""
+        return self.choice.baseline == VALUE
+
+
+UNBIASED = "none"
+DROPS = "leaves out γ^t: not the gradient of any objective (Nota and Thomas 2020), the same at γ = 1"
+OWN_SAMPLES = "O(1/N): the baseline depends on the samples it is subtracted from"
+RATIO = "O(1/N) in direction, as numerator and random denominator are correlated; shorter by the mean episode length"
+GAE_BIAS = "by the error of V, through λ; none with the true V"
+
+CATALOGUE = (
+    Named("total return", Estimator(psi=TOTAL_RETURN), GRADIENT, GRADIENT, UNBIASED),
+    Named("total return, mean", Estimator(TOTAL_RETURN, MEAN), SHRUNK, GRADIENT, "shrunk by exactly (N - 1)/N"),
+    Named("total return, leave-one-out", Estimator(TOTAL_RETURN, LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
+    Named("total return, optimal constant", Estimator(TOTAL_RETURN, OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go", Estimator(), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, γ^t dropped", Estimator(exact_discounting=False), DROPPED, DROPPED, DROPS),
+    Named("reward-to-go, per step", Estimator(per_episode=False), None, GRADIENT, RATIO),
+    Named("reward-to-go, constant", Estimator(baseline=CONSTANT, constant=0.7), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, mean", Estimator(baseline=MEAN), None, GRADIENT, OWN_SAMPLES),
+    Named("reward-to-go, leave-one-out", Estimator(baseline=LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, optimal constant", Estimator(baseline=OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, value", Estimator(baseline=VALUE), GRADIENT, GRADIENT, UNBIASED),
+    Named("GAE(λ=1)", Estimator(GAE, VALUE, gae_lambda=1.0), GRADIENT, GRADIENT, UNBIASED),
+    Named("GAE(λ=0.95)", Estimator(GAE, VALUE, gae_lambda=0.95), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
+    Named("GAE(λ=0)", Estimator(GAE, VALUE, gae_lambda=0.0), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
+    Named(
+        "GAE(λ=0.95), γ^t dropped",
+        Estimator(GAE, VALUE, gae_lambda=0.95, exact_discounting=False),
+        DROPPED,
+        DROPPED,
+        f"{GAE_BIAS}; {DROPS}",
+        any_value=False,
+    ),
+    Named(
+        "reward-to-go, whitened",
+        Estimator(standardize=BY_BATCH),
+        None,
+        GRADIENT,
+        "a random rescaling; O(1/N) in direction",
+    ),
+    Named(
+        "reward-to-go, whitened per episode",
+        Estimator(standardize=BY_EPISODE),
+        None,
+        None,
+        "however many trajectories: what tells a good episode from a bad one is taken away",
+    ),
+    Named(
+        "actor-critic: GAE(λ=0.95), whitened, per step, γ^t dropped",
+        Estimator(GAE, VALUE, standardize=BY_BATCH, gae_lambda=0.95, exact_discounting=False, per_episode=False),
+        None,
+        DROPPED,
+        f"{RATIO}; rescaled; {DROPS}",
+        any_value=False,
+    ),
+)

@@ -1,0 +1,368 @@
+"""Values, occupancies, the policy gradient and its relatives on a finite MDP, by linear algebra in float64."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.errors import ModelError
+from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, listed, reachable, read_only, require_size
+from pgrad.exact.policies import Family, SoftmaxPolicy
+
+LONGEST = 1e10  # expected steps to a terminal state beyond which float64 cannot tell the answer well
+RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero
+VALUE_ITERATIONS = 100_000
+CONVERGED = 1e-13
+LEVELS = 5  # halvings of the step of a finite difference
+STEPS = (0.3, 0.03, 0.003, 0.0003)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """Everything about one policy on one problem; made by `solve`.
+
+    Shapes below are those without a time limit. With a limit of H steps, `value`, `action_value`, `advantage`,
+    `occupancy` and `visits` have a leading axis [H, ...], the time t, and gradients sum over it. Values of terminal
+    states are 0, and so are their occupancies: no action is taken there.
+    """
+
+    mdp: MDP
+    policy: SoftmaxPolicy
+    value: Floats  # V(s) = Σ_a π(a|s) Q(s, a); [S]
+    action_value: Floats  # Q(s, a) = Σ_s' p(s'|s, a) (r(s, a, s') + γ V(s')); [S, A]
+
+    def __repr__(self) -> str:
+        return f"<Solution: performance {self.performance:.6g} on {self.mdp!r}>"
+
+    @cached_property
+    def advantage(self) -> Floats:
+        """A(s, a) = Q(s, a) − V(s); [S, A]."""
+        return self.action_value - self.value[..., None]
+
+    @property
+    def performance(self) -> float:
+        """J(θ) = Σ_s start(s) V(s), with a time limit that of t = 0."""
+        return float(self.mdp.start @ (self.value if self.value.ndim == 1 else self.value[0]))
+
+    @cached_property
+    def occupancy(self) -> Floats:
+        """η(s) = Σ_t γ^t P(s_t = s), not normalised; with a time limit γ^t P(s_t = s); [S]."""
+        if self.mdp.time_limit is None:
+            return read_only(_visits(self.mdp, self.policy, self.mdp.discount))
+        return read_only(_powers(self.mdp) * self.visits)
+
+    @cached_property
+    def visits(self) -> Floats:
+        """Σ_t P(s_t = s), without γ; with a time limit P(s_t = s); [S].
+
+        Raises ModelError where it is infinite: without a limit, on episodes that may never end.
+        """
+        limit = self.mdp.time_limit
+        if limit is None:
+            return read_only(_visits(self.mdp, self.policy, 1.0))
+        return read_only(_distribution(self.mdp, self.policy, limit))
+
+    @cached_property
+    def gradient(self) -> Floats:
+        """∇J(θ) = Σ_s η(s) Σ_a ∇π(a|s) Q(s, a); [P].
+
+        Sutton et al. (2000), theorem 1; Sutton and Barto (2018), equation 13.5.
+        """
+        return _gradient(self.policy, self.occupancy, self.advantage)
+
+    @cached_property
+    def gradient_dropped(self) -> Floats:
+        """Σ_s Σ_t P(s_t = s) Σ_a ∇π(a|s) Q(s, a): the expected update where γ^t is left out; [P].
+
+        At γ < 1 it is not ∇J, nor the gradient of any function. Nota and Thomas (2020).
+        """
+        return _gradient(self.policy, self.visits, self.advantage)
+
+    def gradient_cut(self, num_steps: int, dropped: bool = False) -> Floats:
+        """Σ_{t < num_steps} γ^t Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a), Q that of the problem without a time limit; [P].
+
+        It is what an estimator estimates that cuts trajectories after `num_steps` and bootstraps with V(final state);
+        with `dropped`, without the factor γ^t.
+        """
+        if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
+            raise ModelError(f"num_steps must be a positive whole number, not {num_steps!r}")
+        mdp = self.mdp if self.mdp.time_limit is None else dataclasses.replace(self.mdp, time_limit=None)
+        unlimited = self if mdp is self.mdp else solve(mdp, self.policy)
+        weight = _distribution(mdp, self.policy, int(num_steps))
+        if not dropped:
+            weight = weight * mdp.discount ** np.arange(num_steps)[:, None]
+        return _gradient(self.policy, weight, unlimited.advantage)
+
+    @cached_property
+    def fisher(self) -> Floats:
+        """F = Σ_s η(s) Σ_a π(a|s) ∇log π(a|s) ∇log π(a|s)ᵀ; [P, P]. Kakade (2001)."""
+        root = self._weighted_scores
+        return np.asarray(root.T @ root)
+
+    @cached_property
+    def natural_gradient(self) -> Floats:
+        """F⁺ ∇J, the shortest of the solutions w of F w = ∇J; [P].
+
+        As w is also the least-squares fit of A(s, a) by ∇log π(a|s) · w, weighted by η(s) π(a|s), it is computed
+        without forming F, whose condition is squared. Kakade (2001), theorem 1.
+        """
+        occupancy, advantage = np.atleast_2d(self.occupancy), self.advantage.reshape(-1, *self.policy.logits.shape)
+        total = occupancy.sum(axis=0)
+        mean = np.einsum("ts,tsa->sa", occupancy, advantage) / np.where(total > 0, total, 1.0)[:, None]
+        target = np.sqrt(total[:, None] * self.policy.probabilities) * mean
+        fit = np.linalg.lstsq(self._weighted_scores, target.ravel(), rcond=RANK_TOLERANCE)
+        return np.asarray(fit[0], dtype=np.float64)
+
+    @property
+    def _weighted_scores(self) -> Floats:
+        """√(η(s) π(a|s)) ∇log π(a|s), a row for each state and action; [S · A, P]."""
+        weight = np.atleast_2d(self.occupancy).sum(axis=0)[:, None] * self.policy.probabilities
+        return np.asarray((np.sqrt(weight)[..., None] * self.policy.scores).reshape(weight.size, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class OptimalValues:
+    """The best that any policy can do. With a time limit all arrays have a leading axis [H, ...], the time."""
+
+    value: Floats  # [S]
+    action_value: Floats  # [S, A]
+    policy: npt.NDArray[np.int64]  # [S] a greedy action in each state, 0 in terminal ones
+
+
+@dataclass(frozen=True, eq=False)
+class Ascent:
+    """The path of exact gradient ascent."""
+
+    parameters: Floats  # [n + 1, P] from the first θ to the last
+    performance: Floats  # [n + 1] J at each
+
+
+def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
+    """V, Q, J, ∇J and more of a policy: V = (I − γ P_π)⁻¹ r_π, or by backward recursion under a time limit.
+
+    Raises ModelError where the policy does not fit the problem, and at γ = 1 without a limit where it never ends.
+    """
+    require_match(mdp, policy)
+    if mdp.time_limit is None:
+        step, reward = _under(mdp, policy.probabilities)
+        value = _value(step, reward, mdp.terminal, mdp.discount)
+        action_value = mdp.expected_reward + mdp.discount * (mdp.transition @ value)
+    else:
+        value, action_value, _ = _backward(mdp, mdp.time_limit, policy.probabilities)
+    return Solution(mdp, policy, read_only(value), read_only(action_value))
+
+
+def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
+    """Raise ModelError where the policy is not one of the problem's states and actions."""
+    if not isinstance(policy, SoftmaxPolicy):
+        raise ModelError(
+            "policy must be a SoftmaxPolicy, which a family such as exact.Tabular(S, A) gives when called with θ, "
+            f"not {type(policy).__name__}"
+        )
+    if policy.logits.shape != (mdp.num_states, mdp.num_actions):
+        raise ModelError(
+            f"the policy is one of {policy.logits.shape} states and actions, "
+            f"the problem has {(mdp.num_states, mdp.num_actions)}"
+        )
+
+
+def optimal_values(mdp: MDP) -> OptimalValues:
+    """V*, Q* and a greedy policy: by policy iteration, backward induction under a time limit, value iteration at γ = 1.
+
+    At γ = 1 without a limit the optimum is over all policies, those included that never end. Raises ModelError where
+    value iteration from zero does not converge: the optimum is then infinite, or takes very long to reach.
+    Sutton and Barto (2018), sections 4.3 and 4.4.
+    """
+    if mdp.time_limit is not None:
+        return OptimalValues(*_backward(mdp, mdp.time_limit, None))
+    value = _value_iteration(mdp) if mdp.discount == 1 else _policy_iteration(mdp)
+    action_value = mdp.expected_reward + mdp.discount * (mdp.transition @ value)
+    return OptimalValues(value, action_value, action_value.argmax(axis=-1))
+
+
+def ascend(
+    mdp: MDP, family: Family, theta: npt.ArrayLike, learning_rate: float, num_iterations: int, natural: bool = False
+) -> Ascent:
+    """θ ← θ + α ∇J(θ), exactly, `num_iterations` times; with `natural`, along F⁺ ∇J."""
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise ModelError(f"learning_rate must be positive and finite, not {learning_rate}")
+    if not isinstance(num_iterations, int | np.integer) or num_iterations < 0:
+        raise ModelError(f"num_iterations must be a whole number, at least 0, not {num_iterations!r}")
+    current = as_floats("θ", theta).ravel()
+    parameters, performance = [current], []
+    for _ in range(num_iterations):
+        solution = solve(mdp, family(current))
+        performance.append(solution.performance)
+        current = current + learning_rate * (solution.natural_gradient if natural else solution.gradient)
+        parameters.append(current)
+    performance.append(solve(mdp, family(current)).performance)
+    return Ascent(np.array(parameters), np.array(performance))
+
+
+def finite_difference_gradient(mdp: MDP, family: Family, theta: npt.ArrayLike) -> Floats:
+    """∇J from values of J alone, an oracle for `Solution.gradient`; [P].
+
+    Central differences (J(θ + h e_k) − J(θ − h e_k)) / 2h, extrapolated to h → 0 (Richardson), from several first
+    steps h: large ones lose no digits to rounding, small ones step over no kink of a ReLU. Press et al. (2007), 5.7.
+    """
+    start = as_floats("θ", theta).ravel()
+    if not np.isfinite(family(start).logits).all():
+        raise ModelError("finite differences need finite logits: -inf stays what it is, whatever is added")
+    return np.array([_derivative(mdp, family, start, k) for k in range(family.num_parameters)])
+
+
+def _derivative(mdp: MDP, family: Family, theta: Floats, k: int) -> float:
+    best, error = np.nan, np.inf
+    for step in STEPS:
+        row: list[float] = []
+        for level in range(LEVELS):
+            new = [_central_difference(mdp, family, theta, k, step / 2**level)]
+            for m, coarser in enumerate(row):
+                new.append(new[m] + (new[m] - coarser) / (4 ** (m + 1) - 1))
+            change = abs(new[-1] - row[-1]) if row else np.inf
+            row = new
+            if level >= 2 and change < error:
+                best, error = row[-1], change
+    return best
+
+
+def _central_difference(mdp: MDP, family: Family, theta: Floats, k: int, step: float) -> float:
+    up, down = theta.copy(), theta.copy()
+    up[k] += step
+    down[k] -= step
+    rise = solve(mdp, family(up)).performance - solve(mdp, family(down)).performance
+    return float(rise / (up[k] - down[k]))
+
+
+def _under(mdp: MDP, probabilities: Floats) -> tuple[Floats, Floats]:
+    """P_π [S, S'] and r_π [S] of a policy [S, A]; rows of terminal states are zero: nothing follows."""
+    alive = ~mdp.terminal
+    step = np.einsum("sa,sat->st", probabilities, mdp.transition) * alive[:, None]
+    return step, (probabilities * mdp.expected_reward).sum(axis=1) * alive
+
+
+def _matrix(step: Floats, terminal: Bools, discount: float) -> Floats:
+    """I − γ P_π, its diagonal from the other entries: 1 − P_π(s, s) loses the digits of a small chance to leave."""
+    leaving = step.copy()
+    np.fill_diagonal(leaving, 0.0)
+    diagonal = np.where(terminal, 1.0, leaving.sum(axis=1) + (1.0 - discount) * step.diagonal())
+    matrix = -discount * leaving
+    np.fill_diagonal(matrix, diagonal)
+    return matrix
+
+
+def _value(step: Floats, reward: Floats, terminal: Bools, discount: float) -> Floats:
+    if discount < 1:
+        return np.asarray(np.linalg.solve(_matrix(step, terminal, discount), reward), dtype=np.float64)
+    trapped = ~reachable(step.T > 0, terminal)
+    if trapped.any():
+        raise ModelError(
+            f"under this policy {listed(np.flatnonzero(trapped))} can never reach a terminal state (some probabilities "
+            "are 0), so at discount 1 the return may be infinite: take discount < 1, a time_limit, or another policy"
+        )
+    try:
+        columns = np.linalg.solve(_matrix(step, terminal, 1.0), np.stack([reward, ~terminal], axis=1))
+    except np.linalg.LinAlgError:
+        columns = np.full((len(reward), 2), np.inf)
+    length = columns[:, 1]
+    _require_length(float(length.max()) if (length >= 0).all() else np.inf)
+    return np.asarray(columns[:, 0], dtype=np.float64)
+
+
+def _require_length(length: float) -> None:
+    if not length <= LONGEST:
+        raise ModelError(
+            f"under this policy an episode takes more than {LONGEST:.0e} expected steps to end, too many for float64: "
+            "take discount < 1, a time_limit, or a policy that ends sooner"
+        )
+
+
+def _visits(mdp: MDP, policy: SoftmaxPolicy, discount: float) -> Floats:
+    """Σ_t discount^t P(s_t = s), the solution of η = start + γ P_πᵀ η, over the states that are ever reached."""
+    step, _ = _under(mdp, policy.probabilities)
+    reached = reachable(step > 0, mdp.start > 0)
+    trapped = reached & ~reachable(step.T > 0, mdp.terminal)
+    if discount == 1 and trapped.any():
+        raise ModelError(
+            f"episodes may never end: from {listed(np.flatnonzero(trapped))} no terminal state can be reached under "
+            "this policy, so visits without γ (and gradient_dropped) are infinite: take a time_limit"
+        )
+    among = np.ix_(reached, reached)
+    visits = np.zeros(mdp.num_states)
+    try:
+        matrix = _matrix(step, mdp.terminal, discount)[among]
+        visits[reached] = np.linalg.solve(matrix.T, mdp.start[reached])
+    except np.linalg.LinAlgError:
+        visits[:] = np.inf
+    if discount == 1:
+        _require_length(float(visits.sum()) if (visits >= 0).all() else np.inf)
+    visits[mdp.terminal] = 0.0
+    return visits
+
+
+def _distribution(mdp: MDP, policy: SoftmaxPolicy, num_steps: int) -> Floats:
+    """P(s_t = s) for t < num_steps, terminal states left out; [num_steps, S]."""
+    require_size("the distribution of states over time", (num_steps, mdp.num_states))
+    step, _ = _under(mdp, policy.probabilities)
+    step[:, mdp.terminal] = 0.0
+    distribution = np.zeros((num_steps, mdp.num_states))
+    distribution[0] = mdp.start
+    for t in range(1, num_steps):
+        distribution[t] = distribution[t - 1] @ step
+    return distribution
+
+
+def _powers(mdp: MDP) -> Floats:
+    return np.asarray(mdp.discount ** np.arange(mdp.time_limit or 0)[:, None], dtype=np.float64)
+
+
+def _gradient(policy: SoftmaxPolicy, occupancy: Floats, advantage: Floats) -> Floats:
+    """Σ_s η(s) Σ_a π(a|s) A(s, a) ∂ logit_a / ∂θ.
+
+    The policy's ∇π(a|s) is π(a|s) times the score, which is ∂ logit_a / ∂θ less a mean that A, of mean zero, removes.
+    """
+    weight = occupancy[..., None] * policy.probabilities * advantage
+    total = weight.reshape(-1, *policy.logits.shape).sum(axis=0)
+    return np.asarray(np.einsum("sa,sap->p", total, policy.jacobian))
+
+
+def _backward(mdp: MDP, limit: int, probabilities: Floats | None) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """V_t, Q_t and greedy actions for t < limit, of a policy or, without one, of the best; from the last step back."""
+    states, actions = mdp.num_states, mdp.num_actions
+    require_size("action values over time", (limit, states, actions))
+    value, action_value = np.zeros((limit + 1, states)), np.zeros((limit, states, actions))
+    for t in reversed(range(limit)):
+        action_value[t] = mdp.expected_reward + mdp.discount * (mdp.transition @ value[t + 1])
+        best = probabilities is None
+        value[t] = action_value[t].max(axis=1) if best else (probabilities * action_value[t]).sum(axis=1)
+    return value[:-1].copy(), action_value, action_value.argmax(axis=-1)
+
+
+def _policy_iteration(mdp: MDP) -> Floats:
+    """An action is changed only for a better one beyond rounding, so that ties do not go round for ever."""
+    rows, choice = np.arange(mdp.num_states), mdp.expected_reward.argmax(axis=1)
+    while True:
+        step, reward = _under(mdp, np.eye(mdp.num_actions)[choice])
+        value = _value(step, reward, mdp.terminal, mdp.discount)
+        action_value = mdp.expected_reward + mdp.discount * (mdp.transition @ value)
+        gain = action_value.max(axis=1) - action_value[rows, choice]
+        better = gain > 1e-12 * max(1.0, float(np.abs(action_value).max()))
+        if not better.any():
+            return value
+        choice = np.where(better, action_value.argmax(axis=1), choice)
+
+
+def _value_iteration(mdp: MDP) -> Floats:
+    value: Floats = np.zeros(mdp.num_states)
+    for _ in range(VALUE_ITERATIONS):
+        new = np.asarray((mdp.expected_reward + mdp.transition @ value).max(axis=1))
+        change, scale = np.abs(new - value).max(), np.abs(new).max()
+        value = new
+        if change <= CONVERGED * scale:
+            return value
+    raise ModelError(
+        f"value iteration at discount 1 has not converged in {VALUE_ITERATIONS:,} iterations (the largest value is "
+        f"{np.abs(value).max():.3g}): the optimum may be infinite; take discount < 1 or a time_limit"
+    )

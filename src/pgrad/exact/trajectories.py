@@ -1,0 +1,340 @@
+"""Trajectories as estimators are given them: all that are possible with their probabilities, or a sample."""
+
+import dataclasses
+import itertools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.errors import EstimatorError, ModelError
+from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, require_probabilities
+from pgrad.exact.policies import SoftmaxPolicy
+from pgrad.exact.solution import require_match, solve
+from pgrad.policies import softmax
+
+Integers = npt.NDArray[np.int64]
+Act = Callable[[Floats, np.random.Generator], int]
+
+COUNTED = 10**300  # where counting trajectories stops
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory:
+    """One episode of T steps, and what is known of the policy in it; exactly one of the two ends is true."""
+
+    states: Integers  # [T] s_0 … s_{T-1}
+    actions: Integers  # [T]
+    rewards: Floats  # [T]
+    scores: Floats  # [T, P] ∇ log π(a_t | s_t)
+    all_scores: Floats  # [T, A, P] ∇ log π(a | s_t) of every action
+    probabilities: Floats  # [T, A] π(a | s_t)
+    values: Floats  # [T + 1] V(s_0) … V(s_T), 0 in a terminal state
+    terminated: bool  # ended in a terminal state
+    truncated: bool  # cut by the time limit, in a state that is not terminal
+    discount: float
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    def __repr__(self) -> str:
+        end = "terminated" if self.terminated else "truncated"
+        return f"<Trajectory: {len(self)} steps, rewards {self.rewards.tolist()}, {end}>"
+
+
+Estimator = Callable[[list[Trajectory]], Any]
+ARRAYS = tuple(field.name for field in dataclasses.fields(Trajectory))[:7]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and covariance of an estimate."""
+
+    mean: Floats  # [P]
+    covariance: Floats  # [P, P]
+
+
+def enumerate_trajectories(
+    mdp: MDP,
+    policy: SoftmaxPolicy,
+    values: npt.ArrayLike | None = None,
+    behaviour: npt.ArrayLike | None = None,
+    max_trajectories: int = 100_000,
+) -> tuple[list[Trajectory], Floats]:
+    """Every possible trajectory and its probability, p(τ) = start(s_0) Π_t π(a_t|s_t) p(s_{t+1}|s_t, a_t).
+
+    values     [S] what trajectories hold as V, 0 taken for terminal states; without them the policy's exact V on the
+               problem without its time limit, or zeros where that V is infinite or undefined (γ = 1, no way to end)
+    behaviour  [S, A] probabilities with which actions are drawn, where not the policy's; scores remain the policy's
+
+    Raises ModelError, before enumerating, where there are more than `max_trajectories` or infinitely many.
+    """
+    table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, behaviour)
+    count = count_trajectories(mdp, drawn)
+    if count > max_trajectories:
+        raise ModelError(
+            f"the problem has {_spoken(count)} trajectories, more than {max_trajectories:,}: take a shorter "
+            "time_limit, exact.solve for the gradient itself, or exact.sample_trajectories for averages over a sample"
+        )
+    branches = _branches(mdp, drawn)
+    starts = np.flatnonzero(mdp.start > 0)
+    stack: list[tuple[Any, ...]] = [((int(s),), (), (), float(mdp.start[s])) for s in starts[::-1]]
+    trajectories, probabilities = [], []
+    while stack:
+        states, actions, rewards, probability = stack.pop()
+        if mdp.terminal[states[-1]] or len(actions) == mdp.time_limit:
+            trajectories.append(_trajectory(mdp, policy, table, states, actions, rewards))
+            probabilities.append(probability)
+            continue
+        for action, following, chance in reversed(branches[states[-1]]):
+            reward = float(mdp.reward[states[-1], action, following])
+            stack.append(((*states, following), (*actions, action), (*rewards, reward), probability * chance))
+    return trajectories, np.array(probabilities)
+
+
+def count_trajectories(mdp: MDP, drawn: Floats) -> int:
+    """How many trajectories have positive probability when actions are drawn with [S, A]; at most 10^300 are counted.
+
+    Raises ModelError where there are infinitely many: a problem with a cycle and without a time limit.
+    """
+    edges = (np.einsum("sa,sat->st", drawn > 0, mdp.transition > 0) > 0) & ~mdp.terminal[:, None]
+    steps = mdp.time_limit or mdp.num_states
+    if mdp.time_limit is None and _endless(mdp, edges):
+        raise ModelError(
+            "the problem has infinitely many trajectories, as it has a cycle and no time_limit: give it one with "
+            "dataclasses.replace(mdp, time_limit=...), or take exact.solve for the gradient itself, or "
+            "exact.sample_trajectories for averages over a sample"
+        )
+    ways = [[t for _, t, _ in branch] for branch in _branches(mdp, drawn)]
+    starts = np.flatnonzero(mdp.start > 0)
+    counts = [1] * mdp.num_states
+    for _ in range(steps):
+        counts = [sum(counts[t] for t in following) if following else 1 for following in ways]
+        if max(counts[s] for s in starts) > COUNTED:
+            break
+    return sum(counts[s] for s in starts)
+
+
+def sample_trajectories(
+    mdp: MDP,
+    policy: SoftmaxPolicy,
+    count: int,
+    rng: np.random.Generator,
+    values: npt.ArrayLike | None = None,
+    act: Act | None = None,
+    max_steps: int = 10_000,
+) -> list[Trajectory]:
+    """That many independent trajectories; `act(probabilities [A], rng)` draws the actions if it is given.
+
+    Raises ModelError where `act` returns no action, or an episode without a time limit is longer than `max_steps`.
+    """
+    table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, None)
+    return [_sampled(mdp, policy, table, drawn, rng, act, max_steps) for _ in range(count)]
+
+
+def moments(
+    mdp: MDP,
+    policy: SoftmaxPolicy,
+    estimator: Estimator,
+    num_trajectories: int = 1,
+    behaviour: npt.ArrayLike | None = None,
+    values: npt.ArrayLike | None = None,
+    max_batches: int = 200_000,
+) -> Moments:
+    """Exact mean and covariance of `estimator(trajectories) -> [P]` over batches of independent trajectories.
+
+    Every batch of `num_trajectories` possible trajectories, in every order, is weighted with its probability; compare
+    the mean with `solve(mdp, policy).gradient`. Other arguments are those of `enumerate_trajectories`.
+
+    Raises ModelError where there are more than `max_batches`, and EstimatorError as `checked_call` does.
+    """
+    if not isinstance(num_trajectories, int | np.integer) or num_trajectories < 1:
+        raise ModelError(f"num_trajectories must be a positive whole number, not {num_trajectories!r}")
+    number = count_trajectories(mdp, _behaviour(mdp, policy, behaviour)) ** int(num_trajectories)
+    if number > max_batches:
+        raise ModelError(
+            f"there are {_spoken(number)} batches of {num_trajectories}, more than {max_batches:,}: take fewer "
+            "trajectories a batch or a shorter time_limit, or average over exact.sample_trajectories"
+        )
+    trajectories, probabilities = enumerate_trajectories(mdp, policy, values, behaviour, max_batches)
+    estimates, weights = np.empty((number, policy.num_parameters)), np.empty(number)
+    for k, batch in enumerate(itertools.product(range(len(trajectories)), repeat=num_trajectories)):
+        estimates[k] = checked_call(estimator, [trajectories[i] for i in batch], policy.num_parameters)
+        weights[k] = math.prod(probabilities[i] for i in batch)
+    mean = weights @ estimates
+    deviation = estimates - mean
+    return Moments(mean, deviation.T @ (weights[:, None] * deviation))
+
+
+def checked_call(estimator: Estimator, trajectories: Sequence[Trajectory], num_parameters: int) -> Floats:
+    """estimator(list of trajectories) as float64 [P].
+
+    Raises EstimatorError where it raises, returns anything but P finite numbers, or changes its input, which is then
+    put right again. Arrays are handed over writeable all the same: PyTorch warns about others.
+    """
+    name = getattr(estimator, "__name__", "the estimator")
+    given = list(trajectories)
+    before = [_fingerprint(trajectory) for trajectory in given]
+    try:
+        result = estimator(given)
+        estimate = _as_estimate(name, result, num_parameters)
+    except EstimatorError:
+        raise
+    except Exception as error:
+        raise EstimatorError(f"{name} raised {type(error).__name__}: {error}") from error
+    finally:
+        changed = _restored(trajectories, before)
+    if len(given) != len(before) or any(a is not b for a, b in zip(given, trajectories, strict=False)):
+        changed.append("the list of trajectories")
+    if changed:
+        raise EstimatorError(
+            f"{name} changes its input: {', '.join(changed)}. Work on a copy, as in rewards = trajectory.rewards.copy()"
+        )
+    return estimate
+
+
+def _as_estimate(name: str, result: Any, num_parameters: int) -> Floats:
+    """What an estimator returned as float64 [P], a tensor of PyTorch included."""
+    if result is None:
+        raise EstimatorError(f"{name} returned None: is a `return` missing?")
+    try:
+        array = np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
+        if array.dtype.kind not in "iufO":
+            raise TypeError
+        estimate = array.astype(np.float64)  # a copy, even where the result is part of the input
+    except (TypeError, ValueError):
+        raise EstimatorError(f"{name} must return {num_parameters} real numbers, not {result!r}") from None
+    if estimate.shape != (num_parameters,):
+        raise EstimatorError(f"{name} must return an array of shape ({num_parameters},), not {estimate.shape}")
+    if not np.isfinite(estimate).all():
+        raise EstimatorError(f"{name} must return finite numbers, not {estimate}")
+    return estimate
+
+
+def _fingerprint(trajectory: Trajectory) -> tuple[bytes, ...]:
+    return tuple([getattr(trajectory, name).tobytes() for name in ARRAYS])
+
+
+def _restored(trajectories: Sequence[Trajectory], before: list[tuple[bytes, ...]]) -> list[str]:
+    """The names of the arrays that are no longer what they were, after putting them right."""
+    changed = []
+    for trajectory, fingerprint in zip(trajectories, before, strict=True):
+        for name, content in zip(ARRAYS, fingerprint, strict=True):
+            array = getattr(trajectory, name)
+            if array.tobytes() != content:
+                array[...] = np.frombuffer(content, array.dtype).reshape(array.shape)
+                changed.append(name)
+    return list(dict.fromkeys(changed))
+
+
+def _values(mdp: MDP, policy: SoftmaxPolicy, values: npt.ArrayLike | None) -> Floats:
+    """The values [S] that trajectories hold."""
+    require_match(mdp, policy)
+    if values is not None:
+        table = as_floats("values", values)
+        if table.shape != (mdp.num_states,) or not np.isfinite(table).all():
+            raise ModelError(f"values must be finite and of shape ({mdp.num_states},), one a state, not {table.shape}")
+    else:
+        try:
+            table = solve(dataclasses.replace(mdp, time_limit=None), policy).value
+        except ModelError:
+            table = np.zeros(mdp.num_states)
+    return np.where(mdp.terminal, 0.0, table)
+
+
+def _behaviour(mdp: MDP, policy: SoftmaxPolicy, behaviour: npt.ArrayLike | None) -> Floats:
+    """The probabilities [S, A] with which actions are drawn."""
+    if behaviour is None:
+        return policy.probabilities
+    drawn = as_floats("behaviour", behaviour)
+    if drawn.shape != policy.logits.shape:
+        raise ModelError(f"behaviour must have shape {policy.logits.shape}, states by actions, not {drawn.shape}")
+    require_probabilities("behaviour", drawn)
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+
+def _branches(mdp: MDP, drawn: Floats) -> list[list[tuple[int, int, float]]]:
+    """Of each state, its actions and next states of positive probability, with that; none of a terminal state."""
+    chances = drawn[:, :, None] * mdp.transition * ~mdp.terminal[:, None, None]
+    branches: list[list[tuple[int, int, float]]] = [[] for _ in range(mdp.num_states)]
+    for s, a, t in np.argwhere(chances > 0).tolist():
+        branches[s].append((a, t, float(chances[s, a, t])))
+    return branches
+
+
+def _endless(mdp: MDP, edges: Bools) -> bool:
+    """Whether a path from the start is longer than there are states, and so goes round."""
+    alive = ~mdp.terminal
+    for _ in range(mdp.num_states):
+        alive = np.asarray((edges & alive).any(axis=1))
+    return bool((alive & (mdp.start > 0)).any())
+
+
+def _spoken(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"about 10^{int(count.bit_length() * math.log10(2))}"
+
+
+def _trajectory(
+    mdp: MDP,
+    policy: SoftmaxPolicy,
+    table: Floats,
+    states: Sequence[int],
+    actions: Sequence[int],
+    rewards: Sequence[float],
+) -> Trajectory:
+    s, a, terminated = np.array(states[:-1]), np.array(actions), bool(mdp.terminal[states[-1]])
+    return Trajectory(
+        states=s,
+        actions=a,
+        rewards=np.array(rewards),
+        scores=policy.scores[s, a],
+        all_scores=policy.scores[s],
+        probabilities=policy.probabilities[s],
+        values=table[np.array(states)],
+        terminated=terminated,
+        truncated=not terminated,
+        discount=mdp.discount,
+    )
+
+
+def _sampled(
+    mdp: MDP,
+    policy: SoftmaxPolicy,
+    table: Floats,
+    drawn: Floats,
+    rng: np.random.Generator,
+    act: Act | None,
+    max_steps: int,
+) -> Trajectory:
+    states, actions, rewards = [int(softmax.sample(mdp.start, rng))], list[int](), list[float]()
+    while not mdp.terminal[states[-1]] and len(actions) != mdp.time_limit:
+        if mdp.time_limit is None and len(actions) == max_steps:
+            raise ModelError(
+                f"a trajectory has not ended after max_steps = {max_steps:,} steps: give the problem a time_limit with "
+                "dataclasses.replace(mdp, time_limit=...), or raise max_steps"
+            )
+        here = states[-1]
+        action = int(softmax.sample(drawn[here], rng)) if act is None else _acted(act, drawn[here], rng)
+        states.append(int(softmax.sample(mdp.transition[here, action], rng)))
+        actions.append(action)
+        rewards.append(float(mdp.reward[here, action, states[-1]]))
+    return _trajectory(mdp, policy, table, states, actions, rewards)
+
+
+def _acted(act: Act, probabilities: Floats, rng: np.random.Generator) -> int:
+    name, count = getattr(act, "__name__", "act"), len(probabilities)
+    try:
+        returned = act(probabilities.copy(), rng)
+    except Exception as error:
+        raise ModelError(f"{name} raised {type(error).__name__}: {error}") from error
+    try:
+        action = operator.index(returned)
+    except TypeError:
+        raise ModelError(f"{name} must return an action in 0 … {count - 1}, a whole number, not {returned!r}") from None
+    if not 0 <= action < count:
+        raise ModelError(f"{name} must return an action in 0 … {count - 1}, not {action}")
+    return action

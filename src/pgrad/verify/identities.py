@@ -1,0 +1,170 @@
+"""Identities that do not depend on chance: each gives the largest deviation over all cases."""
+
+import importlib.util
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pgrad import exact
+from pgrad.exact.mdp import Floats
+from pgrad.verify.cases import Case
+from pgrad.verify.checks import Check
+
+if TYPE_CHECKING:
+    import torch
+
+SMALL = 1e-5  # a step of finite differences
+RATIO_CLIP = 0.2
+
+
+def identity_checks(cases: list[Case]) -> Iterator[Check]:
+    """All of them."""
+    for name, deviation, tolerance in IDENTITIES:
+        yield Check(name, max(deviation(case) for case in cases), tolerance)
+    name, tolerance = "∇J by linear algebra = by PyTorch's autograd", 1e-10
+    if importlib.util.find_spec("torch") is None:
+        yield Check(name, np.nan, tolerance, skipped="PyTorch is not installed")
+    else:
+        yield Check(name, max(autograd(case) for case in cases), tolerance)
+
+
+def relative(found: Floats, expected: Floats) -> float:
+    """‖found - expected‖ / ‖expected‖."""
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def score_mean(case: Case) -> float:
+    """Σ_a π(a|s) ∇log π(a|s) = 0 in every state."""
+    mean = np.einsum("sa,sap->sp", case.policy.probabilities, case.policy.scores)
+    return float(np.abs(mean).max())
+
+
+def score_rows(case: Case) -> float:
+    """At the logits the score is onehot(a) - π: its components sum to zero."""
+    tabular = exact.Tabular(case.problem.num_states, case.problem.num_actions)(case.policy.logits)
+    return float(np.abs(tabular.scores.sum(axis=-1)).max())
+
+
+def baseline(case: Case) -> float:
+    """E[Σ_t γ^t b(s_t) ∇log π(a_t|s_t)] = 0 for any b of the state, against its standard deviation."""
+    table = np.random.default_rng(0).normal(size=case.problem.num_states)
+
+    def pushed(trajectories: list[exact.Trajectory]) -> Floats:
+        (trajectory,) = trajectories
+        weight = trajectory.discount ** np.arange(len(trajectory)) * table[trajectory.states]
+        return np.asarray(weight @ trajectory.scores)
+
+    moments = exact.moments(case.problem, case.policy, pushed)
+    return float(np.linalg.norm(moments.mean) / np.sqrt(np.trace(moments.covariance)))
+
+
+def log_derivative(case: Case) -> float:
+    """∇p(τ) = p(τ) Σ_t ∇log π(a_t|s_t), the left side by central differences."""
+    trajectories, probability = exact.enumerate_trajectories(case.problem, case.policy)
+    by_trick = np.array([p * t.scores.sum(axis=0) for t, p in zip(trajectories, probability, strict=True)])
+    differences = []
+    for k in range(case.theta.size):
+        shift = SMALL * np.eye(case.theta.size)[k]
+        up, down = (
+            exact.enumerate_trajectories(case.problem, case.family(theta))[1]
+            for theta in (case.theta + shift, case.theta - shift)
+        )
+        differences.append((up - down) / (2 * SMALL))
+    return relative(np.array(differences).T, by_trick)
+
+
+def enumeration(case: Case) -> float:
+    """∇J = Σ_τ p(τ) G(τ) Σ_t ∇log π(a_t|s_t)."""
+    total = np.zeros(case.theta.size)
+    for trajectory, p in zip(*exact.enumerate_trajectories(case.problem, case.policy), strict=True):
+        returned = trajectory.discount ** np.arange(len(trajectory)) @ trajectory.rewards
+        total += p * returned * trajectory.scores.sum(axis=0)
+    return relative(total, case.solution.gradient)
+
+
+def finite_differences(case: Case) -> float:
+    """∇J from values of J alone."""
+    return relative(exact.finite_difference_gradient(case.problem, case.family, case.theta), case.solution.gradient)
+
+
+def ratio_gradient(case: Case) -> float:
+    """∇ E[Σ_t γ^t min(ρ_t A_t, clip(ρ_t) A_t)] at ρ = π_θ / π_old = 1 is ∇J: PPO's first gradient is the policy's.
+
+    The left side by central differences over θ, trajectories and advantages being π_old's.
+    """
+    old = case.policy
+    gaps = np.empty(case.theta.size)
+    for k in range(case.theta.size):
+        shift = SMALL * np.eye(case.theta.size)[k]
+        up, down = (_clipped_surrogate(case, old, case.family(case.theta + sign * shift)) for sign in (1, -1))
+        gaps[k] = (up - down) / (2 * SMALL)
+    return relative(gaps, case.solution.gradient)
+
+
+def _clipped_surrogate(case: Case, old: exact.SoftmaxPolicy, new: exact.SoftmaxPolicy) -> float:
+    ratio = new.probabilities / old.probabilities
+    advantage, occupancy = np.atleast_3d(case.solution.advantage.T).T, np.atleast_2d(case.solution.occupancy)
+    clipped = np.minimum(ratio * advantage, np.clip(ratio, 1 - RATIO_CLIP, 1 + RATIO_CLIP) * advantage)
+    return float(np.einsum("ts,sa,tsa->", occupancy, old.probabilities, clipped))
+
+
+def natural(case: Case) -> float:
+    """F · (natural gradient) = ∇J."""
+    return relative(case.solution.fisher @ case.solution.natural_gradient, case.solution.gradient)
+
+
+def performance_difference(case: Case) -> float:
+    """J(π') - J(π) = Σ_s η_π'(s) Σ_a π'(a|s) A_π(s, a). Kakade and Langford (2002), lemma 6.1."""
+    other = case.family(case.theta + np.random.default_rng(1).normal(size=case.theta.size))
+    there = exact.solve(case.problem, other)
+    advantage, occupancy = np.atleast_3d(case.solution.advantage.T).T, np.atleast_2d(there.occupancy)
+    gain = float(np.einsum("ts,sa,tsa->", occupancy, other.probabilities, advantage))
+    return abs(gain - (there.performance - case.solution.performance)) / abs(gain)
+
+
+def autograd(case: Case) -> float:
+    """∇J by reverse-mode differentiation of J, in float64: the policy, then V by a recursion or a linear solve."""
+    import torch
+
+    theta = torch.tensor(case.theta, requires_grad=True)
+    pi = torch.softmax(_torch_logits(case, theta), dim=1)
+    problem = case.problem
+    transition, reward = torch.tensor(problem.transition), torch.tensor(problem.expected_reward)
+    alive = torch.tensor(~problem.terminal, dtype=torch.float64)
+    step = torch.einsum("sa,sat->st", pi, transition) * alive[:, None]
+    earned = (pi * reward).sum(1) * alive
+    if problem.time_limit is None:
+        value = torch.linalg.solve(torch.eye(len(earned), dtype=torch.float64) - problem.discount * step, earned)
+    else:
+        value = torch.zeros_like(earned)
+        for _ in range(problem.time_limit):
+            value = earned + problem.discount * step @ value
+    (gradient,) = torch.autograd.grad(torch.tensor(problem.start) @ value, theta)
+    return relative(gradient.numpy(), case.solution.gradient)
+
+
+def _torch_logits(case: Case, theta: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    units, start, sizes = torch.tensor(case.obs), 0, case.family.sizes
+    for k, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        weight = theta[start : start + outputs * inputs].reshape(outputs, inputs)
+        start += outputs * (inputs + 1)
+        units = units @ weight.T + theta[start - outputs : start]
+        units = torch.tanh(units) if k < len(sizes) - 2 else units
+    return units
+
+
+IDENTITIES: tuple[tuple[str, Callable[[Case], float], float], ...] = (
+    ("the score has mean zero", score_mean, 1e-14),
+    ("the score's components at the logits sum to zero", score_rows, 1e-14),
+    ("a baseline of the state leaves the mean alone", baseline, 1e-12),
+    ("log-derivative trick: ∇p(τ) = p(τ) ∇log p(τ)", log_derivative, 1e-8),
+    ("∇J by linear algebra = by enumeration", enumeration, 1e-10),
+    ("∇J by linear algebra = by finite differences", finite_differences, 1e-8),
+    ("the clipped ratio's gradient at ratio 1 = ∇J", ratio_gradient, 1e-8),
+    ("Fisher matrix · natural gradient = ∇J", natural, 1e-8),
+    ("performance difference lemma", performance_difference, 1e-10),
+)

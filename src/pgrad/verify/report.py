@@ -1,0 +1,135 @@
+"""`pgrad verify`: all claims, all identities, one verdict."""
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgrad.errors import EstimatorError
+from pgrad.verify.cases import cases
+from pgrad.verify.checks import Check
+from pgrad.verify.claims import (
+    BATCHES,
+    TRAJECTORIES,
+    Row,
+    bias_checks,
+    fixed_step_checks,
+    limit_checks,
+    rows_of,
+)
+from pgrad.verify.identities import identity_checks
+from pgrad.verify.sightings import Sighting, sightings
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, and what came out."""
+
+    rows: tuple[Row, ...]
+    checks: tuple[Check, ...]
+    zoo: tuple[Sighting, ...]
+    failures: tuple[str, ...]  # of what could not even be computed
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything does."""
+        items: tuple[Row | Check | Sighting, ...] = (*self.rows, *self.checks, *self.zoo)
+        return not self.failures and all(item.holds for item in items)
+
+    def __str__(self) -> str:
+        lines = []
+        for case, rows in itertools.groupby(self.rows, key=lambda row: row.case):
+            lines += ["", case, _HEADER, *map(_row_line, rows)]
+        lines += ["", "identities, limits and the actor-critic's own batches (largest deviation over all problems)"]
+        lines += [_check_line(check) for check in self.checks]
+        lines += ["", "the zoo of wrong estimators, each on a problem where it shows", _ZOO_HEADER]
+        lines += [_zoo_line(sighting) for sighting in self.zoo]
+        lines += ["", *self.failures, self.summary]
+        return "\n".join(lines[1:])
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a line, or the failures by name."""
+        wrong = [f"{row.case}: {row.estimator}: {row.verdict}" for row in self.rows if not row.holds]
+        wrong += [f"{check.name}: {check.measured:.3g}" for check in self.checks if not check.holds]
+        wrong += [f"{seen.name}: {_zoo_verdict(seen)}" for seen in self.zoo if not seen.holds]
+        counted = f"{len(self.rows)} expectations, {len(self.checks)} checks and {len(self.zoo)} mistakes"
+        counted += f" in {self.seconds:.0f} s"
+        if self.holds:
+            return f"{counted}: all hold"
+        count = len(wrong) + len(self.failures)
+        return "\n".join([f"{counted}: {count} FAILED", *(f"  {line}" for line in wrong)])
+
+
+def run(seed: int = 0, samples: bool = True, progress: Progress | None = None) -> Report:
+    """Check every estimator of estimators.catalogue on every case, and the identities the theory rests on.
+
+    seed      of the policies' parameters and of the samples
+    samples   whether to draw batches through the compiled rollouts and kernels as well as enumerate them
+    progress  called with the name of each case or group of checks as it begins
+    """
+    began = time.perf_counter()
+    tell = progress or (lambda _: None)
+    chosen, rows, failures = cases(seed), list[Row](), list[str]()
+    for case in chosen:
+        tell(case.name)
+        try:
+            rows += rows_of(case, seed, samples)
+        except EstimatorError as error:
+            failures.append(f"{case.name}: {error}")
+    tell("identities")
+    checks = [*identity_checks(chosen), *bias_checks(rows)]
+    if samples:
+        tell("large batches, and batches of a fixed number of steps")
+        networks = [case for case in chosen if case.policy_name == "network"]
+        checks += [*limit_checks(networks, seed), *fixed_step_checks(chosen, seed)]
+    tell("the zoo of wrong estimators")
+    zoo = sightings(seed)
+    return Report(tuple(rows), tuple(checks), tuple(zoo), tuple(failures), time.perf_counter() - began)
+
+
+_HEADER = f"  {'estimator':<62}{'V':<7}{'‖exact‖':>9}{'‖mean‖':>9}{'bias':>9}{'std':>9}{'z':>6}  verdict"
+
+
+def _row_line(row: Row) -> str:
+    z = "" if row.z is None else f"{row.z:.1f}"
+    norms = f"{np.linalg.norm(row.exact):>9.4f}{np.linalg.norm(row.expectation):>9.4f}"
+    spread = f"{row.bias:>9.1e}{row.standard_deviation:>9.4f}{z:>6}"
+    return f"  {row.estimator:<62}{row.value:<7}{norms}{spread}  {row.verdict}"
+
+
+def _check_line(check: Check) -> str:
+    if check.skipped:
+        return f"  {check.name:<100}  skipped: {check.skipped}"
+    sign, verdict = "≥" if check.at_least else "≤", "holds" if check.holds else "FAILS"
+    return f"  {check.name:<100}{check.measured:>10.2g} {sign} {check.bound:<7.2g} {verdict}"
+
+
+_ZOO_HEADER = f"  {'mistake':<62}{'‖∇J‖':>9}{'‖mean‖':>9}{'bias':>9}{'angle':>9}  diagnosis"
+
+
+def _zoo_line(seen: Sighting) -> str:
+    norms = f"{np.linalg.norm(seen.exact):>9.4f}{np.linalg.norm(seen.expectation):>9.4f}"
+    return f"  {seen.name:<62}{norms}{seen.bias:>9.1e}{seen.angle:>8.1f}°  {_zoo_verdict(seen)}"
+
+
+def _zoo_verdict(seen: Sighting) -> str:
+    if seen.named != seen.name:
+        return f"WRONG: named '{seen.named}'"
+    return "recognised" if seen.holds else "WRONG: its bias is not as stated"
+
+
+LEGEND = f"""\
+Batches of {TRAJECTORIES} trajectories.
+V      the value function used: exact, or off by random numbers
+exact  the gradient, or what the estimator is claimed to estimate, by linear algebra; its norm
+mean   the estimator's expectation, by enumeration of every batch; its norm
+bias   ‖mean - exact‖ / ‖exact‖
+std    √tr Cov of one batch's estimate
+z      how far the average of {BATCHES:,} batches, drawn by the compiled rollouts and kernels that train, is from that
+       mean, in standard errors; the largest over parameters"""

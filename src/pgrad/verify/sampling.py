@@ -1,0 +1,56 @@
+"""The same estimators through the compiled rollouts and kernels that train."""
+
+import math
+
+import numpy as np
+
+from pgrad.algorithms.estimates import sample_estimates
+from pgrad.algorithms.settings import Settings
+from pgrad.envs.finite import finite
+from pgrad.estimators.choice import Estimator
+from pgrad.exact.mdp import Floats
+from pgrad.kernels.optimizers import SGD
+from pgrad.kernels.random import fold_in
+from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes
+from pgrad.verify.cases import OBS_SIZE, Case
+
+MAX_LANES = 64
+
+
+def settings_of(choice: Estimator) -> Settings:
+    """Settings of which nothing but the estimator is read."""
+    return Settings(choice, 1.0, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
+
+
+def sampled(
+    case: Case, choice: Estimator, batches: int, seed: int, episodes: int = 0, num_envs: int = 0, num_steps: int = 0
+) -> Floats:
+    """The estimates of so many independent batches, [batches, P]: of whole episodes, or of environments × steps."""
+    problem, policy = case.problem, case.compiled_policy
+    env = finite(problem.start, problem.transition, problem.reward, problem.terminal, case.obs)
+    limit = problem.time_limit or problem.num_states
+    samples = episodes * limit or num_envs * num_steps
+    estimates = np.empty((batches, policy.num_parameters), np.float32)
+    sample_estimates(
+        env,
+        env.reset(0),
+        settings_of(choice._replace(discount=problem.discount)),
+        Plan(episodes, num_steps, limit, np.uint64(fold_in(seed, 0))),
+        policy.network,
+        case.compiled_value.network,
+        new_lanes(env, policy.network, min(MAX_LANES, episodes) or num_envs),
+        new_buffer(OBS_SIZE, samples, samples),
+        new_episodes(samples),
+        estimates,
+    )
+    return estimates.astype(np.float64)
+
+
+def largest_z(estimates: Floats, mean: Floats) -> float:
+    """The largest distance of a component's average from `mean`, in standard errors; rounding to float32 is no error.
+
+    estimates [R, P], mean [P]
+    """
+    error = estimates.std(axis=0, ddof=1) / math.sqrt(len(estimates))
+    rounding = 1e-6 * np.abs(estimates).max() + np.finfo(np.float64).tiny
+    return float((np.abs(estimates.mean(axis=0) - mean) / (error + rounding)).max())
