@@ -7,6 +7,7 @@ import io
 import itertools
 import math
 import os
+import re
 import sys
 import threading
 import tomllib
@@ -38,6 +39,7 @@ pgrad: policy gradients done right.
 
   pgrad train ENV     train a policy on an environment, for one seed or many
   pgrad eval RUN      what a trained policy is worth in Gymnasium's own environment
+  pgrad diagnose RUN  signal and noise of every estimator of the gradient, at a trained policy
   pgrad verify        every estimator of the gradient, proved against the exact one
   pgrad envs          the environments there are
   pgrad info          versions, processor, GPU, extras
@@ -317,6 +319,55 @@ def verify_command(argv: list[str]) -> int:
     return 0 if report.holds else FAILED
 
 
+def diagnose_command(argv: list[str]) -> int:
+    """`pgrad diagnose`."""
+    parser = Parser(
+        "diagnose",
+        "RUN [flags]",
+        "The gradient microscope: signal and noise of every estimator at a policy, on the same trajectories.\n"
+        "Writes gradients-*.csv and gradients-*.png into the seed's folder.",
+        "Examples:\n"
+        "  pgrad diagnose runs/CartPole-v1-actor-critic-1\n"
+        "  pgrad diagnose runs/CartPole-v1-actor-critic-1 --at 80 --trajectories 20000\n"
+        "  pgrad diagnose runs/CartPole-v1-actor-critic-1 --at every:50",
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--seed", help="which seed of the run (default: its first)")
+    parser.add_argument("--at", default="last", help="last | an iteration, or several like 0,40,120 | every:10")
+    parser.add_argument("--trajectories", metavar="N", help="at each policy (default 10000; 1000 at each of several)")
+    parser.add_argument("--diagnosis-seed", metavar="SEED", default=0, help="of the trajectories (default 0)")
+    parser.add_argument("--no-figures", action="store_true", help="write no figure")
+    arguments, problems = parser.parse(argv)
+    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
+    number = arguments.trajectories
+    number = None if number is None else checked(problems, "--trajectories", number, whole_number, 200)
+    diagnosis_seed = checked(problems, "--diagnosis-seed", arguments.diagnosis_seed, whole_number)
+    if problems or diagnosis_seed is None:
+        raise ConfigError(problems)
+
+    from pgrad.diagnostics import tables
+    from pgrad.diagnostics.run import diagnose
+    from pgrad.progress import StepProgress
+    from pgrad.runs.files import write_atomically
+
+    with StepProgress() as progress:
+        diagnosis = diagnose(arguments.run, seed, arguments.at, number, diagnosis_seed, progress)
+    along = len(diagnosis.microscopes) > 1
+    shown = tables.table_along(diagnosis) if along else tables.table(diagnosis.microscopes[0])
+    print(f"{tables.LEGEND}\nV(s)        {diagnosis.value}\n\n{shown}")
+    stem = Path(arguments.run) / f"seed-{diagnosis.seed}" / f"gradients-{re.sub('[^0-9a-z]+', '-', arguments.at)}"
+    written = [stem.with_suffix(".csv")]
+    write_atomically(written[0], tables.csv(diagnosis))
+    if not arguments.no_figures:
+        from pgrad.reports.figures import save_figure
+        from pgrad.reports.microscope import along_training_figure, microscope_figure
+
+        figure = along_training_figure(diagnosis) if along else microscope_figure(diagnosis.microscopes[0])
+        written.append(save_figure(figure, stem.with_suffix(".png")))
+    print(f"written to {' and '.join(map(str, written))}")
+    return 0
+
+
 def envs_command(argv: list[str]) -> int:
     """`pgrad envs`."""
     parser = Parser("envs", "", "The environments there are: compiled twins first, then what Gymnasium knows.")
@@ -354,6 +405,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train_command,
     "eval": eval_command,
     "verify": verify_command,
+    "diagnose": diagnose_command,
     "envs": envs_command,
     "info": info_command,
 }

@@ -287,6 +287,10 @@ def _problems(config: Config) -> list[str]:
         whole or config.standardize != "episode",
         "standardize 'episode' needs whole episodes: set episodes_per_iteration instead of num_steps",
     )
+    require(
+        config.estimator != "total-return" or config.standardize != "episode",
+        "standardize 'episode' leaves nothing of estimator 'total-return', which is one number an episode",
+    )
     constant = config.constant_baseline
     require(math.isfinite(constant), f"constant_baseline must be finite, not {constant}")
     require(

@@ -326,7 +326,7 @@ def test_no_constant_has_a_smaller_variance_than_the_optimal_one(psi: int) -> No
     gradients = trajectory_gradients(
         policy, 1.0, batch.obs, batch.action, *by_trajectory(batch.env, 4), np.stack([kept * multiplied, kept])
     )
-    product, square = overlaps(gradients) @ p
+    product, square = overlaps(*gradients) @ p
     best = product / square
     means, variances = zip(
         *(moments(1, psi=psi, baseline=CONSTANT, constant=best + d) for d in (0, -1, 1)), strict=True

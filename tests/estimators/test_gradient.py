@@ -226,15 +226,15 @@ def test_each_trajectorys_gradient_is_autograds_and_they_add_up(
     parameters, obs, action, env, weight = shuffled_trajectories(sizes, 3)
     net = network(parameters, sizes, activation)
     result = trajectory_gradients(net, 1 / temperature, obs, action, *by_trajectory(env, len(LENGTHS)), weight)
-    assert (result.shape, result.dtype) == ((len(LENGTHS), 3, parameters.size), np.float32)
+    assert (result.shape, result.dtype) == ((3, len(LENGTHS), parameters.size), np.float32)
     leaf = torch.tensor(parameters.astype(np.float64), requires_grad=True)
     policy = torch.distributions.Categorical(logits=torch_outputs(leaf, sizes, activation, obs) / temperature)
     surrogates = torch.tensor(weight) * policy.log_prob(torch.tensor(action))
     for n, k in itertools.product(range(len(LENGTHS)), range(3)):
         (expected,) = torch.autograd.grad(surrogates[k, torch.tensor(env == n)].sum(), leaf, retain_graph=True)
-        assert_close(result[n, k], expected.numpy())
+        assert_close(result[k, n], expected.numpy())
     for k in range(3):
-        assert_close(result[:, k].sum(axis=0), policy_gradient(net, 1 / temperature, obs, action, weight[k], 0.0)[0])
+        assert_close(result[k].sum(axis=0), policy_gradient(net, 1 / temperature, obs, action, weight[k], 0.0)[0])
 
 
 def test_a_trajectory_has_the_same_bits_alone_and_among_others_and_one_weight_among_several() -> None:
@@ -246,9 +246,9 @@ def test_a_trajectory_has_the_same_bits_alone_and_among_others_and_one_weight_am
         own, one = env == n, by_trajectory(np.zeros(length, np.int32), 1)
         own_obs, own_weight = np.ascontiguousarray(obs[:, own]), np.ascontiguousarray(weight[:, own])
         alone = trajectory_gradients(net, 1.0, own_obs, action[own], *one, own_weight)
-        assert alone[0].tobytes() == together[n].tobytes()
+        assert alone[:, 0].tobytes() == together[:, n].tobytes()
         last = trajectory_gradients(net, 1.0, own_obs, action[own], *one, own_weight[2:])
-        assert last[0, 0].tobytes() == together[n, 2].tobytes()
+        assert last[0, 0].tobytes() == together[2, n].tobytes()
         assert alone.any() == (length > 0)
 
 
@@ -258,9 +258,9 @@ def test_the_gradients_of_trajectories_by_hand() -> None:
     obs, action = np.array([[2, -3, 4, np.nan]], np.float32), np.array([0, 1, 1], np.int32)
     weight = np.array([[10.0, 4, 2], [1, 1, 1]])
     result = trajectory_gradients(net, 1.0, obs, action, *by_trajectory(np.array([1, 0, 1], np.int32), 2), weight)
-    np.testing.assert_allclose(result[0], [[6, -6, -2, 2], [1.5, -1.5, -0.5, 0.5]], rtol=1e-6)
-    np.testing.assert_allclose(result[1], [[6, -6, 4, -4], [-1, 1, 0, 0]], rtol=1e-6)
-    np.testing.assert_allclose(overlaps(result), [[18 + 2, -12], [5, 2]], rtol=1e-6)
+    np.testing.assert_allclose(result[:, 0], [[6, -6, -2, 2], [1.5, -1.5, -0.5, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(result[:, 1], [[6, -6, 4, -4], [-1, 1, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(overlaps(*result), [[18 + 2, -12], [5, 2]], rtol=1e-6)
 
 
 def test_samples_by_trajectory_by_hand() -> None:
@@ -281,8 +281,10 @@ def test_samples_by_trajectory_are_numpys_stable_order() -> None:
 
 def test_overlaps_are_summed_in_double_precision() -> None:
     """Squares of 10³⁰ are out of float32's range, and (2¹³ + 1)² out of its precision."""
-    gradients = np.array([[[1, 2], [3, 4]], [[0, -1], [2, 2]], [[1e30, 1], [1e30, 1]], [[0, 0], [0, 2**13 + 1]]])
-    product, square = overlaps(gradients.astype(np.float32))
+    gradients = np.array(
+        [[[1, 2], [0, -1], [1e30, 1], [0, 0]], [[3, 4], [2, 2], [1e30, 1], [0, 2**13 + 1]]],
+    )
+    product, square = overlaps(*gradients.astype(np.float32))
     assert (product[:2].tolist(), square[:2].tolist()) == ([11, -2], [25, 8])
     np.testing.assert_allclose([product[2], square[2]], 1e60, rtol=1e-6)
     assert (product[3], square[3]) == (0, (2**13 + 1) ** 2)
@@ -293,5 +295,5 @@ def test_nan_in_one_trajectory_stays_there() -> None:
     obs[1, np.flatnonzero(env == 1)[-1]] = np.nan
     net = network(parameters, (4, 8, 3), "tanh")
     result = trajectory_gradients(net, 1.0, obs, action, *by_trajectory(env, len(LENGTHS)), weight)
-    assert np.isnan(result[1]).any(axis=1).all()
-    assert np.isfinite(np.delete(result, 1, axis=0)).all()
+    assert np.isnan(result[:, 1]).any(axis=1).all()
+    assert np.isfinite(np.delete(result, 1, axis=1)).all()

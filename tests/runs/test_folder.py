@@ -408,7 +408,7 @@ def without(name: str) -> Callable[[Path], Path]:
             rewrite_config(b"discount = 2.0"),
             r"config\.toml is not a configuration: discount must be in \[0, 1\], not 2",
         ),
-        (without("seed-3/policy.safetensors"), "neither a policy file nor a run folder with policies in it"),
+        (without("seed-3/policy.safetensors"), "has no seed-N folder with a policy in it"),
     ],
 )
 def test_what_is_no_run_is_named(tmp_path: Path, change: Callable[[Path], Path], message: str) -> None:

@@ -78,7 +78,7 @@ def score_overlaps(settings: Settings, policy: Any, batch: Batch, multiplied: Mu
     gradients = estimate.trajectory_gradients(
         policy, settings.inverse_temperature, batch.obs, batch.action, order, first, weight
     )
-    return estimate.overlaps(gradients)
+    return estimate.overlaps(gradients[0], gradients[1])
 
 
 @strict
@@ -163,7 +163,6 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     iteration = learner.iteration[0]
     factor = decay(settings, iteration, steps - batch.reward.size)
     learning_rate = settings.learning_rate * factor
-    keep(learner.checkpoints, iteration, learner.policy.parameters, learner.critic.parameters)
     advantage = advantages(settings, learner.policy, learner.critic, batch, num_envs)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
     status, norm = ascend(
@@ -191,5 +190,6 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
         )
         status = FINE if status == FINE else BAD_VALUES
     if status == FINE:
+        keep(learner.checkpoints, iteration, learner.policy_before, learner.critic_before)
         learner.iteration[0] += 1
     return status

@@ -52,13 +52,13 @@ def policy_gradient(
 def trajectory_gradients(
     policy: MLP, inverse_temperature: float, obs: Array, action: Array, order: Array, first: Array, weight: Array
 ) -> Array:
-    """Σ_{b of trajectory n} weight_kb · ∇_θ log π(a_b | s_b) for each of N trajectories and K weights; [N, K, P].
+    """Σ_{b of trajectory n} weight_kb · ∇_θ log π(a_b | s_b) for each of K weights and N trajectories; [K, N, P].
 
     obs [O, ≥ B], action [B], weight [K, B]; `order` [B] and `first` [N + 1] from `by_trajectory`. The scores at the
     logits are computed once and serve all K weights.
     """
     num_weights, actions = weight.shape[0], policy.sizes[-1]
-    gradients = np.zeros((first.size - 1, num_weights, policy.parameters.size), f4)
+    gradients = np.zeros((num_weights, first.size - 1, policy.parameters.size), f4)
     activations, deltas = np.empty((policy.rows, BLOCK), f4), np.empty((policy.rows, BLOCK), f4)
     transposed, zeros, ones = transposed_weights(policy), np.zeros(4, f4), np.ones(BLOCK, f4)
     scores, multiplier, taken = np.empty((actions, BLOCK), f4), np.empty(BLOCK, f4), np.empty(BLOCK, action.dtype)
@@ -80,7 +80,7 @@ def trajectory_gradients(
                     source, target = scores[a], deltas[outputs + a]
                     for n in range(lanes):
                         target[n] = source[n] * multiplier[n]
-                backward_block(policy, transposed, zeros, activations, deltas, gradients[trajectory, k], lanes)
+                backward_block(policy, transposed, zeros, activations, deltas, gradients[k, trajectory], lanes)
     return gradients
 
 
@@ -100,14 +100,14 @@ def by_trajectory(env: Array, num_envs: int) -> tuple[Array, Array]:
 
 
 @strict
-def overlaps(gradients: Array) -> Array:
-    """g · u and ‖u‖² of each trajectory, [2, N], as baselines.optimal_baseline wants them; gradients [N, (g, u), P]."""
-    result = np.zeros((2, gradients.shape[0]))
-    for n in range(gradients.shape[0]):
-        for i in range(gradients.shape[2]):
-            g, u = np.float64(gradients[n, 0, i]), np.float64(gradients[n, 1, i])
-            result[0, n] += g * u
-            result[1, n] += u * u
+def overlaps(g: Array, u: Array) -> Array:
+    """g · u and ‖u‖² of each trajectory, [2, N], as baselines.optimal_baseline wants them; g and u [N, P]."""
+    result = np.zeros((2, g.shape[0]))
+    for n in range(g.shape[0]):
+        for i in range(g.shape[1]):
+            g_i, u_i = np.float64(g[n, i]), np.float64(u[n, i])
+            result[0, n] += g_i * u_i
+            result[1, n] += u_i * u_i
     return result
 
 

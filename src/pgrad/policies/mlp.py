@@ -64,6 +64,11 @@ class MLPNetwork:
 class MLPValue(MLPNetwork):
     """V(s): what a policy's return is expected to be from s on."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sizes[-1] != 1:
+            raise ObservationError(f"a value network has one output, not {self.sizes[-1]} (sizes {self.sizes})")
+
     def value(self, obs: npt.ArrayLike) -> Floats:
         """V(s) of one observation [O] or a batch [N, O]; a number or [N]."""
         return np.asarray(self.outputs(obs)[..., 0])

@@ -133,6 +133,8 @@ class SavedRun:
 
     def at(self, iteration: int) -> tuple[MLPPolicy, MLPValue | None]:
         """Policy and value network as they were after so many iterations; raises RunError where they were not kept."""
+        if str(iteration) == self.policy.metadata.get("iterations"):
+            return self.policy, self.critic
         kept = [] if self.checkpoints is None else self.checkpoints.iteration.tolist()
         if self.checkpoints is None or iteration not in kept:
             near = sorted(kept, key=lambda other: abs(other - iteration))[:2]
@@ -154,12 +156,15 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
         raise RunError(f"{path} is no run folder: cannot read its config.toml: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
+    seeds = seeds_of(path)
+    if not seeds:
+        raise RunError(f"{path} has no seed-N folder with a policy in it")
     policy_file = policy_path(path, seed)
     folder = policy_file.parent
     value_file, kept_file = folder / "value.safetensors", folder / "checkpoints.safetensors"
     return SavedRun(
         config,
-        int(folder.name.removeprefix("seed-")),
+        seeds[0] if seed is None else seed,
         load_policy(policy_file),
         load_value(value_file) if value_file.exists() else None,
         load_checkpoints(kept_file) if kept_file.exists() else None,
@@ -168,7 +173,7 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
 
 def seeds_of(path: Path) -> list[int]:
     """The seeds whose policies a run folder holds, in order."""
-    found = (re.fullmatch(r"seed-(\d+)", file.parent.name) for file in path.glob("seed-*/policy.safetensors"))
+    found = (re.fullmatch(r"seed-(0|[1-9]\d*)", file.parent.name) for file in path.glob("seed-*/policy.safetensors"))
     return sorted(int(match[1]) for match in found if match)
 
 

@@ -72,8 +72,16 @@ def load_checkpoints(path: Path) -> Checkpoints:
     """Read what save_checkpoints wrote; raises RunError for anything else."""
     with _reading(path, CHECKPOINTS, "file of checkpoints") as (tensors, description):
         iteration, policy, critic = tensors["iteration"], tensors["policy"], tensors["critic"]
-        if not iteration.shape[0] == policy.shape[0] == critic.shape[0]:
-            raise RunError(f"{path}: {iteration.shape}, {policy.shape} and {critic.shape} differ in their first axis")
+        for name, array, axes, kind in (
+            ("iteration", iteration, 1, np.int64),
+            ("policy", policy, 2, np.float32),
+            ("critic", critic, 2, np.float32),
+        ):
+            if array.ndim != axes or array.dtype != kind or len(array) != len(iteration):
+                shape = ("K", "P")[:axes]
+                raise RunError(
+                    f"{path}: {name} is {array.dtype} {array.shape}, not {np.dtype(kind)} [{', '.join(shape)}]"
+                )
         every = np.array([int(description["every"])])
         return Checkpoints(iteration, policy, critic, np.array([iteration.shape[0]]), every)
 

@@ -36,16 +36,16 @@ def estimated(choice: Estimator, trajectories: Sequence[Trajectory]) -> Floats:
     multiplied = multipliers(choice, batch, value, final_value, count)
     overlap = np.empty((2, 0))
     if choice.baseline == OPTIMAL:
-        overlap = overlaps(by_trajectory(multiplied, batch, scores))
+        overlap = overlaps(*by_trajectory(multiplied, batch, scores))
     weight = weights(choice, multiplied, batch.env, overlap, count)
     return np.asarray(weight @ scores)
 
 
-def by_trajectory(multiplied: Multipliers, batch: Batch, scores: Floats) -> Floats:
-    """Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each trajectory; [N, 2, P]."""
+def by_trajectory(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:
+    """Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each trajectory; [N, P] both."""
     first = np.flatnonzero(batch.time == 0)
-    weight = np.stack([multiplied.kept * multiplied.psi, multiplied.kept], axis=1)
-    return np.asarray(np.add.reduceat(weight[:, :, None] * scores[:, None, :], first, axis=0))
+    u = multiplied.kept[:, None] * scores
+    return np.add.reduceat(multiplied.psi[:, None] * u, first, axis=0), np.add.reduceat(u, first, axis=0)
 
 
 def as_batch(trajectories: Sequence[Trajectory]) -> Batch:

@@ -1,0 +1,203 @@
+"""Blocks of trajectories, and the gradients of each trajectory that every estimator is made of."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.algorithms.update import values
+from pgrad.envs.registry import Env
+from pgrad.errors import ConfigError
+from pgrad.estimators.catalogue import Named
+from pgrad.estimators.choice import (
+    AS_IT_IS,
+    CONSTANT,
+    GAE,
+    NO_BASELINE,
+    OPTIMAL,
+    REWARD_TO_GO,
+    TOTAL_RETURN,
+    VALUE,
+    Estimator,
+)
+from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
+from pgrad.estimators.groups import Pieces, group_estimate
+from pgrad.estimators.weights import multipliers
+from pgrad.kernels.jit import face_for
+from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes, rollout
+
+Floats = npt.NDArray[np.float64]
+R = TypeVar("R")
+
+PART = 100  # trajectories gathered and analysed at a time: what is made of them fits a cache
+MAX_BYTES = 2 * 2**30  # of the trajectories' gradients
+DIAGNOSIS_STREAM = 0x44494147  # keeps these random numbers apart from training's and evaluation's
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """N trajectories: what the estimators need of them."""
+
+    steps: int
+    returns: Floats  # [N] undiscounted
+    pieces: dict[Estimator, Pieces]  # of each family
+
+    def of(self, choice: Estimator) -> Pieces:
+        """What an estimator is made of."""
+        return self.pieces[family_of(choice)]
+
+    def estimate(self, choice: Estimator) -> Floats:
+        """The estimate from the whole block as one batch, [P]."""
+        pieces = self.of(choice)
+        result = np.empty(pieces.a.shape[1], np.float32)
+        group_estimate(choice, pieces, 0, len(self.returns), result)
+        return result.astype(np.float64)
+
+
+def family_of(choice: Estimator) -> Estimator:
+    """What decides Ψ and γ^t: the estimator without its corrections that are one number a trajectory."""
+    baseline = VALUE if choice.baseline == VALUE else NO_BASELINE
+    psi = REWARD_TO_GO if choice.psi == GAE and choice.gae_lambda == 1 else choice.psi  # the same numbers
+    bare = choice._replace(psi=psi, baseline=baseline, constant=0.0, standardize=AS_IT_IS, per_episode=True)
+    return bare if psi == GAE else bare._replace(gae_lambda=1.0)
+
+
+def require_room(policy: MLPPolicy, choices: list[Estimator], trajectories: int) -> None:
+    """Raise ConfigError where the trajectories' gradients could not be held."""
+    kinds = {family_of(choice) for choice in choices}
+    needed = 4 * trajectories * policy.num_parameters * (len(kinds) + 2)
+    if needed > MAX_BYTES:
+        fitting = MAX_BYTES * trajectories // needed
+        raise ConfigError(
+            [
+                f"trajectories must be at most {fitting:,} for {policy.num_parameters:,} parameters, not "
+                f"{trajectories:,}: their gradients would need {needed / 2**30:.1f} GiB"
+            ]
+        )
+
+
+def collect(
+    env: Env, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator], blocks: int, size: int, seed: int
+) -> list[Block]:
+    """So many blocks of `size` whole episodes with the policy as it is. The same blocks on any number of threads."""
+    parts = [min(PART, size - begun) for begun in range(0, size, PART)]
+
+    def block(batches: Iterable[Batch]) -> Block:
+        return joined([analysed(batch, n, policy, critic, choices) for batch, n in zip(batches, parts, strict=True)])
+
+    if env.compiled:  # each block on a thread, with random numbers of its own
+        return in_threads(lambda k: block(rolled_out(env, policy, parts, fold_in(seed, k))), range(blocks))
+    batches = rolled_out(env, policy, parts * blocks, seed)
+    return [block(itertools.islice(batches, len(parts))) for _ in range(blocks)]
+
+
+def rolled_out(env: Env, policy: MLPPolicy, parts: list[int], seed: int) -> Iterator[Batch]:
+    """Batches of so many whole episodes each; a batch may be overwritten by the next."""
+    key = fold_in(seed, DIAGNOSIS_STREAM)
+    return (compiled_batches if env.compiled else gymnasium_batches)(env, policy, parts, key)
+
+
+def in_threads(function: Callable[[int], R], items: range) -> list[R]:
+    """map, on all cores; compiled code leaves Python's global lock alone."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(function, items))
+
+
+def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
+    """Whole episodes of a compiled environment."""
+    assert env.dynamics is not None and env.max_episode_steps is not None
+    limit, most = env.max_episode_steps, max(parts)
+    buffer, episodes = new_buffer(env.obs_size, most * limit, most), new_episodes(most)
+    for k, size in enumerate(parts):
+        batch, _ = face_for(rollout, env.dynamics)(
+            env.dynamics,
+            env.dynamics.reset(0),
+            policy.network,
+            1 / policy.temperature,
+            Plan(size, 0, limit, np.uint64(fold_in(key, k))),
+            new_lanes(env.dynamics, policy.network, size),
+            buffer,
+            episodes,
+        )
+        yield batch
+
+
+def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
+    """Whole episodes of Gymnasium's environments."""
+    from pgrad.rollouts.gymnasium import VectorEnv
+    from pgrad.rollouts.gymnasium import rollout as rollout_gymnasium
+
+    envs = VectorEnv(env, max(parts), key)
+    try:
+        for size in parts:
+            rolled = rollout_gymnasium(envs, policy.network, 1 / policy.temperature, episodes=size)
+            assert rolled is not None, "nothing stops a diagnosis"
+            yield rolled[0]
+    finally:
+        envs.close()
+
+
+def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator]) -> Block:
+    """The gradients of each trajectory, for every family that the choices belong to."""
+    value = values(critic.network, batch.obs, batch.reward.size)
+    final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
+    order, first = by_trajectory(batch.env, size)
+    families = list(dict.fromkeys(map(family_of, choices)))
+    multiplied = [multipliers(family, batch, value, final_value, size) for family in families]
+    keeping = list(dict.fromkeys(_keeps(family) for family in families))
+    kept = {keeps: multiplied[[_keeps(f) for f in families].index(keeps)].kept for keeps in keeping}
+    weight = np.stack([*(m.kept * m.psi for m in multiplied), *(kept[keeps] for keeps in keeping)])
+    gradients = trajectory_gradients(
+        policy.network, 1 / policy.temperature, batch.obs, batch.action, order, first, weight
+    )
+    a_of = dict(zip(families, gradients, strict=False))
+    u_of = {family: gradients[len(families) + keeping.index(_keeps(family))] for family in families}
+    wanting = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}
+    pieces = {}
+    for family, m in zip(families, multiplied, strict=True):
+        a, u = a_of[family], u_of[family]
+        overlap = overlaps(a, u) if family in wanting else np.zeros((2, size))
+        pieces[family] = Pieces(m.psi[order], batch.env[order], first, a, u, overlap)
+    returns = np.bincount(batch.env, weights=batch.reward, minlength=size).astype(np.float64)
+    return Block(int(batch.reward.size), returns, pieces)
+
+
+def joined(parts: list[Block]) -> Block:
+    """Several blocks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    pieces = {}
+    for family in parts[0].pieces:
+        own = [part.pieces[family] for part in parts]
+        trajectories = np.cumsum([0, *(len(piece.a) for piece in own)])
+        samples = np.cumsum([0, *(len(piece.psi) for piece in own)])
+        pieces[family] = Pieces(
+            psi=np.concatenate([piece.psi for piece in own]),
+            env=np.concatenate([piece.env + np.int32(n) for piece, n in zip(own, trajectories, strict=False)]),
+            first=np.concatenate(
+                [piece.first[:-1] + b for piece, b in zip(own, samples, strict=False)] + [samples[-1:]]
+            ),
+            a=np.concatenate([piece.a for piece in own]),
+            u=np.concatenate([piece.u for piece in own]),
+            overlap=np.concatenate([piece.overlap for piece in own], axis=1),
+        )
+    return Block(sum(part.steps for part in parts), np.concatenate([part.returns for part in parts]), pieces)
+
+
+def _keeps(family: Estimator) -> bool:
+    """Whether γ^t stays outside of Ψ."""
+    return family.exact_discounting and family.psi != TOTAL_RETURN
+
+
+def choice_of(named: Named, discount: float, constant: float) -> Estimator:
+    """The named estimator on a problem: its discount, and the constant of a constant baseline."""
+    choice = named.choice._replace(discount=discount)
+    return choice._replace(constant=constant) if choice.baseline == CONSTANT else choice

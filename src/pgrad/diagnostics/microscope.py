@@ -1,0 +1,172 @@
+"""Signal and noise of every estimator at one policy, all of them on the same trajectories.
+
+The trajectories come in 20 blocks. An estimator's large-batch reference is the average of its estimates from whole
+blocks; a batch is always compared with the reference of the *other* blocks. Intervals are the delete-one-block
+jackknife's (Efron and Stein 1981), 95 %, Student's t with 19 degrees of freedom.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.diagnostics.blocks import Block, choice_of, collect, in_threads, require_room
+from pgrad.diagnostics.statistics import cosine, error_curve, jackknife, known, signal_and_noise
+from pgrad.envs.registry import Env, make
+from pgrad.errors import ConfigError, EnvError
+from pgrad.estimators.catalogue import CATALOGUE, Named
+from pgrad.estimators.choice import Estimator
+from pgrad.estimators.groups import group_statistics
+from pgrad.experiments.statistics import Estimate
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+
+Floats = npt.NDArray[np.float64]
+
+BLOCKS = 20
+SIZES = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # trajectories a batch, as far as blocks reach
+MIN_TRAJECTORIES = BLOCKS * 10
+WIDEST = 1.0  # interval of a direction that counts as known
+REFERENCE = "reward-to-go, leave-one-out"  # unbiased for ∇J: what directions are compared with
+
+
+@dataclass(frozen=True)
+class View:
+    """One estimator under the microscope; one Estimate for each of Microscope.sizes, where several."""
+
+    name: str
+    signal: tuple[Estimate, ...]  # ‖mean‖
+    noise: tuple[Estimate, ...]  # tr Cov of one batch's estimate
+    snr: tuple[Estimate, ...]  # ‖mean‖ / √tr Cov
+    error: tuple[Estimate, ...]  # √tr Cov / ‖mean‖, the relative error
+    cosine: tuple[Estimate, ...]  # of one batch to the reference, on average
+    slope: Estimate  # of log error against log N, for N ≥ 10: -1/2 where the error falls as 1/√N
+    needed: Estimate  # trajectories for a relative error of 10 %
+    direction: Estimate  # cosine of the reference to that of ∇J; NaN where the noise hides it
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """All estimators at one policy."""
+
+    env: str
+    iteration: int | None  # of the run, where the policy is not its last
+    trajectories: int
+    steps: int
+    mean_return: Estimate  # undiscounted
+    sizes: tuple[int, ...]  # trajectories a batch
+    views: tuple[View, ...]
+    seconds: float
+
+    def view(self, name: str) -> View:
+        """One estimator's."""
+        return next(view for view in self.views if view.name == name)
+
+
+class Measured(NamedTuple):
+    """What of one estimator the statistics are made of; K blocks, M batch sizes."""
+
+    mean: Floats  # [M, K, P] average estimate of a block's batches
+    square: Floats  # [M, K] average ‖estimate‖²
+    cosine: Floats  # [M, K] average cosine to the other blocks' reference
+    whole: Floats  # [K, P] the estimate from a whole block
+
+
+def gradient_microscope(
+    policy: MLPPolicy,
+    critic: MLPValue,
+    env: str | Env | None = None,
+    discount: float = 0.99,
+    trajectories: int = 10_000,
+    seed: int = 0,
+    iteration: int | None = None,
+) -> Microscope:
+    """Look at every estimator of estimators.catalogue at `policy`, with V from `critic`, on the same trajectories.
+
+    `env` is an id, or where None what the policy was trained on. Raises ConfigError and EnvError.
+    """
+    began = time.perf_counter()
+    environment = _checked(policy, critic, env, discount, trajectories, seed)
+    size = trajectories // BLOCKS
+    pilot = collect(environment, policy, critic, [Estimator(discount=discount)], 1, max(2, size // 5), seed + 1)[0]
+    constant = float(np.mean(pilot.of(Estimator(discount=discount)).psi))
+    choices = [choice_of(named, discount, constant) for named in CATALOGUE]
+    blocks = collect(environment, policy, critic, choices, BLOCKS, size, seed)
+    sizes = tuple(n for n in SIZES if n <= size // 2) or (2,)
+    measured = in_threads(lambda k: _measured(blocks, choices[k], sizes), range(len(choices)))
+    names = [named.name for named in CATALOGUE]
+    reference = measured[names.index(REFERENCE)].whole
+    returns = np.array([block.returns.mean() for block in blocks])
+    return Microscope(
+        env=environment.id,
+        iteration=iteration,
+        trajectories=size * BLOCKS,
+        steps=sum(block.steps for block in blocks),
+        mean_return=jackknife(np.mean, returns)[0],
+        sizes=sizes,
+        views=tuple(_view(named, of_one, reference, sizes) for named, of_one in zip(CATALOGUE, measured, strict=True)),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _checked(
+    policy: MLPPolicy, critic: MLPValue, env: str | Env | None, discount: float, trajectories: int, seed: int
+) -> Env:
+    problems = []
+    target = policy.env if env is None else env
+    if target is None:
+        problems.append("env must be given: the policy does not say what it was trained on")
+    if trajectories < MIN_TRAJECTORIES:
+        problems.append(f"trajectories must be at least {MIN_TRAJECTORIES}, not {trajectories}")
+    if not 0 <= discount <= 1:
+        problems.append(f"discount must be in [0, 1], not {discount}")
+    if seed < 0:
+        problems.append(f"seed must not be negative, not {seed}")
+    if problems or target is None:
+        raise ConfigError(problems)
+    environment = make(target)
+    inputs = (environment.obs_size, environment.num_actions, environment.obs_size)
+    if inputs != (policy.sizes[0], policy.sizes[-1], critic.sizes[0]):
+        raise EnvError(
+            f"'{environment.id}' has {environment.obs_size} observations and {environment.num_actions} actions; this "
+            f"policy was made for {policy.sizes[0]} and {policy.sizes[-1]}, the value network for {critic.sizes[0]}"
+        )
+    require_room(policy, [named.choice for named in CATALOGUE], trajectories)
+    return environment
+
+
+def _measured(blocks: list[Block], choice: Estimator, sizes: tuple[int, ...]) -> Measured:
+    whole = np.stack([block.estimate(choice) for block in blocks])
+    shape = (len(sizes), len(blocks))
+    mean, square, cosine = np.empty((*shape, whole.shape[1])), np.empty(shape), np.empty(shape)
+    for k, block in enumerate(blocks):
+        others = (whole.sum(axis=0) - whole[k]).astype(np.float32)
+        for m, size in enumerate(sizes):
+            mean[m, k], square[m, k], cosine[m, k] = group_statistics(choice, block.of(choice), size, others)
+    return Measured(mean, square, cosine, whole)
+
+
+def _view(named: Named, measured: Measured, reference: Floats, sizes: tuple[int, ...]) -> View:
+    grams = np.stack([mean @ mean.T for mean in measured.mean], axis=-1)
+    squares, of_sizes = measured.square.T, np.array(sizes, dtype=np.float64)
+    columns = [
+        jackknife(signal_and_noise, grams[..., m], squares[:, m], gram=True, positive=True) for m in range(len(sizes))
+    ]
+    signal, noise, snr, error = (tuple(column) for column in zip(*columns, strict=True))
+    slope, needed = jackknife(
+        lambda g, s: error_curve(g, s, of_sizes), grams, squares, gram=True, positive=(False, True)
+    )
+    own = measured.whole
+    crossed = np.stack([own @ reference.T, own @ own.T, reference @ reference.T], axis=-1)
+    return View(
+        named.name,
+        signal,
+        noise,
+        snr,
+        error,
+        cosine=tuple(jackknife(lambda cosines: cosines.mean(axis=0), measured.cosine.T)),
+        slope=slope,
+        needed=needed,
+        direction=known(jackknife(cosine, crossed, gram=True)[0], WIDEST),
+    )

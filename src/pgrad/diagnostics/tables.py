@@ -1,0 +1,96 @@
+"""What the microscope shows, as text: tables for people, CSV for programs."""
+
+import math
+
+import numpy as np
+
+from pgrad.diagnostics.microscope import Microscope, View
+from pgrad.diagnostics.run import Diagnosis
+from pgrad.diagnostics.statistics import SETTLED
+from pgrad.experiments.statistics import Estimate
+
+MAIN = ("total return", "reward-to-go", "reward-to-go, leave-one-out", "reward-to-go, value", "GAE(λ=0.95)", "GAE(λ=0)")
+WIDTH = 60
+
+LEGEND = """\
+signal      ‖mean‖ of the estimate: its length without noise
+noise       tr Cov of the estimate from one batch
+SNR         signal / √noise, of one batch
+cosine      of one batch to the large-batch reference, on average
+along ∇J    cosine of the estimator's reference to that of ∇J (reward-to-go with leave-one-out, unbiased)
+for 10 %    trajectories a batch for a relative error of 10 %
+slope       of log error against log N: -0.5 where the error falls as 1/√N
+∞ and -     no signal was found above the noise; intervals are 95 %, by leaving out one of 20 blocks at a time"""
+
+
+def shown_size(microscope: Microscope) -> int:
+    """The index of the batch size that tables show."""
+    return int(np.argmin([abs(size - SETTLED) for size in microscope.sizes]))
+
+
+def table(microscope: Microscope) -> str:
+    """One policy: a row for each estimator."""
+    m = shown_size(microscope)
+    lines = [
+        heading(microscope),
+        f"  {f'batches of {microscope.sizes[m]} trajectories':<{WIDTH}}{'signal':>9}{'noise':>10}{'SNR':>8}"
+        f"{'cosine':>8}{'along ∇J':>10}  {'for 10 %':<26}{'slope':<22}",
+    ]
+    return "\n".join([*lines, *(_row(view, m) for view in microscope.views)])
+
+
+def heading(microscope: Microscope) -> str:
+    """What was looked at."""
+    when = f" after iteration {microscope.iteration}" if microscope.iteration is not None else ""
+    return (
+        f"{microscope.env}{when}: {microscope.trajectories:,} trajectories, {microscope.steps:,} steps, mean return "
+        f"{microscope.mean_return} ({microscope.seconds:.1f} s)"
+    )
+
+
+def _row(view: View, m: int) -> str:
+    direction = "-" if math.isnan(view.direction.value) else f"{view.direction.value:.3f}"
+    return (
+        f"  {view.name:<{WIDTH}}{view.signal[m].value:>9.3g}{view.noise[m].value:>10.3g}{view.snr[m].value:>8.2f}"
+        f"{view.cosine[m].value:>8.2f}{direction:>10}  {_count(view.needed):<26}{_interval(view.slope):<22}"
+    )
+
+
+def _count(estimate: Estimate) -> str:
+    if not math.isfinite(estimate.value):
+        return "∞"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:,.0f}"
+    return f"{estimate.value:,.0f} [{estimate.low:,.0f}, {estimate.high:,.0f}]"
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.value):
+        return "-"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def table_along(diagnosis: Diagnosis) -> str:
+    """Several moments: trajectories for an error of 10 %, a column for each main estimator."""
+    columns = [f"{name:>28}" for name in MAIN]
+    lines = ["trajectories for a relative error of 10 %", f"{'iteration':>9}{'return':>9}" + "".join(columns)]
+    for microscope in diagnosis.microscopes:
+        needed = [f"{_count(microscope.view(name).needed):>28}" for name in MAIN]
+        lines.append(f"{microscope.iteration:>9}{microscope.mean_return.value:>9.1f}" + "".join(needed))
+    return "\n".join(lines)
+
+
+def csv(diagnosis: Diagnosis) -> str:
+    """One line for each policy, estimator and batch size; each quantity with its interval's ends."""
+    single = ("slope", "needed", "direction")
+    curves = ("signal", "noise", "snr", "error", "cosine")
+    names = [f"{name}{end}" for name in (*curves, *single) for end in ("", "_low", "_high")]
+    lines = [",".join(["iteration", "mean_return", "estimator", "batch", *names])]
+    for microscope in diagnosis.microscopes:
+        for view in microscope.views:
+            for m, size in enumerate(microscope.sizes):
+                estimates = [getattr(view, name)[m] for name in curves] + [getattr(view, name) for name in single]
+                numbers = ["" if math.isnan(x) else f"{x:.6g}" for estimate in estimates for x in estimate]
+                first = [str(microscope.iteration), f"{microscope.mean_return.value:.6g}", f'"{view.name}"', str(size)]
+                lines.append(",".join(first + numbers))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,136 @@
+"""Figures of the gradient microscope: error against batch size at one policy, and signal along training."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pgrad.experiments.statistics import Estimate
+from pgrad.reports.figures import GREY
+
+if TYPE_CHECKING:
+    from pgrad.diagnostics.microscope import Microscope
+    from pgrad.diagnostics.run import Diagnosis
+
+Floats = npt.NDArray[np.float64]
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+SHOWN = {
+    "total return": "#999999",
+    "reward-to-go": "#D55E00",
+    "reward-to-go, leave-one-out": "#E69F00",
+    "reward-to-go, value": "#0072B2",
+    "GAE(λ=0.95)": "#009E73",
+    "GAE(λ=0)": "#CC79A7",
+}
+
+
+def microscope_figure(microscope: "Microscope") -> Figure:
+    """At one policy: relative error against trajectories a batch, and how many an error of 10 % takes."""
+    figure = Figure(figsize=(12.0, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
+    _error_curves(left, microscope)
+    _needed_bars(right, microscope)
+    when = "" if microscope.iteration is None else f", iteration {microscope.iteration}"
+    figure.suptitle(
+        f"{microscope.env}{when}: {microscope.trajectories:,} trajectories, mean return "
+        f"{microscope.mean_return.value:.1f}",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    return figure
+
+
+def _error_curves(axes: Axes, microscope: "Microscope") -> None:
+    sizes = np.array(microscope.sizes, dtype=np.float64)
+    for name, colour in SHOWN.items():
+        value, low, high = _columns(microscope.view(name).error)
+        if np.isfinite(value).any():
+            axes.plot(sizes, value, "o-", color=colour, markersize=4, linewidth=1.5, label=name)
+            axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
+    finite = [e.value for name in SHOWN for e in microscope.view(name).error[:1] if np.isfinite(e.value)]
+    if finite:
+        guide = np.median(finite) * np.sqrt(sizes[0] / sizes)
+        axes.plot(sizes, guide, "--", color=GREY, linewidth=1, label="1/√N")
+        axes.legend(frameon=False, fontsize=8)
+        axes.set_yscale("log")
+    else:
+        axes.text(0.5, 0.5, "no signal above the noise", transform=axes.transAxes, ha="center", color=GREY)
+    axes.set_xscale("log")
+    axes.axhline(0.1, color=GREY, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("trajectories a batch")
+    axes.set_ylabel("relative error, √tr Cov / ‖mean‖")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
+    views = [view for view in microscope.views if np.isfinite(view.needed.value) and view.needed.value > 0]
+    views.sort(key=lambda view: view.needed.value)
+    places = np.arange(len(views))
+    value, low, high = _columns([view.needed for view in views])
+    colours = [SHOWN.get(view.name, "#cccccc") for view in views]
+    axes.barh(places, value, color=colours, height=0.7)
+    axes.errorbar(value, places, xerr=[value - low, high - value], fmt="none", ecolor="black", elinewidth=0.8)
+    for place, view in zip(places, views, strict=True):
+        direction = view.direction.value
+        note = "" if np.isnan(direction) else f"  along ∇J: {direction:.2f}"
+        top = view.needed.high if np.isfinite(view.needed.high) else view.needed.value
+        axes.text(top, float(place), note, va="center", fontsize=7, color="black" if direction > 0.95 else "#D55E00")
+    lost = len(microscope.views) - len(views)
+    axes.set_yticks(places, [view.name for view in views], fontsize=8)
+    axes.invert_yaxis()
+    if views:
+        axes.set_xscale("log")
+        axes.set_xlim(right=4 * float(np.nanmax(np.fmax(value, high))))
+    axes.set_xlabel("trajectories for a relative error of 10 %")
+    if lost:
+        axes.set_title(f"{lost} more show no signal above the noise", fontsize=8, color=GREY, loc="right")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def along_training_figure(diagnosis: "Diagnosis") -> Figure:
+    """Along training: the mean return, how many trajectories an error of 10 % takes, and where the bias points."""
+    figure = Figure(figsize=(9.0, 8.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(1.0, 1.6, 1.0))
+    iterations = [microscope.iteration for microscope in diagnosis.microscopes]
+    value, low, high = _columns([microscope.mean_return for microscope in diagnosis.microscopes])
+    above.plot(iterations, value, "o-", color="black", markersize=3, linewidth=1.2)
+    above.fill_between(iterations, low, high, color="black", alpha=0.15, linewidth=0)
+    above.set_ylabel("mean return")
+    for name, colour in SHOWN.items():
+        views = [microscope.view(name) for microscope in diagnosis.microscopes]
+        value, low, high = _columns([_if_known(view.needed) for view in views])
+        middle.plot(iterations, value, "o-", color=colour, markersize=3, linewidth=1.3, label=name)
+        middle.fill_between(iterations, low, high, color=colour, alpha=0.12, linewidth=0)
+        below.plot(
+            iterations, [view.direction.value for view in views], "o-", color=colour, markersize=3, linewidth=1.3
+        )
+    middle.set_yscale("log")
+    middle.set_ylabel("trajectories for an error of 10 %")
+    middle.legend(frameon=False, fontsize=8, ncols=2)
+    below.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
+    below.set_ylim(-1.1, 1.1)
+    below.set_ylabel("cosine of mean to ∇J")
+    below.set_xlabel("iteration (gaps: the noise hides it)")
+    first = diagnosis.microscopes[0]
+    above.set_title(f"{first.env}, seed {diagnosis.seed}: {first.trajectories:,} trajectories each", loc="left")
+    for axes in (above, middle, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _if_known(needed: Estimate) -> Estimate:
+    """The number of trajectories, or NaN where its interval is missing or wider than a factor of 100."""
+    return needed if needed.high <= 100 * needed.low else Estimate(np.nan, np.nan, np.nan)
+
+
+def _columns(estimates: "list[Estimate] | tuple[Estimate, ...]") -> Floats:
+    """Values, lower and upper ends; ends that are not known lie on the value."""
+    columns = np.array(estimates, dtype=np.float64).reshape(-1, 3).T
+    return np.where(np.isnan(columns), columns[:1], columns)
