@@ -16,7 +16,7 @@ from pgrad.estimators.baselines import (
     mean_baseline,
     optimal_baseline,
     standardization,
-    sums_by_env,
+    summarised,
 )
 from pgrad.estimators.choice import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, Estimator
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
@@ -129,39 +129,38 @@ PER_TRAJECTORY = np.array([7.0, 9.0, 7.0, 9.0, 7.0, 11.0])
     ],
 )
 def test_baselines_by_hand(baseline: Any, psi: Array, per_trajectory: bool, expected: list[float]) -> None:
-    np.testing.assert_allclose(baseline(psi, ENV, 3, per_trajectory), expected, rtol=1e-14)
+    np.testing.assert_allclose(baseline(summarised(psi, ENV, 3), per_trajectory), expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("per_trajectory", "sums", "counts"), [(False, [9, 30, 100], [3, 2, 1]), (True, [7, 9, 11], [1, 1, 1])]
-)
-def test_sums_by_env(per_trajectory: bool, sums: list[float], counts: list[float]) -> None:
-    result = sums_by_env(PER_TRAJECTORY if per_trajectory else PSI, ENV, 3, per_trajectory)
-    assert [array.tolist() for array in result] == [sums, counts]
+def test_a_summary_by_hand() -> None:
+    result = summarised(PSI, ENV, 4)
+    assert [array.tolist() for array in result] == [[3, 2, 1, 0], [3, 15, 100, 0], [8, 50, 0, 0]]
 
 
 def test_the_mean_baseline_centres_the_batch() -> None:
     psi, _, _, env, _ = interleaved()
-    assert abs(np.mean(psi - mean_baseline(psi, env, N, False)[env])) < 1e-15
+    assert abs(np.mean(psi - mean_baseline(summarised(psi, env, N), False)[env])) < 1e-15
 
 
 @pytest.mark.parametrize("per_trajectory", [False, True])
 def test_leave_one_out_of_equal_returns_leaves_nothing(per_trajectory: bool) -> None:
     psi = np.full(ENV.size, 0.1)
-    np.testing.assert_allclose(psi - leave_one_out_baseline(psi, ENV, 3, per_trajectory)[ENV], 0, atol=1e-16)
+    np.testing.assert_allclose(
+        psi - leave_one_out_baseline(summarised(psi, ENV, 3), per_trajectory)[ENV], 0, atol=1e-16
+    )
 
 
 def test_leave_one_out_does_not_depend_on_ones_own_returns() -> None:
     changed = np.where(ENV == 1, -555.0, PSI)
-    before, after = (leave_one_out_baseline(psi, ENV, 3, False) for psi in (PSI, changed))
+    before, after = (leave_one_out_baseline(summarised(psi, ENV, 3), False) for psi in (PSI, changed))
     assert after[1] == pytest.approx(before[1], rel=1e-12)
     assert (np.abs(after - before)[[0, 2]] > 1).all()
 
 
 def test_leave_one_out_is_the_mean_baseline_scaled() -> None:
     """G_n - mean of the others = N / (N - 1) · (G_n - mean of all)."""
-    one_out = PER_TRAJECTORY - leave_one_out_baseline(PER_TRAJECTORY, ENV, 3, True)[ENV]
-    all_in = PER_TRAJECTORY - mean_baseline(PER_TRAJECTORY, ENV, 3, True)[ENV]
+    one_out = PER_TRAJECTORY - leave_one_out_baseline(summarised(PER_TRAJECTORY, ENV, 3), True)[ENV]
+    all_in = PER_TRAJECTORY - mean_baseline(summarised(PER_TRAJECTORY, ENV, 3), True)[ENV]
     np.testing.assert_allclose(one_out, 3 / 2 * all_in, rtol=1e-13)
 
 
@@ -192,7 +191,10 @@ def test_the_optimal_baseline_does_not_depend_on_ones_own_scores() -> None:
 
 def standardized(x: Any) -> Array:
     psi = np.array(x, dtype=float)
-    centre, scale = standardization(psi, np.zeros(psi.size, np.int32), 1)
+    env = np.arange(psi.size, dtype=np.int32) % 2  # over the batch, however it is made of trajectories
+    count = min(2, psi.size)
+    centre, scale = standardization(summarised(psi, env, count), np.zeros(count), False)
+    assert len(set(centre.tolist())) == len(set(scale.tolist())) == 1 or np.isnan(psi).any()
     result: Array = (psi - centre[0]) * scale[0]
     return result
 
@@ -204,13 +206,13 @@ def test_standardize_by_hand() -> None:
 
 def test_each_group_is_standardised_by_itself() -> None:
     """(1, 3, 5), (10, 20), and one sample that has no deviation."""
-    centre, scale = standardization(PSI, ENV, 3)
+    centre, scale = standardization(summarised(PSI, ENV, 3), np.zeros(3), True)
     np.testing.assert_allclose(centre, [3, 15, 100], rtol=1e-14)
     np.testing.assert_allclose(scale, [math.sqrt(3 / 8), 1 / 5, 0], rtol=1e-14)
 
 
 def test_nan_in_one_group_stays_there() -> None:
-    centre, scale = standardization(np.where(ENV == 1, np.nan, PSI), ENV, 3)
+    centre, scale = standardization(summarised(np.where(ENV == 1, np.nan, PSI), ENV, 3), np.zeros(3), True)
     assert np.isnan(centre).tolist() == np.isnan(scale).tolist() == [False, True, False]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pgrad.algorithms.settings import Settings
 from pgrad.algorithms.update import advantages
+from pgrad.estimators.baselines import summarised
 from pgrad.estimators.choice import (
     AS_IT_IS,
     BASELINES,
@@ -189,7 +190,7 @@ def test_weights_are_the_product_of_their_parts() -> None:
     value, overlap = rng.normal(size=24), rng.uniform(0.1, 1.0, size=(2, 4))
     for estimator in choices():
         multiplied = multipliers(estimator, batch, value, NOTHING, 4)
-        baseline, scale = corrections(estimator, multiplied.psi, batch.env, overlap, 4)
+        baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.env, 4), overlap)
         assert baseline.shape == scale.shape == (4,)
         expected = (multiplied.psi - baseline[batch.env]) * scale[batch.env] * multiplied.kept
         expected *= normaliser(estimator, 24, 4)

@@ -324,7 +324,8 @@ def returning_nothing(trajectories: list[Trajectory]) -> None:
 
 def discounting_in_place(trajectories: list[Trajectory]) -> np.ndarray:
     for one in trajectories:
-        one.rewards *= discounted(one)
+        rewards = one.rewards
+        rewards *= discounted(one)
     return plain(trajectories)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pgrad.algorithms.update import values
 from pgrad.envs.registry import Env
 from pgrad.errors import ConfigError
+from pgrad.estimators.baselines import Summary, summarised
 from pgrad.estimators.catalogue import Named
 from pgrad.estimators.choice import (
     AS_IT_IS,
@@ -165,7 +166,7 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choic
     for family, m in zip(families, multiplied, strict=True):
         a, u = a_of[family], u_of[family]
         overlap = overlaps(a, u) if family in wanting else np.zeros((2, size))
-        pieces[family] = Pieces(m.psi[order], batch.env[order], first, a, u, overlap)
+        pieces[family] = Pieces(summarised(m.psi, batch.env, size), a, u, overlap)
     returns = np.bincount(batch.env, weights=batch.reward, minlength=size).astype(np.float64)
     return Block(int(batch.reward.size), returns, pieces)
 
@@ -177,14 +178,8 @@ def joined(parts: list[Block]) -> Block:
     pieces = {}
     for family in parts[0].pieces:
         own = [part.pieces[family] for part in parts]
-        trajectories = np.cumsum([0, *(len(piece.a) for piece in own)])
-        samples = np.cumsum([0, *(len(piece.psi) for piece in own)])
         pieces[family] = Pieces(
-            psi=np.concatenate([piece.psi for piece in own]),
-            env=np.concatenate([piece.env + np.int32(n) for piece, n in zip(own, trajectories, strict=False)]),
-            first=np.concatenate(
-                [piece.first[:-1] + b for piece, b in zip(own, samples, strict=False)] + [samples[-1:]]
-            ),
+            psi=Summary(*(np.concatenate(column) for column in zip(*(piece.psi for piece in own), strict=True))),
             a=np.concatenate([piece.a for piece in own]),
             u=np.concatenate([piece.u for piece in own]),
             overlap=np.concatenate([piece.overlap for piece in own], axis=1),

@@ -90,7 +90,8 @@ def gradient_microscope(
     environment = _checked(policy, critic, env, discount, trajectories, seed)
     size = trajectories // BLOCKS
     pilot = collect(environment, policy, critic, [Estimator(discount=discount)], 1, max(2, size // 5), seed + 1)[0]
-    constant = float(np.mean(pilot.of(Estimator(discount=discount)).psi))
+    to_go = pilot.of(Estimator(discount=discount)).psi
+    constant = float(np.average(to_go.mean, weights=to_go.length))
     choices = [choice_of(named, discount, constant) for named in CATALOGUE]
     blocks = collect(environment, policy, critic, choices, BLOCKS, size, seed)
     sizes = tuple(n for n in SIZES if n <= size // 2) or (2,)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgrad.estimators.baselines import Summary
 from pgrad.estimators.choice import Estimator
 from pgrad.estimators.weights import corrections, normaliser
 from pgrad.kernels.jit import dense, strict
@@ -19,9 +20,7 @@ Array = Any
 class Pieces(NamedTuple):
     """N trajectories, one after the other."""
 
-    psi: Array  # [B] Ψ_t before corrections
-    env: Array  # [B] which trajectory, 0 … N-1
-    first: Array  # [N + 1] where each begins
+    psi: Summary  # of Ψ_t before corrections
     a: Array  # [N, P] float32
     u: Array  # [N, P] float32
     overlap: Array  # [2, N] A · U and ‖U‖², read for the optimal baseline only
@@ -30,11 +29,10 @@ class Pieces(NamedTuple):
 @strict
 def group_estimate(estimator: Estimator, pieces: Pieces, lowest: int, size: int, estimate: Array) -> None:
     """estimate [P] ← what the batch of trajectories lowest … lowest + size - 1 gives."""
-    begin, end = pieces.first[lowest], pieces.first[lowest + size]
-    overlap = pieces.overlap[:, lowest : lowest + size]
-    env = pieces.env[begin:end] - np.int32(lowest)
-    baseline, scale = corrections(estimator, pieces.psi[begin:end], env, overlap, size)
-    factor = normaliser(estimator, end - begin, size)
+    end, whole = lowest + size, pieces.psi
+    psi = Summary(whole.length[lowest:end], whole.mean[lowest:end], whole.spread[lowest:end])
+    baseline, scale = corrections(estimator, psi, pieces.overlap[:, lowest:end])
+    factor = normaliser(estimator, psi.length.sum(), size)
     estimate[:] = 0.0
     for n in range(size):
         add_scaled(estimate, pieces.a[lowest + n], factor * scale[n])
@@ -48,7 +46,7 @@ def group_statistics(estimator: Estimator, pieces: Pieces, size: int, reference:
 
     An estimate of length zero counts as orthogonal. reference [P] float32.
     """
-    parameters, groups = pieces.a.shape[1], (pieces.first.size - 1) // size
+    parameters, groups = pieces.a.shape[1], pieces.a.shape[0] // size
     estimate, total = np.empty(parameters, np.float32), np.zeros(parameters, np.float32)
     squares, cosines, length = 0.0, 0.0, np.sqrt(inner(reference, reference))
     for g in range(groups):

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.estimators.baselines import (
+    Summary,
     leave_one_out_baseline,
     mean_baseline,
     optimal_baseline,
     standardization,
+    summarised,
 )
 from pgrad.estimators.choice import (
     AS_IT_IS,
@@ -69,35 +71,29 @@ def multipliers(estimator: Estimator, batch: Batch, value: Array, final_value: A
 
 
 @strict
-def corrections(estimator: Estimator, psi: Array, env: Array, overlap: Array, num_envs: int) -> tuple[Array, Array]:
+def corrections(estimator: Estimator, psi: Summary, overlap: Array) -> tuple[Array, Array]:
     """The baseline and the scale of each trajectory, [N] both.
 
     `overlap` [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
     """
     whole = estimator.psi == TOTAL_RETURN
-    baseline, scale = np.zeros(num_envs), np.ones(num_envs)
+    baseline, scale = np.zeros_like(psi.mean), np.ones_like(psi.mean)
     if estimator.baseline == CONSTANT:
         baseline[:] = estimator.constant
     elif estimator.baseline == MEAN:
-        baseline = mean_baseline(psi, env, num_envs, whole)
+        baseline = mean_baseline(psi, whole)
     elif estimator.baseline == LEAVE_ONE_OUT:
-        baseline = leave_one_out_baseline(psi, env, num_envs, whole)
+        baseline = leave_one_out_baseline(psi, whole)
     elif estimator.baseline == OPTIMAL:
         baseline = optimal_baseline(overlap)
     if estimator.standardize != AS_IT_IS:
-        corrected, group = psi - baseline[env], np.zeros_like(env)
-        if estimator.standardize == BY_EPISODE:
-            group[:] = env
-        centre, factor = standardization(corrected, group, num_envs if estimator.standardize == BY_EPISODE else 1)
-        for n in range(num_envs):
-            g = n if estimator.standardize == BY_EPISODE else 0
-            baseline[n] += centre[g]
-            scale[n] = factor[g]
+        centre, scale = standardization(psi, baseline, estimator.standardize == BY_EPISODE)
+        baseline = baseline + centre
     return baseline, scale
 
 
 @strict
-def normaliser(estimator: Estimator, num_samples: int, num_envs: int) -> float:
+def normaliser(estimator: Estimator, num_samples: float, num_envs: int) -> float:
     """1/N per episode, 1/B per step."""
     return 1.0 / (num_envs if estimator.per_episode else num_samples)
 
@@ -106,7 +102,7 @@ def normaliser(estimator: Estimator, num_samples: int, num_envs: int) -> float:
 def weights(estimator: Estimator, multiplied: Multipliers, env: Array, overlap: Array, num_envs: int) -> Array:
     """What multiplies each sample's score, [B]."""
     psi, kept = multiplied.psi, multiplied.kept
-    baseline, scale = corrections(estimator, psi, env, overlap, num_envs)
+    baseline, scale = corrections(estimator, summarised(psi, env, num_envs), overlap)
     step_weight, result = normaliser(estimator, psi.size, num_envs), np.empty(psi.size)
     for b in range(psi.size):
         result[b] = (psi[b] - baseline[env[b]]) * scale[env[b]] * kept[b] * step_weight

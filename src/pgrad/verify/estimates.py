@@ -36,12 +36,12 @@ def estimated(choice: Estimator, trajectories: Sequence[Trajectory]) -> Floats:
     multiplied = multipliers(choice, batch, value, final_value, count)
     overlap = np.empty((2, 0))
     if choice.baseline == OPTIMAL:
-        overlap = overlaps(*by_trajectory(multiplied, batch, scores))
+        overlap = overlaps(*trajectory_sums(multiplied, batch, scores))
     weight = weights(choice, multiplied, batch.env, overlap, count)
     return np.asarray(weight @ scores)
 
 
-def by_trajectory(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:
+def trajectory_sums(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:
     """Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each trajectory; [N, P] both."""
     first = np.flatnonzero(batch.time == 0)
     u = multiplied.kept[:, None] * scores
