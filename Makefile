@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: train test lint bench clean
+.PHONY: train test proofs lint bench clean
 
 train: $(INSTALLED)
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
@@ -15,6 +15,10 @@ train: $(INSTALLED)
 test: $(INSTALLED)-test
 	$(MAKE) lint
 	$(BIN)/pytest -n 2
+
+# What takes too long for every test run; docs/results.md has the last results.
+proofs: $(INSTALLED)-test
+	$(BIN)/pytest -n 2 -m slow
 
 lint: $(INSTALLED)-test
 	$(BIN)/ruff check .

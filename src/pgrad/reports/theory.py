@@ -6,7 +6,7 @@ figure.savefig("bars.png")
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,21 @@ from matplotlib.figure import Figure
 
 from pgrad import exact
 from pgrad.errors import ModelError, ObservationError
-from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
 from pgrad.exact.trajectories import Estimator as Function
 from pgrad.policies.softmax import entropy, score, softmax
 from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure
-from pgrad.verify.estimates import as_function
+from pgrad.reports.theory_numbers import (
+    BASELINES,
+    bandit_gaps,
+    numbers,
+    performance_on_grid,
+    positive,
+    sampled_gradients,
+    variance_formula,
+    variance_of_shifted_bandit,
+    vector,
+    whole,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,17 +43,6 @@ GRID, ARROWS = 41, 13  # points and arrows along each axis of a landscape
 LARGEST = 1e300  # of the preferences: axes need some room before the largest float
 SMALLEST = 1e-14  # below which a gap to the optimum is rounding, not drawn
 MARKS = ((BLUE, "o", "-"), (GREEN, "s", "-."), (ORANGE, "^", "--"), ("black", "D", ":"))  # of the BASELINES
-BASELINES = ("none", "mean of the batch", "leave-one-out", "optimal constant, known")
-
-
-class ShiftedBandit(NamedTuple):
-    """What a constant added to both rewards does to the variance tr Cov(ĝ), [4, C]: a row for each of BASELINES."""
-
-    constants: Floats  # [C]
-    exact: Floats  # by formula
-    measured: Floats  # from a sample of batches
-    low: Floats  # of its 95 % interval
-    high: Floats
 
 
 def preference_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequence[str] | None = None) -> Figure:
@@ -76,7 +75,7 @@ def temperature_curves(
     h = _preferences(preferences)
     labels, possible = _names(names, h.size), np.isfinite(h)
     spread = float(np.ptp(h[possible])) or 1.0
-    tau = _vector(
+    tau = vector(
         "temperatures", np.geomspace(spread / 100, spread * 100, 200) if temperatures is None else temperatures
     )
     if tau.size < 2 or tau[0] <= 0 or (np.diff(tau) <= 0).any():
@@ -123,13 +122,13 @@ def return_sign(
 
     In the plane of both preferences of a two-armed softmax, over contours of π(action).
     """
-    h, arm = _vector("preferences", preferences), _whole("action", action, 0)
+    h, arm = vector("preferences", preferences), whole("action", action, 0)
     if h.shape != (2,):
         raise ObservationError(f"preferences must be two, which make the plane that is drawn, not {preferences!r}")
-    gains = _vector("returns", returns)
+    gains = vector("returns", returns)
     if not 1 <= gains.size <= 4:
         raise ObservationError(f"returns must be one to four numbers, a panel for each, not {gains.size}")
-    moves = _positive("step", step) * gains[:, None] * score(h, arm)
+    moves = positive("step", step) * gains[:, None] * score(h, arm)
     reach = max(1.25 * float(np.abs(moves).max()), 1.0)
     plane = np.stack(np.meshgrid(*[np.linspace(x - reach, x + reach, GRID) for x in h]), axis=-1)
     figure, panels = _panels(4.1 * gains.size, 4.1, 1, gains.size)
@@ -185,80 +184,6 @@ def landscape(
     return figure
 
 
-def sampled_gradients(
-    mdp: exact.MDP,
-    policy: exact.SoftmaxPolicy,
-    estimator: Function,
-    num_trajectories: int = 1,
-    num_estimates: int = 300,
-    seed: int = 0,
-) -> Floats:
-    """Independent estimates of ∇J, each from so many new trajectories; [num_estimates, P]."""
-    size, count = _whole("num_trajectories", num_trajectories, 1), _whole("num_estimates", num_estimates, 2)
-    sample = exact.sample_trajectories(mdp, policy, size * count, np.random.default_rng(seed))
-    batches = [sample[k : k + size] for k in range(0, len(sample), size)]
-    return np.array([exact.checked_call(estimator, batch, policy.num_parameters) for batch in batches])
-
-
-def performance_on_grid(mdp: exact.MDP, family: exact.Family, grid: npt.ArrayLike) -> Floats:
-    """J at all pairs of parameters: [k, i] is J(θ₁ = grid[i], θ₂ = grid[k])."""
-    points = _vector("grid", grid)
-    return np.array([[exact.solve(mdp, family([x, y])).performance for x in points] for y in points])
-
-
-def variance_formula(
-    constants: npt.ArrayLike, rewards: tuple[float, float] = (1.0, 0.0), noise: float = 1.0, num_trajectories: int = 4
-) -> Floats:
-    """tr Cov(ĝ) over batches of N trajectories on a two-armed bandit at θ = 0, c added to both rewards ± σ; [4, C].
-
-    The score is ±(½, −½), so that ĝ = v (½, −½) and tr Cov = Var(v) / 2. With m = (r₁ + r₂)/2 + c and d = r₁ − r₂:
-
-        none              Var(v) = (m² + σ²) / N                     a parabola in c
-        mean              ((N − 1)/N)² that of leave-one-out         as the estimate itself is shrunk
-        leave-one-out     Var(v) = d² / (2N(N − 1)) + σ² / (N − 1)   c cancels in every batch
-        optimal constant  Var(v) = σ² / N                            b = E[G ‖score‖²] / E‖score‖² = m, if known
-    """
-    shifts, arms, n = (
-        _vector("constants", constants),
-        _two_arms(rewards),
-        _whole("num_trajectories", num_trajectories, 2),
-    )
-    if not (math.isfinite(noise) and noise >= 0):
-        raise ObservationError(f"noise must be finite and at least 0, not {noise!r}")
-    left_out = (arms[0] - arms[1]) ** 2 / (2 * n * (n - 1)) + noise**2 / (n - 1)
-    flat = [left_out * ((n - 1) / n) ** 2, left_out, noise**2 / n]
-    none = ((arms.mean() + shifts) ** 2 + noise**2) / n
-    return np.stack([none, *(np.full_like(none, value) for value in flat)]) / 2
-
-
-def variance_of_shifted_bandit(
-    constants: npt.ArrayLike,
-    rewards: tuple[float, float] = (1.0, 0.0),
-    noise: float = 1.0,
-    num_trajectories: int = 4,
-    num_batches: int = 2000,
-    seed: int = 0,
-) -> ShiftedBandit:
-    """The variance of `variance_formula`, and as it is measured on so many batches for each constant and baseline."""
-    formula = variance_formula(constants, rewards, noise, num_trajectories)
-    shifts, arms, count = _vector("constants", constants), _two_arms(rewards), _whole("num_batches", num_batches, 2)
-    rng, measured = np.random.default_rng(seed), np.empty((2, *formula.shape))
-    for k, constant in enumerate(shifts):
-        problem = exact.bandit(arms + constant, noise)
-        trajectories, chances = exact.enumerate_trajectories(problem, _arms(problem)([0.0, 0.0]))
-        known = Estimator(baseline=CONSTANT, constant=float(arms.mean() + constant))
-        others = [Estimator(baseline=kind) for kind in (NO_BASELINE, MEAN, LEAVE_ONE_OUT)]
-        for row, choice in enumerate([*others, known]):
-            picks = rng.choice(chances.size, (count, num_trajectories), p=chances)
-            distinct, which = np.unique(picks, axis=0, return_inverse=True)  # equal batches have equal estimates
-            values = np.array([as_function(choice)([trajectories[i] for i in batch]) for batch in distinct])
-            estimates = values[which.ravel()]
-            squares = np.square(estimates - estimates.mean(axis=0)).sum(axis=1) * count / (count - 1)
-            measured[:, row, k] = squares.mean(), 1.96 * squares.std(ddof=1) / math.sqrt(count)
-    value, error = measured
-    return ShiftedBandit(shifts, formula, value, value - error, value + error)
-
-
 def variance_against_constant(
     constants: npt.ArrayLike,
     rewards: tuple[float, float] = (1.0, 0.0),
@@ -284,21 +209,6 @@ def variance_against_constant(
     axes.set_title("A constant in the reward adds variance, unless a baseline removes it", loc="left")
     axes.legend(frameon=False, loc="upper center", title="baseline")
     return figure
-
-
-def bandit_gaps(
-    rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterations: int = 2000, natural: bool = False
-) -> Floats:
-    """J* − J(θ_t), t = 0 … num_iterations, of exact gradient ascent on a bandit from θ = 0; [num_iterations + 1].
-
-    From the small probabilities themselves, as Σ_a π_t(a) (r* − r_a): a difference of returns would lose them.
-    """
-    arms = _vector("rewards", rewards)
-    if arms.size < 2 or np.count_nonzero(arms == arms.max()) > 1:
-        raise ObservationError(f"rewards must be those of two or more arms, one of them the best, not {rewards!r}")
-    problem, count = exact.bandit(arms), _whole("num_iterations", num_iterations, 1)
-    path = exact.ascend(problem, _arms(problem), np.zeros(arms.size), learning_rate, count, natural)
-    return np.asarray(softmax(path.parameters) @ (arms.max() - arms))
 
 
 def bandit_ascent(rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterations: int = 2000) -> Figure:
@@ -414,41 +324,12 @@ def _signed(text: str) -> str:
     return text.replace("-inf", "−∞").replace("-", "−")
 
 
-def _arms(problem: exact.MDP) -> exact.Linear:
-    """A preference for each arm, and no parameters of the ends."""
-    return exact.Linear(np.broadcast_to(np.eye(problem.num_actions), (problem.num_states, *2 * [problem.num_actions])))
-
-
-def _numbers(what: str, values: npt.ArrayLike) -> Floats:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ObservationError(f"{what} must be a list of real numbers, not {values!r}") from None
-    if array.ndim != 1 or array.size == 0:
-        raise ObservationError(f"{what} must be one list of numbers, at least one, not of shape {array.shape}")
-    return array
-
-
-def _vector(what: str, values: npt.ArrayLike) -> Floats:
-    array = _numbers(what, values)
-    if not np.isfinite(array).all():
-        raise ObservationError(f"{what} must be finite, not {values!r}")
-    return array
-
-
 def _preferences(values: npt.ArrayLike) -> Floats:
-    array = _numbers("preferences", values)
+    array = numbers("preferences", values)
     if (np.abs(array[np.isfinite(array)]) > LARGEST).any():
         raise ObservationError(f"preferences up to ±{LARGEST:g} can be drawn, not {values!r}: subtract their maximum")
     softmax(array)  # says what else may be wrong
     return array
-
-
-def _two_arms(rewards: npt.ArrayLike) -> Floats:
-    arms = _vector("rewards", rewards)
-    if arms.shape != (2,):
-        raise ObservationError(f"rewards must be those of two arms, not {rewards!r}")
-    return arms
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
@@ -457,20 +338,8 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
     return [f"action {k}" for k in range(count)] if names is None else [str(name) for name in names]
 
 
-def _positive(what: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ObservationError(f"{what} must be positive and finite, not {value!r}")
-    return value
-
-
-def _whole(what: str, value: int, least: int) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ObservationError(f"{what} must be a whole number, at least {least}, not {value!r}")
-    return int(value)
-
-
 def _plane_point(family: exact.Family, theta: npt.ArrayLike, limits: tuple[float, float]) -> Floats:
-    ends = _vector("limits", limits)
+    ends = vector("limits", limits)
     if ends.shape != (2,) or not ends[0] < ends[1]:
         raise ObservationError(f"limits must be two numbers, the lower first, not {limits!r}")
     if family.num_parameters != 2:
@@ -478,7 +347,7 @@ def _plane_point(family: exact.Family, theta: npt.ArrayLike, limits: tuple[float
             f"a landscape is drawn over two parameters; this family has {family.num_parameters}: take one of two, such "
             "as exact.Linear with two features"
         )
-    point = _vector("θ", theta)
+    point = vector("θ", theta)
     if point.shape != (2,) or not ((ends[0] <= point) & (point <= ends[1])).all():
         raise ModelError(f"θ must be two numbers within limits = {limits}, not {theta!r}: move it, or widen the limits")
     return point

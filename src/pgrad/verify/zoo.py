@@ -71,6 +71,16 @@ def immediate(trajectory: Trajectory) -> Floats:
     return trajectory.rewards
 
 
+def undiscounted(trajectory: Trajectory) -> Floats:
+    """Σ_{k ≥ t} r_k."""
+    return teaching.rewards_to_go(trajectory.rewards, 1.0)
+
+
+def undiscounted_total(trajectory: Trajectory) -> Floats:
+    """Σ_k r_k at every step."""
+    return np.full(len(trajectory), trajectory.rewards.sum())
+
+
 def forward_running(trajectory: Trajectory) -> Floats:
     """R_t = r_t + γ R_{t-1}: the loop for G_t, run forwards."""
     result, running = np.empty(len(trajectory)), 0.0
@@ -204,6 +214,11 @@ ZOO = (
         "common practice, but not the gradient of J_γ, nor of any objective: late states count in full; multiply step "
         "t by γ^t, or know that you leave it out",
         (Form(reward_to_go, keeps=False),),
+    ),
+    Mistake(
+        "return not discounted",
+        "this is the gradient at γ = 1, not at the problem's γ: discount the rewards by their distance from step t",
+        (Form(undiscounted, keeps=False), Form(undiscounted), Form(undiscounted_total, keeps=False)),
     ),
     Mistake(
         "immediate reward only",

@@ -1,0 +1,163 @@
+"""The numbers behind the figures that tell the theory, and checks of what they are asked for."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad import exact
+from pgrad.errors import ObservationError
+from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
+from pgrad.exact.trajectories import Estimator as Function
+from pgrad.policies.softmax import softmax
+from pgrad.verify.estimates import as_function
+
+Floats = npt.NDArray[np.float64]
+
+BASELINES = ("none", "mean of the batch", "leave-one-out", "optimal constant, known")
+
+
+class ShiftedBandit(NamedTuple):
+    """What a constant added to both rewards does to the variance tr Cov(ĝ), [4, C]: a row for each of BASELINES."""
+
+    constants: Floats  # [C]
+    exact: Floats  # by formula
+    measured: Floats  # from a sample of batches
+    low: Floats  # of its 95 % interval
+    high: Floats
+
+
+def sampled_gradients(
+    mdp: exact.MDP,
+    policy: exact.SoftmaxPolicy,
+    estimator: Function,
+    num_trajectories: int = 1,
+    num_estimates: int = 300,
+    seed: int = 0,
+) -> Floats:
+    """Independent estimates of ∇J, each from so many new trajectories; [num_estimates, P]."""
+    size, count = whole("num_trajectories", num_trajectories, 1), whole("num_estimates", num_estimates, 2)
+    sample = exact.sample_trajectories(mdp, policy, size * count, np.random.default_rng(seed))
+    batches = [sample[k : k + size] for k in range(0, len(sample), size)]
+    return np.array([exact.checked_call(estimator, batch, policy.num_parameters) for batch in batches])
+
+
+def performance_on_grid(mdp: exact.MDP, family: exact.Family, grid: npt.ArrayLike) -> Floats:
+    """J at all pairs of parameters: [k, i] is J(θ₁ = grid[i], θ₂ = grid[k])."""
+    points = vector("grid", grid)
+    return np.array([[exact.solve(mdp, family([x, y])).performance for x in points] for y in points])
+
+
+def variance_formula(
+    constants: npt.ArrayLike, rewards: tuple[float, float] = (1.0, 0.0), noise: float = 1.0, num_trajectories: int = 4
+) -> Floats:
+    """tr Cov(ĝ) over batches of N trajectories on a two-armed bandit at θ = 0, c added to both rewards ± σ; [4, C].
+
+    The score is ±(½, −½), so that ĝ = v (½, −½) and tr Cov = Var(v) / 2. With m = (r₁ + r₂)/2 + c and d = r₁ − r₂:
+
+        none              Var(v) = (m² + σ²) / N                     a parabola in c
+        mean              ((N − 1)/N)² that of leave-one-out         as the estimate itself is shrunk
+        leave-one-out     Var(v) = d² / (2N(N − 1)) + σ² / (N − 1)   c cancels in every batch
+        optimal constant  Var(v) = σ² / N                            b = E[G ‖score‖²] / E‖score‖² = m, if known
+    """
+    shifts, arms, n = (
+        vector("constants", constants),
+        two_arms(rewards),
+        whole("num_trajectories", num_trajectories, 2),
+    )
+    if not (math.isfinite(noise) and noise >= 0):
+        raise ObservationError(f"noise must be finite and at least 0, not {noise!r}")
+    left_out = (arms[0] - arms[1]) ** 2 / (2 * n * (n - 1)) + noise**2 / (n - 1)
+    flat = [left_out * ((n - 1) / n) ** 2, left_out, noise**2 / n]
+    none = ((arms.mean() + shifts) ** 2 + noise**2) / n
+    return np.stack([none, *(np.full_like(none, value) for value in flat)]) / 2
+
+
+def variance_of_shifted_bandit(
+    constants: npt.ArrayLike,
+    rewards: tuple[float, float] = (1.0, 0.0),
+    noise: float = 1.0,
+    num_trajectories: int = 4,
+    num_batches: int = 2000,
+    seed: int = 0,
+) -> ShiftedBandit:
+    """The variance of `variance_formula`, and as it is measured on so many batches for each constant and baseline."""
+    formula = variance_formula(constants, rewards, noise, num_trajectories)
+    shifts, arms, count = vector("constants", constants), two_arms(rewards), whole("num_batches", num_batches, 2)
+    rng, measured = np.random.default_rng(seed), np.empty((2, *formula.shape))
+    for k, constant in enumerate(shifts):
+        problem = exact.bandit(arms + constant, noise)
+        trajectories, chances = exact.enumerate_trajectories(problem, arms_alone(problem)([0.0, 0.0]))
+        known = Estimator(baseline=CONSTANT, constant=float(arms.mean() + constant))
+        others = [Estimator(baseline=kind) for kind in (NO_BASELINE, MEAN, LEAVE_ONE_OUT)]
+        for row, choice in enumerate([*others, known]):
+            picks = rng.choice(chances.size, (count, num_trajectories), p=chances)
+            distinct, which = np.unique(picks, axis=0, return_inverse=True)  # equal batches have equal estimates
+            values = np.array([as_function(choice)([trajectories[i] for i in batch]) for batch in distinct])
+            estimates = values[which.ravel()]
+            squares = np.square(estimates - estimates.mean(axis=0)).sum(axis=1) * count / (count - 1)
+            measured[:, row, k] = squares.mean(), 1.96 * squares.std(ddof=1) / math.sqrt(count)
+    value, error = measured
+    return ShiftedBandit(shifts, formula, value, value - error, value + error)
+
+
+def bandit_gaps(
+    rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterations: int = 2000, natural: bool = False
+) -> Floats:
+    """J* − J(θ_t), t = 0 … num_iterations, of exact gradient ascent on a bandit from θ = 0; [num_iterations + 1].
+
+    From the small probabilities themselves, as Σ_a π_t(a) (r* − r_a): a difference of returns would lose them.
+    """
+    arms = vector("rewards", rewards)
+    if arms.size < 2 or np.count_nonzero(arms == arms.max()) > 1:
+        raise ObservationError(f"rewards must be those of two or more arms, one of them the best, not {rewards!r}")
+    problem, count = exact.bandit(arms), whole("num_iterations", num_iterations, 1)
+    path = exact.ascend(problem, arms_alone(problem), np.zeros(arms.size), learning_rate, count, natural)
+    return np.asarray(softmax(path.parameters) @ (arms.max() - arms))
+
+
+def arms_alone(problem: exact.MDP) -> exact.Linear:
+    """A preference for each arm, and no parameters of the ends."""
+    return exact.Linear(np.broadcast_to(np.eye(problem.num_actions), (problem.num_states, *2 * [problem.num_actions])))
+
+
+def numbers(what: str, values: npt.ArrayLike) -> Floats:
+    """A non-empty list of numbers, [n]; raises ObservationError."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ObservationError(f"{what} must be a list of real numbers, not {values!r}") from None
+    if array.ndim != 1 or array.size == 0:
+        raise ObservationError(f"{what} must be one list of numbers, at least one, not of shape {array.shape}")
+    return array
+
+
+def vector(what: str, values: npt.ArrayLike) -> Floats:
+    """The same, all finite."""
+    array = numbers(what, values)
+    if not np.isfinite(array).all():
+        raise ObservationError(f"{what} must be finite, not {values!r}")
+    return array
+
+
+def two_arms(rewards: npt.ArrayLike) -> Floats:
+    """The rewards of two arms, [2]; raises ObservationError."""
+    arms = vector("rewards", rewards)
+    if arms.shape != (2,):
+        raise ObservationError(f"rewards must be those of two arms, not {rewards!r}")
+    return arms
+
+
+def positive(what: str, value: float) -> float:
+    """A positive finite number; raises ObservationError."""
+    if not (math.isfinite(value) and value > 0):
+        raise ObservationError(f"{what} must be positive and finite, not {value!r}")
+    return value
+
+
+def whole(what: str, value: int, least: int) -> int:
+    """A whole number, at least `least`; raises ObservationError."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ObservationError(f"{what} must be a whole number, at least {least}, not {value!r}")
+    return int(value)
