@@ -8,7 +8,7 @@ import types
 import pytest
 
 from pgrad import progress as progress_module
-from pgrad.progress import ConsoleProgress, describe
+from pgrad.progress import ConsoleProgress, StepProgress, describe
 from pgrad.training.session import Snapshot
 
 NOTICE = progress_module.COMPILE_NOTICE_SECONDS
@@ -131,3 +131,33 @@ def test_one_live_line_in_a_terminal(monkeypatch: pytest.MonkeyPatch, last: Snap
     assert stream.getvalue().count("compiling: once for this installation") == 1
     assert words in stream.getvalue()
     assert stream.getvalue().rstrip().endswith("\x1b[2K"), "the live line is wiped at the end"
+
+
+class Compiled:
+    def __init__(self, in_cache: bool) -> None:
+        self.in_cache = in_cache
+
+
+def test_steps_are_told_now_and_then(clock: Clock) -> None:
+    stream = io.StringIO()
+    with StepProgress(Compiled(in_cache=True), stream) as progress:
+        for name in ("first", "second", "third", "fourth"):
+            progress(name)
+            clock.now += 1.1
+    assert stream.getvalue() == "third\n"
+
+
+@pytest.mark.parametrize("in_cache", [True, False])
+def test_steps_say_whether_something_is_compiled_first(in_cache: bool) -> None:
+    stream = io.StringIO()
+    with StepProgress(Compiled(in_cache), stream):
+        pass
+    assert ("compiling: once" in stream.getvalue()) == (not in_cache)
+
+
+def test_steps_spin_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    with StepProgress(Compiled(in_cache=True), stream) as progress:
+        progress("going through every batch")
+        assert progress.status is not None and progress.status.status == "going through every batch"

@@ -310,10 +310,12 @@ def verify_command(argv: list[str]) -> int:
     if problems or seed is None:
         raise ConfigError(problems)
 
+    from pgrad.algorithms.estimates import sample_estimates
+    from pgrad.estimators.weights import multipliers
     from pgrad.progress import StepProgress
     from pgrad.verify.report import LEGEND, run
 
-    with StepProgress() as progress:
+    with StepProgress(multipliers if arguments.no_samples else sample_estimates) as progress:
         report = run(seed, not arguments.no_samples, progress)
     print(report.summary if arguments.brief else f"{LEGEND}\n\n{report}")
     return 0 if report.holds else FAILED
@@ -347,10 +349,11 @@ def diagnose_command(argv: list[str]) -> int:
 
     from pgrad.diagnostics import tables
     from pgrad.diagnostics.run import diagnose
+    from pgrad.estimators.gradient import trajectory_gradients
     from pgrad.progress import StepProgress
     from pgrad.runs.files import write_atomically
 
-    with StepProgress() as progress:
+    with StepProgress(trajectory_gradients) as progress:
         diagnosis = diagnose(arguments.run, seed, arguments.at, number, diagnosis_seed, progress)
     along = len(diagnosis.microscopes) > 1
     shown = tables.table_along(diagnosis) if along else tables.table(diagnosis.microscopes[0])

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pgrad.kernels.jit import CACHE_FOLDER
 from pgrad.training.result import rate
@@ -44,8 +44,7 @@ class ConsoleProgress:
         compiling = snapshot.total_steps == 0 and snapshot.seconds > COMPILE_NOTICE_SECONDS
         if compiling and not self.noticed:
             self.noticed = True
-            kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
-            self._line(f"compiling: once for this installation, about 15 seconds ({kept})")
+            self._line(compile_notice())
         if self.live is not None:
             from rich.text import Text
 
@@ -59,6 +58,12 @@ class ConsoleProgress:
             self.live.console.print(text)
         else:
             print(text, file=self.stream, flush=True)
+
+
+def compile_notice() -> str:
+    """What a first call waits for."""
+    kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
+    return f"compiling: once for this installation, about 15 seconds ({kept})"
 
 
 def describe(snapshot: Snapshot) -> str:
@@ -77,14 +82,19 @@ def describe(snapshot: Snapshot) -> str:
 
 
 class StepProgress:
-    """The name of what is being done: a spinner in a terminal, a line now and then elsewhere."""
+    """The name of what is being done: a spinner in a terminal, a line now and then elsewhere.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stderr
+    Says at the beginning if `compiled`, a function that will be called, is not compiled yet.
+    """
+
+    def __init__(self, compiled: Any, stream: TextIO | None = None) -> None:
+        self.compiled, self.stream = compiled, stream or sys.stderr
         self.status: Status | None = None
         self.printed = time.monotonic()
 
     def __enter__(self) -> "StepProgress":
+        if not self.compiled.in_cache:
+            print(compile_notice(), file=self.stream, flush=True)
         if self.stream.isatty():
             from rich.console import Console
 

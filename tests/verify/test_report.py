@@ -85,8 +85,7 @@ def test_the_command_prints_the_report(
 def test_the_command_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["verify", "--brief"]) == 0
     out, err = capsys.readouterr()
-    assert out.strip().endswith("13 mistakes in " + out.split(" in ")[1].strip())
-    assert ": all hold" in out
+    assert out.endswith(": all hold\n")
     assert "Traceback" not in err
 
 
