@@ -341,6 +341,18 @@ def test_a_change_of_the_input_is_named_and_undone(name: str) -> None:
     np.testing.assert_array_equal(getattr(batch[1], name), before)
 
 
+def test_an_assignment_in_place_is_a_change_of_the_input_whatever_it_raises() -> None:
+    def scales(batch: list[exact.Trajectory]) -> np.ndarray:
+        batch[0].rewards *= 2  # type: ignore[misc]
+        return np.zeros(4)
+
+    batch = exact.enumerate_trajectories(ONE_STEP, UNIFORM)[0]
+    before = batch[0].rewards.copy()
+    with pytest.raises(EstimatorError, match="scales changes its input: rewards"):
+        exact.checked_call(scales, batch, 4)
+    np.testing.assert_array_equal(batch[0].rewards, before)
+
+
 def reverses(batch: list[exact.Trajectory]) -> np.ndarray:
     batch.reverse()
     return np.zeros(4)

@@ -202,22 +202,8 @@ def test_the_command_notices(tmp_path: Path) -> None:
     require_noticed(done, plant, rows_only=False)
 
 
-# Where an error makes two estimators of the catalogue one, no random problem tells all known forms apart, and
-# verify.trials.telling_trial raises AssertionError: a traceback instead of the report.
-ABORTS = ("γ^t left out", "leave-one-out leaves none out", "no average over episodes")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=pytest.mark.xfail(reason="telling_trial raises AssertionError") if name in ABORTS else ()
-        )
-        for name in PLANTS
-        if name not in SAMPLED
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in PLANTS if name not in SAMPLED])
 def test_the_command_notices_by_enumeration(tmp_path: Path, name: str) -> None:
     done = python(planted(tmp_path, PLANTS[name]), "-m", "pgrad", "verify", "--brief", "--no-samples")
     require_noticed(done, PLANTS[name], rows_only=False)

@@ -27,6 +27,7 @@ BY_HAND = {
     "per-episode whitening": (-3 / 16, 0.0),
     "γ^t applied twice": (-3 / 8, 9 / 64),
     "γ^t dropped": (-3 / 8, 9 / 16),
+    "return not discounted": (-9 / 16, 9 / 16),  # A 1, B (5, 3), C (1, -1)
     "immediate reward only": (-3 / 16, 9 / 32),
     "forward instead of backward cumulative sum": (-3 / 16, 9 / 32),
     TOTAL: RIGHT,
@@ -35,6 +36,7 @@ BY_HAND = {
     TRUNCATION: (-3 / 16, 0.0),
     DESCENT: (3 / 8, -9 / 32),
 }
+NAMED = {mistake.name: mistake for mistake in ZOO}
 GREEDY = [[0, 1], [1, 0], [1, 0]]
 CUT = dataclasses.replace(PROBLEM, time_limit=1)  # where A ends, and B and C are cut: V(1) = 2 goes unnoticed
 
@@ -73,6 +75,9 @@ OTHER_FORMS = {
     ("per-episode whitening", 1): (-3 / 16 / math.sqrt(2), 0.0),
     # γ^t G(τ), with G = 1, 7/2, 3/2: the second step gets γ · 3/4 · 3/16 · 2.
     ("γ^t applied twice", 1): (-3 / 8, 9 / 64),
+    # The same under γ^t, and the sum of all rewards, 1, 5, 1, at every step.
+    ("return not discounted", 1): (-9 / 16, 9 / 32),
+    ("return not discounted", 2): (-9 / 16, 9 / 16),
     # Sums Σ γ^k r_k: A 1, B (2, 7/2), C (2, 3/2); undiscounted B (2, 5), C (2, 1).
     ("forward instead of backward cumulative sum", 1): (-3 / 16, 9 / 32),
     ("forward instead of backward cumulative sum", 2): (-3 / 16, 9 / 64),
@@ -101,16 +106,15 @@ def test_the_other_ways_to_write_a_mistake(name: str, k: int) -> None:
 def test_immediate_rewards_are_the_forward_sum_on_average_but_not_on_a_sample(seed: int) -> None:
     problem = exact.layered(2, 3, seed, 0.8)
     policy = exact.Tabular(problem.num_states, 2)(np.random.default_rng(seed).normal(size=2 * problem.num_states))
-    immediate, forward = (exact.moments(problem, policy, ZOO[k].function) for k in (6, 7))
-    assert (ZOO[6].name, ZOO[7].name) == ("immediate reward only", "forward instead of backward cumulative sum")
+    names = ("immediate reward only", "forward instead of backward cumulative sum")
+    immediate, forward = (exact.moments(problem, policy, NAMED[name].function) for name in names)
     np.testing.assert_allclose(immediate.mean, forward.mean, rtol=1e-10, atol=1e-14)
     assert np.abs(immediate.covariance - forward.covariance).max() > 1e-3
 
 
 def test_total_returns_only_add_variance() -> None:
     """Where rewards before a step are large. By hand, in state 1: E[G_0² s²] with G_0 = 7/2, 3/2 against ¼ G_1²."""
-    total, to_go = (exact.moments(PROBLEM, POLICY, f) for f in (ZOO[8].function, Form(reward_to_go)))
-    assert ZOO[8].name == TOTAL
+    total, to_go = (exact.moments(PROBLEM, POLICY, f) for f in (NAMED[TOTAL].function, Form(reward_to_go)))
     np.testing.assert_allclose(total.mean, to_go.mean, rtol=1e-13, atol=1e-15)
     squares = [9 / 16 * w_b**2 / 16 + 3 / 16 * w_c**2 * 9 / 16 for w_b, w_c in ((7 / 2, 3 / 2), (3 / 2, -1 / 2))]
     assert total.covariance[2, 2] == pytest.approx(squares[0] - (9 / 32) ** 2, rel=1e-12)

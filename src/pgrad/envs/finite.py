@@ -46,6 +46,12 @@ class FiniteMDP(NamedTuple):
         return column(self.features, int(state[0]), self.like)
 
 
+def cumulative(probabilities: npt.ArrayLike) -> Floats:
+    """Cumulative sums over the last axis that end with 1 exactly, so that nothing of probability zero is drawn."""
+    sums = np.cumsum(probabilities, axis=-1)
+    return np.asarray(sums / sums[..., -1:])
+
+
 def finite(
     start: npt.ArrayLike,
     transition: npt.ArrayLike,
@@ -56,8 +62,8 @@ def finite(
     """The environment of start [S], transition [S, A, S'], reward [S, A, S'], terminal [S] and features [S, O]."""
     observed = np.ascontiguousarray(np.asarray(features, dtype=np.float64).T)
     return FiniteMDP(
-        np.cumsum(start),
-        np.cumsum(transition, axis=-1),
+        cumulative(start),
+        cumulative(transition),
         np.array(reward, dtype=np.float64),
         np.array(terminal, dtype=np.bool_),
         observed,

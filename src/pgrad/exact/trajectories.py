@@ -177,24 +177,24 @@ def checked_call(estimator: Estimator, trajectories: Sequence[Trajectory], num_p
     put right again. Arrays are handed over writeable all the same: PyTorch warns about others.
     """
     name = getattr(estimator, "__name__", "the estimator")
-    given = list(trajectories)
+    given, raised, result = list(trajectories), None, None
     before = [_fingerprint(trajectory) for trajectory in given]
     try:
         result = estimator(given)
-        estimate = _as_estimate(name, result, num_parameters)
-    except EstimatorError:
-        raise
     except Exception as error:
-        raise EstimatorError(f"{name} raised {type(error).__name__}: {error}") from error
-    finally:
-        changed = _restored(trajectories, before)
+        raised = error
+    changed = _restored(trajectories, before)
     if len(given) != len(before) or any(a is not b for a, b in zip(given, trajectories, strict=False)):
         changed.append("the list of trajectories")
     if changed:
         raise EstimatorError(
             f"{name} changes its input: {', '.join(changed)}. Work on a copy, as in rewards = trajectory.rewards.copy()"
-        )
-    return estimate
+        ) from raised
+    if isinstance(raised, EstimatorError):
+        raise raised
+    if raised is not None:
+        raise EstimatorError(f"{name} raised {type(raised).__name__}: {raised}") from raised
+    return _as_estimate(name, result, num_parameters)
 
 
 def _as_estimate(name: str, result: Any, num_parameters: int) -> Floats:

@@ -115,6 +115,17 @@ def natural(case: Case) -> float:
     return relative(case.solution.fisher @ case.solution.natural_gradient, case.solution.gradient)
 
 
+def fisher(case: Case) -> float:
+    """F = -Σ_s η(s) Σ_a π(a|s) ∇² log π(a|s), the curvature by central differences of the score."""
+    weight = np.atleast_2d(case.solution.occupancy).sum(axis=0)[:, None] * case.policy.probabilities
+    curvature = np.empty((case.theta.size, case.theta.size))
+    for k in range(case.theta.size):
+        shift = SMALL * np.eye(case.theta.size)[k]
+        change = case.family(case.theta + shift).scores - case.family(case.theta - shift).scores
+        curvature[k] = np.einsum("sa,sap->p", weight, change) / (2 * SMALL)
+    return relative(-curvature, case.solution.fisher)
+
+
 def performance_difference(case: Case) -> float:
     """J(π') - J(π) = Σ_s η_π'(s) Σ_a π'(a|s) A_π(s, a). Kakade and Langford (2002), lemma 6.1."""
     other = case.family(case.theta + np.random.default_rng(1).normal(size=case.theta.size))
@@ -165,6 +176,7 @@ IDENTITIES: tuple[tuple[str, Callable[[Case], float], float], ...] = (
     ("∇J by linear algebra = by enumeration", enumeration, 1e-10),
     ("∇J by linear algebra = by finite differences", finite_differences, 1e-8),
     ("the clipped ratio's gradient at ratio 1 = ∇J", ratio_gradient, 1e-8),
+    ("Fisher matrix = -E[∇² log π], the curvature by finite differences", fisher, 1e-8),
     ("Fisher matrix · natural gradient = ∇J", natural, 1e-8),
     ("performance difference lemma", performance_difference, 1e-10),
 )

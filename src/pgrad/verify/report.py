@@ -89,7 +89,11 @@ def run(seed: int = 0, samples: bool = True, progress: Progress | None = None) -
         networks = [case for case in chosen if case.policy_name == "network"]
         checks += [*limit_checks(networks, seed), *fixed_step_checks(chosen, seed)]
     tell("the zoo of wrong estimators")
-    zoo = sightings(seed)
+    zoo = list[Sighting]()
+    try:
+        zoo += sightings(seed)
+    except EstimatorError as error:
+        failures.append(f"the zoo: {error}")
     return Report(tuple(rows), tuple(checks), tuple(zoo), tuple(failures), time.perf_counter() - began)
 
 
