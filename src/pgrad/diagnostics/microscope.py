@@ -45,6 +45,11 @@ class View:
     needed: Estimate  # trajectories for a relative error of 10 %
     direction: Estimate  # cosine of the reference to that of ∇J; NaN where the noise hides it
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the noise hides the signal: `needed` is infinite, or known to no better than a factor of 100."""
+        return not (np.isfinite(self.needed.value) and self.needed.high <= 100 * self.needed.low)
+
 
 @dataclass(frozen=True)
 class Microscope:

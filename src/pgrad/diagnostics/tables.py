@@ -20,7 +20,8 @@ cosine      of one batch to the large-batch reference, on average
 along ∇J    cosine of the estimator's reference to that of ∇J (reward-to-go with leave-one-out, unbiased)
 for 10 %    trajectories a batch for a relative error of 10 %
 slope       of log error against log N: -0.5 where the error falls as 1/√N
-∞ and -     no signal was found above the noise; intervals are 95 %, by leaving out one of 20 blocks at a time"""
+-           hidden by the noise: no signal, or one known to no better than a factor of 100
+[ , ]       95 % intervals, by leaving out one of 20 blocks of trajectories at a time"""
 
 
 def shown_size(microscope: Microscope) -> int:
@@ -52,16 +53,14 @@ def _row(view: View, m: int) -> str:
     direction = "-" if math.isnan(view.direction.value) else f"{view.direction.value:.3f}"
     return (
         f"  {view.name:<{WIDTH}}{view.signal[m].value:>9.3g}{view.noise[m].value:>10.3g}{view.snr[m].value:>8.2f}"
-        f"{view.cosine[m].value:>8.2f}{direction:>10}  {_count(view.needed):<26}{_interval(view.slope):<22}"
+        f"{view.cosine[m].value:>8.2f}{direction:>10}  {_count(view):<26}{_interval(view.slope):<22}"
     )
 
 
-def _count(estimate: Estimate) -> str:
-    if not math.isfinite(estimate.value):
-        return "∞"
-    if math.isnan(estimate.low):
-        return f"{estimate.value:,.0f}"
-    return f"{estimate.value:,.0f} [{estimate.low:,.0f}, {estimate.high:,.0f}]"
+def _count(view: View) -> str:
+    if view.hidden:
+        return "-"
+    return f"{view.needed.value:,.0f} [{view.needed.low:,.0f}, {view.needed.high:,.0f}]"
 
 
 def _interval(estimate: Estimate) -> str:
@@ -75,7 +74,7 @@ def table_along(diagnosis: Diagnosis) -> str:
     columns = [f"{name:>28}" for name in MAIN]
     lines = ["trajectories for a relative error of 10 %", f"{'iteration':>9}{'return':>9}" + "".join(columns)]
     for microscope in diagnosis.microscopes:
-        needed = [f"{_count(microscope.view(name).needed):>28}" for name in MAIN]
+        needed = [f"{_count(microscope.view(name)):>28}" for name in MAIN]
         lines.append(f"{microscope.iteration:>9}{microscope.mean_return.value:>9.1f}" + "".join(needed))
     return "\n".join(lines)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 SHOWN = {
     "total return": "#999999",
@@ -69,7 +71,7 @@ def _error_curves(axes: Axes, microscope: "Microscope") -> None:
 
 
 def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
-    views = [view for view in microscope.views if np.isfinite(view.needed.value) and view.needed.value > 0]
+    views = [view for view in microscope.views if not view.hidden]
     views.sort(key=lambda view: view.needed.value)
     places = np.arange(len(views))
     value, low, high = _columns([view.needed for view in views])
@@ -89,7 +91,7 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
         axes.set_xlim(right=4 * float(np.nanmax(np.fmax(value, high))))
     axes.set_xlabel("trajectories for a relative error of 10 %")
     if lost:
-        axes.set_title(f"{lost} more show no signal above the noise", fontsize=8, color=GREY, loc="right")
+        axes.set_title(f"{lost} more are hidden by the noise", fontsize=8, color=GREY, loc="right")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -105,7 +107,7 @@ def along_training_figure(diagnosis: "Diagnosis") -> Figure:
     above.set_ylabel("mean return")
     for name, colour in SHOWN.items():
         views = [microscope.view(name) for microscope in diagnosis.microscopes]
-        value, low, high = _columns([_if_known(view.needed) for view in views])
+        value, low, high = _columns([UNKNOWN if view.hidden else view.needed for view in views])
         middle.plot(iterations, value, "o-", color=colour, markersize=3, linewidth=1.3, label=name)
         middle.fill_between(iterations, low, high, color=colour, alpha=0.12, linewidth=0)
         below.plot(
@@ -123,11 +125,6 @@ def along_training_figure(diagnosis: "Diagnosis") -> Figure:
     for axes in (above, middle, below):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _if_known(needed: Estimate) -> Estimate:
-    """The number of trajectories, or NaN where its interval is missing or wider than a factor of 100."""
-    return needed if needed.high <= 100 * needed.low else Estimate(np.nan, np.nan, np.nan)
 
 
 def _columns(estimates: "list[Estimate] | tuple[Estimate, ...]") -> Floats:
