@@ -20,7 +20,11 @@ def keep(checkpoints: Checkpoints, iteration: int, policy: Any, critic: Any) -> 
         if iteration % checkpoints.every[0] != 0:
             return
     at = checkpoints.kept[0]
-    checkpoints.iteration[at], checkpoints.policy[at], checkpoints.critic[at] = iteration, policy, critic
+    checkpoints.iteration[at] = iteration
+    for i in range(policy.size):  # loops: assignments to a slice take long to compile
+        checkpoints.policy[at, i] = policy[i]
+    for i in range(critic.size):
+        checkpoints.critic[at, i] = critic[i]
     checkpoints.kept[0] += 1
 
 
@@ -30,6 +34,9 @@ def thin(checkpoints: Checkpoints) -> None:
     count = (checkpoints.kept[0] + 1) // 2
     for k in range(count):
         checkpoints.iteration[k] = checkpoints.iteration[2 * k]
-        checkpoints.policy[k], checkpoints.critic[k] = checkpoints.policy[2 * k], checkpoints.critic[2 * k]
+        for i in range(checkpoints.policy.shape[1]):
+            checkpoints.policy[k, i] = checkpoints.policy[2 * k, i]
+        for i in range(checkpoints.critic.shape[1]):
+            checkpoints.critic[k, i] = checkpoints.critic[2 * k, i]
     checkpoints.kept[0] = count
     checkpoints.every[0] *= 2

@@ -41,9 +41,10 @@ def mean_baseline(psi: Summary, per_trajectory: bool) -> Array:
     It depends on the very actions it is subtracted for, which shrinks the expected gradient: for N trajectories with
     the mean taken over them, by the factor (N - 1) / N. Greensmith, Bartlett and Baxter (2004) study baselines.
     """
-    weight = np.ones_like(psi.length) if per_trajectory else psi.length
+    total, weight = weighted_sum(psi, per_trajectory)
     baseline = np.empty(psi.mean.size)
-    baseline[:] = (weight * psi.mean).sum() / weight.sum()
+    for n in range(baseline.size):
+        baseline[n] = total / weight
     return baseline
 
 
@@ -53,9 +54,23 @@ def leave_one_out_baseline(psi: Summary, per_trajectory: bool) -> Array:
 
     Needs at least two trajectories. Kool, van Hoof and Welling (2019).
     """
-    weight = np.ones_like(psi.length) if per_trajectory else psi.length
-    sums = weight * psi.mean
-    return (sums.sum() - sums) / (weight.sum() - weight)
+    total, weight = weighted_sum(psi, per_trajectory)
+    baseline = np.empty(psi.mean.size)
+    for n in range(baseline.size):
+        own = 1.0 if per_trajectory else psi.length[n]
+        baseline[n] = (total - own * psi.mean[n]) / (weight - own)
+    return baseline
+
+
+@strict
+def weighted_sum(psi: Summary, per_trajectory: bool) -> tuple[float, float]:
+    """Σ weight · mean and Σ weight over trajectories, the weight being 1 or the number of samples."""
+    total, weights = 0.0, 0.0
+    for n in range(psi.mean.size):
+        weight = 1.0 if per_trajectory else psi.length[n]
+        total += weight * psi.mean[n]
+        weights += weight
+    return total, weights
 
 
 @strict
@@ -87,16 +102,31 @@ def standardization(psi: Summary, baseline: Array, by_episode: bool) -> tuple[Ar
     and the gradient is rescaled by a random number. By episode the bias stays however many there are: what tells a good
     episode from a bad one is its mean, which is taken away. The scale is 0 where Ψ does not vary.
     """
-    mean, scale = psi.mean - baseline, np.zeros_like(baseline)
-    centre, variance = mean.copy(), psi.spread / psi.length
-    largest = np.abs(mean)
+    num_envs = baseline.size
+    centre, variance, largest = np.empty(num_envs), np.empty(num_envs), np.empty(num_envs)
+    for n in range(num_envs):
+        centre[n], variance[n] = psi.mean[n] - baseline[n], psi.spread[n] / psi.length[n]
+        largest[n] = abs(centre[n])
     if not by_episode:
-        samples = psi.length.sum()
-        centre[:] = (psi.length * mean).sum() / samples
-        variance[:] = (psi.spread + psi.length * (mean - centre) ** 2).sum() / samples
-        largest[:] = largest.max()
-    for n in range(scale.size):
+        pool(psi.length, centre, variance, largest)
+    scale = np.zeros(num_envs)
+    for n in range(num_envs):
         deviation = np.sqrt(variance[n])
         if not deviation <= 1e-12 * largest[n]:  # beyond rounding; NaN passes through
             scale[n] = 1.0 / deviation
     return centre, scale
+
+
+@strict
+def pool(length: Array, centre: Array, variance: Array, largest: Array) -> None:
+    """Mean, variance and largest size of several sets of numbers become those of their union; [N], in place."""
+    samples, mean, spread, most = 0.0, 0.0, 0.0, 0.0
+    for n in range(length.size):
+        samples += length[n]
+        mean += length[n] * centre[n]
+        most = max(most, largest[n])
+    mean /= samples
+    for n in range(length.size):
+        spread += length[n] * (variance[n] + (centre[n] - mean) ** 2)
+    for n in range(length.size):
+        centre[n], variance[n], largest[n] = mean, spread / samples, most

@@ -56,18 +56,25 @@ def multipliers(estimator: Estimator, batch: Batch, value: Array, final_value: A
         cut[b] = batch.terminated[b] or batch.truncated[b]
         if estimator.exact_discounting and not whole:
             kept[b] = discount ** batch.time[b]
-    known = value if estimator.baseline == VALUE else np.zeros(size)
+    known = np.zeros(size)
     if estimator.baseline == VALUE:
+        for b in range(size):
+            known[b] = value[b]
         for c in range(batch.final_sample.size):
             tail[batch.final_sample[c]] = final_value[c]
     if estimator.psi == GAE:
         psi = generalized_advantages(
             batch.reward, known, cut, batch.env, tail, discount, estimator.gae_lambda, num_envs
         )
-        return Multipliers(psi, kept, psi + known)
+        target = np.empty(size)
+        for b in range(size):
+            target[b] = psi[b] + known[b]
+        return Multipliers(psi, kept, target)
     target = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
-    returns = total_returns(target, batch.time, batch.env, num_envs) if whole else target
-    return Multipliers(returns - known, kept, target)
+    psi = total_returns(target, batch.time, batch.env, num_envs) if whole else target.copy()
+    for b in range(size):
+        psi[b] -= known[b]
+    return Multipliers(psi, kept, target)
 
 
 @strict
@@ -77,9 +84,11 @@ def corrections(estimator: Estimator, psi: Summary, overlap: Array) -> tuple[Arr
     `overlap` [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
     """
     whole = estimator.psi == TOTAL_RETURN
-    baseline, scale = np.zeros_like(psi.mean), np.ones_like(psi.mean)
+    num_envs = psi.mean.size
+    baseline, scale = np.zeros(num_envs), np.ones(num_envs)
     if estimator.baseline == CONSTANT:
-        baseline[:] = estimator.constant
+        for n in range(num_envs):
+            baseline[n] = estimator.constant
     elif estimator.baseline == MEAN:
         baseline = mean_baseline(psi, whole)
     elif estimator.baseline == LEAVE_ONE_OUT:
@@ -88,7 +97,8 @@ def corrections(estimator: Estimator, psi: Summary, overlap: Array) -> tuple[Arr
         baseline = optimal_baseline(overlap)
     if estimator.standardize != AS_IT_IS:
         centre, scale = standardization(psi, baseline, estimator.standardize == BY_EPISODE)
-        baseline = baseline + centre
+        for n in range(num_envs):
+            baseline[n] += centre[n]
     return baseline, scale
 
 
