@@ -11,7 +11,7 @@ import pgrad
 from pgrad.algorithms.settings import Checkpoints
 from pgrad.diagnostics.blocks import rolled_out
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
-from pgrad.diagnostics.run import Diagnosis
+from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.diagnostics.tables import table, table_along
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.reports.figures import save_figure
@@ -65,7 +65,7 @@ def main() -> None:
         gradient_microscope(*at(seed.policy, seed.critic, seed.checkpoints, k), trajectories=1_000, iteration=k)
         for k in iterations
     ]
-    diagnosis = Diagnosis("", SEED, tuple(along), "")
+    diagnosis = RunDiagnosis("", SEED, tuple(along), "")
     print(f"\n{table_along(diagnosis)}")
     save_figure(along_training_figure(diagnosis), IMAGES / "microscope_along.png")
 

@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import io
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,19 +138,44 @@ def test_what_is_no_run_folder(trained: Path, tmp_path: Path, capsys: pytest.Cap
     assert not tree(tmp_path)
 
 
-def test_a_broken_checkpoint_is_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = tmp_path / "run"
-    for name, content in tree(trained).items():
-        path = broken / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content is not None:
-            path.write_bytes(content[:100] if name == "seed-4/checkpoints.safetensors" else content)
+@pytest.mark.parametrize(
+    ("file", "change", "flags", "words"),
+    [
+        ("seed-4/checkpoints.safetensors", lambda data: data[:100], (), "checkpoints.safetensors"),
+        (
+            "seed-4/checkpoints.safetensors",
+            None,
+            ("--at", "every:10"),
+            "kept no parameters along the way: train it with",
+        ),
+        ("seed-4/checkpoints.safetensors", None, ("--at", 10), "after iteration 10 were not kept, nor any others"),
+        ("config.toml", lambda data: data.replace(b"CartPole-v1", b"Acrobot-v1"), (), "made for 4 and 2"),
+        ("config.toml", lambda data: data.replace(b"CartPole-v1", b"CartPole-v7"), (), "unknown environment"),
+        ("config.toml", lambda data: b"[", (), "is not a configuration"),
+    ],
+    ids=["broken", "nothing kept", "not kept", "another environment", "no environment", "no configuration"],
+)
+def test_a_run_that_cannot_be_diagnosed(
+    trained: Path,
+    file: str,
+    change: Callable[[bytes], bytes] | None,
+    flags: tuple[object, ...],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = shutil.copytree(trained, tmp_path / "run")
+    if change is None:
+        (broken / file).unlink()
+    else:
+        (broken / file).write_bytes(change((broken / file).read_bytes()))
     before = tree(broken)
-    assert run("diagnose", broken) == REFUSED
+    assert run("diagnose", broken, *flags) == REFUSED
     out, err = capsys.readouterr()
     assert not out
-    assert "checkpoints.safetensors" in err
-    assert len(err.splitlines()) == 1
+    assert words in err
+    assert all(line.startswith("pgrad: ") for line in err.splitlines())
+    assert "Traceback" not in err
     assert tree(broken) == before
 
 

@@ -52,6 +52,7 @@ PUBLIC = [
     "RunError",
     "TrainingDiverged",
     "__version__",
+    "diagnose",
     "discounted_return",
     "estimate_policy_gradient",
     "evaluate",

@@ -2,6 +2,7 @@
 
 from pgrad import exact, verify
 from pgrad.config import Config
+from pgrad.diagnostics.run import diagnose
 from pgrad.envs.registry import Env, make
 from pgrad.errors import (
     ConfigError,
@@ -39,6 +40,7 @@ __all__ = [
     "RunError",
     "TrainingDiverged",
     "__version__",
+    "diagnose",
     "discounted_return",
     "estimate_policy_gradient",
     "evaluate",

@@ -7,7 +7,6 @@ import io
 import itertools
 import math
 import os
-import re
 import sys
 import threading
 import tomllib
@@ -323,6 +322,8 @@ def verify_command(argv: list[str]) -> int:
 
 def diagnose_command(argv: list[str]) -> int:
     """`pgrad diagnose`."""
+    from pgrad.diagnostics.microscope import MIN_TRAJECTORIES
+
     parser = Parser(
         "diagnose",
         "RUN [flags]",
@@ -342,7 +343,7 @@ def diagnose_command(argv: list[str]) -> int:
     arguments, problems = parser.parse(argv)
     seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
     number = arguments.trajectories
-    number = None if number is None else checked(problems, "--trajectories", number, whole_number, 200)
+    number = None if number is None else checked(problems, "--trajectories", number, whole_number, MIN_TRAJECTORIES)
     diagnosis_seed = checked(problems, "--diagnosis-seed", arguments.diagnosis_seed, whole_number)
     if problems or diagnosis_seed is None:
         raise ConfigError(problems)
@@ -358,7 +359,7 @@ def diagnose_command(argv: list[str]) -> int:
     along = len(diagnosis.microscopes) > 1
     shown = tables.table_along(diagnosis) if along else tables.table(diagnosis.microscopes[0])
     print(f"{tables.LEGEND}\nV(s)        {diagnosis.value}\n\n{shown}")
-    stem = Path(arguments.run) / f"seed-{diagnosis.seed}" / f"gradients-{re.sub('[^0-9a-z]+', '-', arguments.at)}"
+    stem = Path(arguments.run) / f"seed-{diagnosis.seed}" / f"gradients-{tables.slug(arguments.at)}"
     written = [stem.with_suffix(".csv")]
     write_atomically(written[0], tables.csv(diagnosis))
     if not arguments.no_figures:

@@ -9,6 +9,7 @@ import pytest
 
 from pgrad.diagnostics import blocks as module
 from pgrad.diagnostics.blocks import Block, choice_of, collect, family_of, in_threads, require_room, rolled_out
+from pgrad.diagnostics.fitting import FIT
 from pgrad.envs.registry import Env, make
 from pgrad.errors import ConfigError
 from pgrad.estimators.catalogue import CATALOGUE
@@ -147,3 +148,17 @@ def test_what_does_not_fit_is_refused_with_the_number_that_does() -> None:
         require_room(policy, CHOICES, fitting + 1)
     held = 4 * policy.num_parameters * fitting * len({family_of(choice) for choice in CHOICES})
     assert module.MAX_BYTES / 2 < held < module.MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        CARTPOLE,
+        GYMNASIUM,
+    ],
+    ids=["compiled", "gymnasium"],
+)
+def test_a_value_is_fitted_to_other_trajectories_than_are_looked_at(env: Env) -> None:
+    batch = next(iter(rolled_out(env, networks()[0], [100], fold_in(3, FIT))))  # as fitting.fitted_value has it
+    fitted, (block,) = np.bincount(batch.env, weights=batch.reward), collected(env, 1, 100, 3)
+    assert (fitted != block.returns).any()

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pgrad.diagnostics import run as module
 from pgrad.diagnostics.blocks import rolled_out
 from pgrad.diagnostics.fitting import fitted_value
 from pgrad.diagnostics.microscope import gradient_microscope
-from pgrad.diagnostics.run import Diagnosis, chosen_iterations, diagnose
+from pgrad.diagnostics.run import RunDiagnosis, chosen_iterations, diagnose
 from pgrad.envs.finite import finite
 from pgrad.envs.registry import Env, make
 from pgrad.errors import ConfigError, EnvError, RunError
@@ -47,7 +48,7 @@ def without_value(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(path, "--algorithm", "reinforce", *flags)
 
 
-def looked_at(diagnosis: Diagnosis) -> list[int | None]:
+def looked_at(diagnosis: RunDiagnosis) -> list[int | None]:
     return [microscope.iteration for microscope in diagnosis.microscopes]
 
 
@@ -232,3 +233,15 @@ def test_a_run_without_a_value_network_is_given_one(without_value: Path) -> None
     assert same.view("reward-to-go, value").noise == diagnosis.microscopes[0].view("reward-to-go, value").noise
     bare = diagnosis.microscopes[0].view("reward-to-go")
     assert diagnosis.microscopes[0].view("reward-to-go, value").noise[0].value < bare.noise[0].value
+
+
+def test_nothing_is_looked_at_before_all_moments_are_known(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "gradient_microscope", lambda *_: pytest.fail("it began"))
+    with pytest.raises(RunError, match="iteration 83 were not kept"):
+        diagnose(run, at="0,10,83")
+
+
+@pytest.mark.parametrize("settings", [{"trajectories": 0}, {"diagnosis_seed": -1}, {"at": "1" * 5000}])
+def test_numbers_that_cannot_be_are_refused(without_value: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="trajectories must|must not be negative|--at must"):
+        diagnose(without_value, **settings)

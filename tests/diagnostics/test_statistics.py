@@ -72,7 +72,7 @@ def test_signal_and_noise_by_hand() -> None:
         (2.0, 1.9, [np.sqrt(2), 0, np.inf, 0]),  # rounding
         (0.0, 3.0, [0, 3, 0, np.inf]),  # no signal
         (-1.0, 3.0, [0, 3, 0, np.inf]),  # noise alone
-        (0.0, 0.0, [0, 0, np.inf, 0]),  # nothing at all
+        (0.0, 0.0, [0, 0, 0, np.inf]),  # nothing at all
     ],
 )
 def test_no_signal_and_no_noise(cross: float, square: float, expected: list[float]) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pgrad.diagnostics.microscope import Microscope, View
-from pgrad.diagnostics.run import Diagnosis
-from pgrad.diagnostics.tables import LEGEND, MAIN, csv, heading, shown_size, table, table_along
+from pgrad.diagnostics.run import RunDiagnosis
+from pgrad.diagnostics.tables import LEGEND, MAIN, csv, heading, shown_size, slug, table, table_along
 from pgrad.estimators.catalogue import CATALOGUE
 from pgrad.experiments.statistics import Estimate
 
@@ -43,7 +43,7 @@ def new_microscope(
     return Microscope("CartPole-v1", iteration, 1000, 123_456, mean_return, sizes, tuple(views), 1.25)
 
 
-ALONG = Diagnosis("runs/mine", 3, tuple(new_microscope(40 * k, k) for k in range(4)), "the run's value network")
+ALONG = RunDiagnosis("runs/mine", 3, tuple(new_microscope(40 * k, k) for k in range(4)), "the run's value network")
 
 
 def fields(text: str, name: str) -> list[str]:
@@ -115,7 +115,7 @@ def test_a_row_for_each_moment_and_a_column_for_each_main_estimator() -> None:
             place = row.index(f"{needed.value:,.0f} [{needed.low:,.0f}, {needed.high:,.0f}]", place)
     endless = {**vars(ALONG.microscopes[0])}
     views = [View(**{**vars(view), "needed": ENDLESS}) for view in endless.pop("views")]
-    one = Diagnosis("", 0, (Microscope(**endless, views=tuple(views)),), "")
+    one = RunDiagnosis("", 0, (Microscope(**endless, views=tuple(views)),), "")
     assert table_along(one).splitlines()[2].split()[2:] == ["-"] * len(MAIN)
 
 
@@ -138,3 +138,17 @@ def test_the_csv_read_back_is_all_there_is() -> None:
                 assert text == "" if math.isnan(number) else float(text) == pytest.approx(number, rel=1e-5)
     assert None not in rows[0], "as many fields as names"
     assert len(rows[0]) == 4 + 3 * len((*CURVES, *SINGLE))
+
+
+@pytest.mark.parametrize(
+    ("at", "name"),
+    [
+        ("last", "last"),
+        ("80", "80"),
+        ("every:10", "every-10"),
+        ("0,40,120", "0-40-120"),
+        (",".join(map(str, range(0, 790, 10))), "0-to-780"),
+    ],
+)
+def test_what_was_asked_for_makes_a_files_name(at: str, name: str) -> None:
+    assert slug(at) == name

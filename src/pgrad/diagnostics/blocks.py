@@ -55,6 +55,14 @@ class Block:
         """What an estimator is made of."""
         return self.pieces[family_of(choice)]
 
+    def power(self, choice: Estimator) -> float:
+        """‖·‖² of the parts that estimates are sums of, on average; 0 for standardised ones, which have no scale."""
+        if choice.standardize != AS_IT_IS:
+            return 0.0
+        pieces = self.of(choice)
+        factor = 1.0 if choice.per_episode else len(self.returns) / self.steps
+        return factor**2 * float(np.einsum("np,np->", pieces.a, pieces.a)) / len(self.returns)
+
     def estimate(self, choice: Estimator) -> Floats:
         """The estimate from the whole block as one batch, [P]."""
         pieces = self.of(choice)

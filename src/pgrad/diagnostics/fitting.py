@@ -9,8 +9,10 @@ from pgrad.estimators.gradient import value_gradient
 from pgrad.estimators.weights import multipliers
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import ADAM, ascend
+from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 
+FIT = 0x46495400  # keeps these trajectories apart from those that are looked at
 EPISODES = 100
 MAX_SAMPLES = 10_000  # of which the fit is made
 STEPS, LEARNING_RATE = 300, 0.01
@@ -21,7 +23,7 @@ def fitted_value(env: Env, policy: MLPPolicy, discount: float, seed: int) -> MLP
 
     Targets are standardised for the fit, and the last layer scaled back: returns may be of any size.
     """
-    batch = next(iter(rolled_out(env, policy, [EPISODES], seed)))
+    batch = next(iter(rolled_out(env, policy, [EPISODES], fold_in(seed, FIT))))
     nothing = np.empty(0)
     returns = multipliers(Estimator(discount=discount), batch, nothing, nothing, EPISODES).target
     chosen = np.random.default_rng(seed).permutation(returns.size)[:MAX_SAMPLES]

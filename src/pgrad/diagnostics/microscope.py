@@ -6,7 +6,7 @@ jackknife's (Efron and Stein 1981), 95 %, Student's t with 19 degrees of freedom
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.choice import Estimator
 from pgrad.estimators.groups import group_statistics
 from pgrad.experiments.statistics import Estimate
+from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +28,9 @@ Floats = npt.NDArray[np.float64]
 BLOCKS = 20
 SIZES = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # trajectories a batch, as far as blocks reach
 MIN_TRAJECTORIES = BLOCKS * 10
+ROUNDING = 1e-6  # of float32, relative to the parts that an estimate is the sum of
 WIDEST = 1.0  # interval of a direction that counts as known
+PILOT = 0x50494C4F  # keeps the trajectories that choose the constant baseline apart from the others
 REFERENCE = "reward-to-go, leave-one-out"  # unbiased for ∇J: what directions are compared with
 
 
@@ -76,6 +79,7 @@ class Measured(NamedTuple):
     square: Floats  # [M, K] average ‖estimate‖²
     cosine: Floats  # [M, K] average cosine to the other blocks' reference
     whole: Floats  # [K, P] the estimate from a whole block
+    rounding: float  # ‖estimate‖² that may be float32's
 
 
 def gradient_microscope(
@@ -94,7 +98,9 @@ def gradient_microscope(
     began = time.perf_counter()
     environment = _checked(policy, critic, env, discount, trajectories, seed)
     size = trajectories // BLOCKS
-    pilot = collect(environment, policy, critic, [Estimator(discount=discount)], 1, max(2, size // 5), seed + 1)[0]
+    pilot = collect(
+        environment, policy, critic, [Estimator(discount=discount)], 1, max(2, size // 5), fold_in(seed, PILOT)
+    )[0]
     to_go = pilot.of(Estimator(discount=discount)).psi
     constant = float(np.average(to_go.mean, weights=to_go.length))
     choices = [choice_of(named, discount, constant) for named in CATALOGUE]
@@ -103,6 +109,7 @@ def gradient_microscope(
     measured = in_threads(lambda k: _measured(blocks, choices[k], sizes), range(len(choices)))
     names = [named.name for named in CATALOGUE]
     reference = measured[names.index(REFERENCE)].whole
+    views = [_view(named, of_one, reference, sizes) for named, of_one in zip(CATALOGUE, measured, strict=True)]
     returns = np.array([block.returns.mean() for block in blocks])
     return Microscope(
         env=environment.id,
@@ -111,7 +118,7 @@ def gradient_microscope(
         steps=sum(block.steps for block in blocks),
         mean_return=jackknife(np.mean, returns)[0],
         sizes=sizes,
-        views=tuple(_view(named, of_one, reference, sizes) for named, of_one in zip(CATALOGUE, measured, strict=True)),
+        views=_with_known_directions(views),
         seconds=time.perf_counter() - began,
     )
 
@@ -150,18 +157,28 @@ def _measured(blocks: list[Block], choice: Estimator, sizes: tuple[int, ...]) ->
         others = (whole.sum(axis=0) - whole[k]).astype(np.float32)
         for m, size in enumerate(sizes):
             mean[m, k], square[m, k], cosine[m, k] = group_statistics(choice, block.of(choice), size, others)
-    return Measured(mean, square, cosine, whole)
+    rounding = ROUNDING**2 * float(np.mean([block.power(choice) for block in blocks]))
+    return Measured(mean, square, cosine, whole, rounding)
+
+
+def _with_known_directions(views: list[View]) -> tuple[View, ...]:
+    """No direction where the noise hides what it is the direction of, or ∇J."""
+    nowhere, lost = Estimate(np.nan, np.nan, np.nan), next(view.hidden for view in views if view.name == REFERENCE)
+    return tuple(replace(view, direction=nowhere) if lost or view.hidden else view for view in views)
 
 
 def _view(named: Named, measured: Measured, reference: Floats, sizes: tuple[int, ...]) -> View:
+    def of_one_size(gram: Floats, square: Floats) -> Floats:
+        return signal_and_noise(gram, square, measured.rounding)
+
     grams = np.stack([mean @ mean.T for mean in measured.mean], axis=-1)
     squares, of_sizes = measured.square.T, np.array(sizes, dtype=np.float64)
     columns = [
-        jackknife(signal_and_noise, grams[..., m], squares[:, m], gram=True, positive=True) for m in range(len(sizes))
+        jackknife(of_one_size, grams[..., m], squares[:, m], gram=True, positive=True) for m in range(len(sizes))
     ]
     signal, noise, snr, error = (tuple(column) for column in zip(*columns, strict=True))
     slope, needed = jackknife(
-        lambda g, s: error_curve(g, s, of_sizes), grams, squares, gram=True, positive=(False, True)
+        lambda g, s: error_curve(g, s, of_sizes, measured.rounding), grams, squares, gram=True, positive=(False, True)
     )
     own = measured.whole
     crossed = np.stack([own @ reference.T, own @ own.T, reference @ reference.T], axis=-1)

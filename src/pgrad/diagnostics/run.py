@@ -16,7 +16,7 @@ TRAJECTORIES, TRAJECTORIES_ALONG = 10_000, 1_000  # at one policy, at each of se
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class RunDiagnosis:
     """Microscopes at one or several moments of one seed's training."""
 
     run: str
@@ -32,7 +32,7 @@ def diagnose(
     trajectories: int | None = None,
     diagnosis_seed: int = 0,
     progress: Callable[[str], None] | None = None,
-) -> Diagnosis:
+) -> RunDiagnosis:
     """Look at the gradient estimators at the policies of a run folder.
 
     seed            which seed of the run (default: its first)
@@ -44,19 +44,23 @@ def diagnose(
     V is the run's own value network, or one fitted to each policy where the run has none. Raises RunError, ConfigError
     and EnvError.
     """
+    if diagnosis_seed < 0:
+        raise ConfigError([f"diagnosis_seed must not be negative, not {diagnosis_seed}"])
     saved = load_run(run, seed)
     iterations = chosen_iterations(saved, at)
-    number = trajectories or (TRAJECTORIES if len(iterations) == 1 else TRAJECTORIES_ALONG)
+    moments = [saved.at(iteration) for iteration in iterations]
+    number = trajectories
+    if number is None:
+        number = TRAJECTORIES if len(iterations) == 1 else TRAJECTORIES_ALONG
     env = make(saved.config.env, saved.config.backend)
     discount, microscopes = saved.config.discount, []
-    for iteration in iterations:
+    for iteration, (policy, critic) in zip(iterations, moments, strict=True):
         if progress is not None:
             progress(f"iteration {iteration}: {number:,} trajectories")
-        policy, critic = saved.at(iteration)
         critic = critic or fitted_value(env, policy, discount, diagnosis_seed)
         microscopes.append(gradient_microscope(policy, critic, env, discount, number, diagnosis_seed, iteration))
     value = "the run's value network" if saved.critic else "a network fitted to rewards-to-go at each policy"
-    return Diagnosis(os.fspath(run), saved.seed, tuple(microscopes), value)
+    return RunDiagnosis(os.fspath(run), saved.seed, tuple(microscopes), value)
 
 
 def chosen_iterations(saved: SavedRun, at: str) -> Sequence[int]:
@@ -64,7 +68,7 @@ def chosen_iterations(saved: SavedRun, at: str) -> Sequence[int]:
     last = int(saved.policy.metadata.get("iterations", 0))
     if at == LAST:
         return [last]
-    if match := re.fullmatch(r"every:(\d+)", at):
+    if match := re.fullmatch(r"every:(\d{1,18})", at):
         step = int(match[1])
         kept = [] if saved.checkpoints is None else saved.checkpoints.iteration.tolist()
         if not kept:
@@ -75,6 +79,6 @@ def chosen_iterations(saved: SavedRun, at: str) -> Sequence[int]:
                 [f"--at every:{step}: the run kept its parameters every {every} iterations; take a multiple of that"]
             )
         return sorted({*(iteration for iteration in kept if iteration % step == 0), last})
-    if re.fullmatch(r"\d+(,\d+)*", at):
+    if re.fullmatch(r"\d{1,18}(,\d{1,18})*", at):
         return sorted({int(word) for word in at.split(",")})
     raise ConfigError([f"--at must be 'last', an iteration, several like 0,40,120, or 'every:10', not '{at}'"])

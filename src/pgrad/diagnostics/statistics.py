@@ -25,28 +25,33 @@ def between(gram: Floats) -> Floats:
     return np.asarray((gram.sum(axis=(0, 1)) - np.einsum("kk...->...", gram)) / (count * (count - 1)))
 
 
-def signal_and_noise(gram: Floats, square: Floats) -> Floats:
-    """‖mean‖, tr Cov, ‖mean‖ / √tr Cov and its inverse, the relative error; [4]. Infinite without noise or signal."""
-    power = max(float(between(gram)), 0.0)
-    spread = max(float(square.mean()) - power, 0.0)
-    ratio = np.sqrt(power / spread) if spread > 0 else np.inf
+def signal_and_noise(gram: Floats, square: Floats, rounding: float = 0.0) -> Floats:
+    """‖mean‖, tr Cov, ‖mean‖ / √tr Cov and its inverse, the relative error; [4]. Infinite without noise or signal.
+
+    A ‖mean‖² or tr Cov of no more than `rounding` is that of float32, and counts as zero.
+    """
+    power = float(between(gram))
+    power = power if power > rounding else 0.0
+    spread = float(square.mean()) - power
+    spread = spread if spread > rounding else 0.0
+    ratio = np.sqrt(power / spread) if spread > 0 else np.inf if power > 0 else 0.0
     return np.array([np.sqrt(power), spread, ratio, 1 / ratio if ratio > 0 else np.inf])
 
 
-def _settled_errors(grams: Floats, squares: Floats, sizes: Floats) -> tuple[Floats, Floats]:
+def _settled_errors(grams: Floats, squares: Floats, sizes: Floats, rounding: float = 0.0) -> tuple[Floats, Floats]:
     """The relative errors of settled batch sizes, and these; grams [K, K, M], squares [K, M], sizes [M]."""
     chosen = sizes >= SETTLED if (sizes >= SETTLED).sum() > 1 else sizes > 0
     pairs = [(grams[:, :, m], squares[:, m]) for m in np.flatnonzero(chosen)]
-    return np.array([signal_and_noise(*pair)[3] for pair in pairs]), sizes[chosen]
+    return np.array([signal_and_noise(*pair, rounding)[3] for pair in pairs]), sizes[chosen]
 
 
-def error_curve(grams: Floats, squares: Floats, sizes: Floats) -> Floats:
+def error_curve(grams: Floats, squares: Floats, sizes: Floats, rounding: float = 0.0) -> Floats:
     """Of the relative error over batch sizes N: its slope on logarithmic axes, and N for an error of 10 %; [2].
 
     The slope is fitted by least squares weighted with the number of batches: -1/2 where the error falls as 1/√N. Then
     N · error(N)² is a constant, whose average over 0.1² is the N asked for.
     """
-    errors, settled = _settled_errors(grams, squares, sizes)
+    errors, settled = _settled_errors(grams, squares, sizes, rounding)
     weight = 1 / settled
     needed = np.average(settled * errors**2, weights=weight) / TARGET_ERROR**2
     if settled.size < 2 or not (np.isfinite(errors) & (errors > 0)).all():

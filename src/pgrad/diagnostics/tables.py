@@ -1,11 +1,12 @@
 """What the microscope shows, as text: tables for people, CSV for programs."""
 
 import math
+import re
 
 import numpy as np
 
 from pgrad.diagnostics.microscope import Microscope, View
-from pgrad.diagnostics.run import Diagnosis
+from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.diagnostics.statistics import SETTLED
 from pgrad.experiments.statistics import Estimate
 
@@ -21,7 +22,14 @@ along ∇J    cosine of the estimator's reference to that of ∇J (reward-to-go 
 for 10 %    trajectories a batch for a relative error of 10 %
 slope       of log error against log N: -0.5 where the error falls as 1/√N
 -           hidden by the noise: no signal, or one known to no better than a factor of 100
+time limit  cut trajectories bootstrap with V where an estimator has one; else the limit is part of the problem
 [ , ]       95 % intervals, by leaving out one of 20 blocks of trajectories at a time"""
+
+
+def slug(at: str) -> str:
+    """What was asked for, as a part of a file's name: every-10, 0-40-120, or the ends of a long list."""
+    words = re.split("[^0-9a-z]+", at)
+    return "-".join(words if len(words) <= 6 else [words[0], "to", words[-1]])
 
 
 def shown_size(microscope: Microscope) -> int:
@@ -69,7 +77,7 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
-def table_along(diagnosis: Diagnosis) -> str:
+def table_along(diagnosis: RunDiagnosis) -> str:
     """Several moments: trajectories for an error of 10 %, a column for each main estimator."""
     columns = [f"{name:>28}" for name in MAIN]
     lines = ["trajectories for a relative error of 10 %", f"{'iteration':>9}{'return':>9}" + "".join(columns)]
@@ -79,7 +87,7 @@ def table_along(diagnosis: Diagnosis) -> str:
     return "\n".join(lines)
 
 
-def csv(diagnosis: Diagnosis) -> str:
+def csv(diagnosis: RunDiagnosis) -> str:
     """One line for each policy, estimator and batch size; each quantity with its interval's ends."""
     single = ("slope", "needed", "direction")
     curves = ("signal", "noise", "snr", "error", "cosine")

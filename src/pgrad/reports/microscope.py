@@ -13,7 +13,7 @@ from pgrad.reports.figures import GREY
 
 if TYPE_CHECKING:
     from pgrad.diagnostics.microscope import Microscope
-    from pgrad.diagnostics.run import Diagnosis
+    from pgrad.diagnostics.run import RunDiagnosis
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,11 +59,15 @@ def _error_curves(axes: Axes, microscope: "Microscope") -> None:
     if finite:
         guide = np.median(finite) * np.sqrt(sizes[0] / sizes)
         axes.plot(sizes, guide, "--", color=GREY, linewidth=1, label="1/√N")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="best")
         axes.set_yscale("log")
+        values = [e.value for name in SHOWN for e in microscope.view(name).error if 0 < e.value < np.inf]
+        axes.set_ylim(min(values) / 1.6, 1.6 * max(values))  # whatever bands reach beyond says nothing more
     else:
         axes.text(0.5, 0.5, "no signal above the noise", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.minorticks_off()
     axes.axhline(0.1, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel("trajectories a batch")
     axes.set_ylabel("relative error, √tr Cov / ‖mean‖")
@@ -88,14 +92,14 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
     axes.invert_yaxis()
     if views:
         axes.set_xscale("log")
-        axes.set_xlim(right=4 * float(np.nanmax(np.fmax(value, high))))
+        axes.set_xlim(right=8 * float(np.nanmax(np.fmax(value, high))))
     axes.set_xlabel("trajectories for a relative error of 10 %")
     if lost:
         axes.set_title(f"{lost} more are hidden by the noise", fontsize=8, color=GREY, loc="right")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def along_training_figure(diagnosis: "Diagnosis") -> Figure:
+def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
     """Along training: the mean return, how many trajectories an error of 10 % takes, and where the bias points."""
     figure = Figure(figsize=(9.0, 8.0), layout="constrained")
     FigureCanvasAgg(figure)
@@ -105,15 +109,18 @@ def along_training_figure(diagnosis: "Diagnosis") -> Figure:
     above.plot(iterations, value, "o-", color="black", markersize=3, linewidth=1.2)
     above.fill_between(iterations, low, high, color="black", alpha=0.15, linewidth=0)
     above.set_ylabel("mean return")
+    drawn = False
     for name, colour in SHOWN.items():
         views = [microscope.view(name) for microscope in diagnosis.microscopes]
         value, low, high = _columns([UNKNOWN if view.hidden else view.needed for view in views])
         middle.plot(iterations, value, "o-", color=colour, markersize=3, linewidth=1.3, label=name)
-        middle.fill_between(iterations, low, high, color=colour, alpha=0.12, linewidth=0)
+        middle.errorbar(iterations, value, [value - low, high - value], fmt="none", ecolor=colour, elinewidth=0.7)
+        drawn = drawn or bool(np.isfinite(value).any())
         below.plot(
             iterations, [view.direction.value for view in views], "o-", color=colour, markersize=3, linewidth=1.3
         )
-    middle.set_yscale("log")
+    if drawn:
+        middle.set_yscale("log")
     middle.set_ylabel("trajectories for an error of 10 %")
     middle.legend(frameon=False, fontsize=8, ncols=2)
     below.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
