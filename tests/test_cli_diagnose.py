@@ -132,7 +132,7 @@ def test_what_is_no_run_folder(trained: Path, tmp_path: Path, capsys: pytest.Cap
     for path in (tmp_path, tmp_path / "nowhere", trained / "seed-4", trained / "seed-4" / "policy.safetensors"):
         assert run("diagnose", path) == REFUSED
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"pgrad: {path} is no run folder: ")
+        assert line.startswith(f"pgrad: {path} is no run folder")
     assert run("diagnose") == REFUSED
     assert "RUN" in capsys.readouterr().err
     assert not tree(tmp_path)

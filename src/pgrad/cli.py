@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         for word in unknown:
             if word.startswith("--"):
                 name = word.split("=")[0]
-                problems.append(f"unknown flag '{name}': {nearest_setting(name, flags)}")
+                problems.append(f"unknown flag '{name}': {nearest_setting(name, flags, self.prog)}")
             elif not problems:  # else it is most likely the unknown flag's value
                 problems.append(f"unexpected argument '{word}' (see `{self.prog} --help`)")
         return arguments, problems
@@ -337,7 +337,7 @@ def diagnose_command(argv: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--seed", help="which seed of the run (default: its first)")
     parser.add_argument("--at", default="last", help="last | an iteration, or several like 0,40,120 | every:10")
-    parser.add_argument("--trajectories", metavar="N", help="at each policy (default 10000; 1000 at each of several)")
+    parser.add_argument("--trajectories", metavar="N", help="at each policy (default 10000; of several 1000)")
     parser.add_argument("--diagnosis-seed", metavar="SEED", default=0, help="of the trajectories (default 0)")
     parser.add_argument("--no-figures", action="store_true", help="write no figure")
     arguments, problems = parser.parse(argv)

@@ -65,7 +65,8 @@ class Config:
     total_steps: int | None = _field(100_000, "stop after this many environment steps")
     num_iterations: int | None = _field(None, "stop after this many iterations")
     checkpoint_every: int | None = _field(
-        10, "iterations between the parameters kept along the way; doubled before there are more than 128 of them"
+        10,
+        "iterations between the parameters kept along the way, doubled to keep at most 128; 'none' for none",
     )
 
     def __post_init__(self) -> None:
@@ -128,14 +129,14 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
     return config
 
 
-def nearest_setting(name: str, known: Iterable[str]) -> str:
+def nearest_setting(name: str, known: Iterable[str], command: str = "pgrad train") -> str:
     """A hint at the setting or flag that was meant, by its spelling or by another name for the same thing."""
     plain = name.lstrip("-").replace("-", "_")
     by_plain = {candidate.lstrip("-").replace("-", "_"): candidate for candidate in known}
     if (meant := SYNONYMS.get(plain)) in by_plain:
         return f"did you mean '{by_plain[str(meant)]}'?"
     meant = closest(plain, by_plain)
-    return f"did you mean '{by_plain[meant]}'?" if meant else "`pgrad train --help` lists them"
+    return f"did you mean '{by_plain[meant]}'?" if meant else f"`{command} --help` lists them"
 
 
 def _other_rollout_cleared(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -271,9 +272,9 @@ def _problems(config: Config) -> list[str]:
     )
     whole = config.episodes_per_iteration is not None
     require(
-        whole or config.baseline == "value",
-        f"baseline '{config.baseline}' cannot value a trajectory cut by num_steps: "
-        "use baseline 'value', or episodes_per_iteration for whole episodes",
+        whole or config.baseline == "value" or config.baseline not in BASELINES,
+        f"baseline '{config.baseline}' cannot value a trajectory cut by num_steps: use baseline 'value', or whole "
+        "episodes with episodes_per_iteration, as algorithm 'reinforce' has them",
     )
     require(
         whole or config.estimator != "total-return",
@@ -291,6 +292,12 @@ def _problems(config: Config) -> list[str]:
         config.estimator != "total-return" or config.standardize != "episode",
         "standardize 'episode' leaves nothing of estimator 'total-return', which is one number an episode",
     )
+    idle = {"batch": ("constant", "mean"), "episode": ("constant", "mean", "leave-one-out", "optimal")}
+    require(
+        config.baseline not in idle.get(config.standardize, ()),
+        f"baseline '{config.baseline}' changes nothing where standardize '{config.standardize}' subtracts the mean "
+        "anyhow: use standardize 'none', or baseline 'none'",
+    )
     constant = config.constant_baseline
     require(math.isfinite(constant), f"constant_baseline must be finite, not {constant}")
     require(
@@ -298,8 +305,9 @@ def _problems(config: Config) -> list[str]:
         f"constant_baseline is read by baseline 'constant' only, not by '{config.baseline}'",
     )
     require(
-        config.estimator != "gae" or config.baseline == "value",
-        f"estimator 'gae' needs baseline 'value', not '{config.baseline}'",
+        config.estimator != "gae" or config.baseline == "value" or config.baseline not in BASELINES,
+        f"estimator 'gae' needs baseline 'value', not '{config.baseline}': use estimator 'reward-to-go', as algorithm "
+        "'reinforce' does",
     )
     require(
         config.baseline not in ("leave-one-out", "optimal") or config.episodes_per_iteration != 1,

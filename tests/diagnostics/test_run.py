@@ -102,7 +102,7 @@ def test_iterations_that_were_not_kept_are_refused_with_the_nearest(run: Path) -
 def test_a_run_that_kept_nothing(run: Path, tmp_path: Path) -> None:
     bare = shutil.copytree(run, tmp_path / "bare")
     (bare / "seed-3" / "checkpoints.safetensors").unlink()
-    with pytest.raises(RunError, match="kept no parameters along the way: train it with checkpoint_every"):
+    with pytest.raises(RunError, match="kept no parameters along the way: train it with --checkpoint-every 10"):
         diagnose(bare, at="every:10")
     with pytest.raises(RunError, match="iteration 10 were not kept, nor any others"):
         diagnose(bare, at="10")

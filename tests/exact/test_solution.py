@@ -343,6 +343,16 @@ def test_optimal_values_without_discounting() -> None:
         exact.optimal_values(loop)
 
 
+def test_the_best_policy_without_discounting_does_not_go_round() -> None:
+    """On a lake that is not slippery every way that avoids the holes is worth 1, those that never end included."""
+    for slippery in (False, True):
+        mdp = exact.from_gymnasium("FrozenLake-v1", discount=1.0, is_slippery=slippery)
+        best = exact.optimal_values(mdp)
+        preferences = np.where(np.eye(mdp.num_actions)[best.policy] > 0, 0.0, -np.inf)
+        policy = exact.Tabular(mdp.num_states, mdp.num_actions)(preferences)
+        np.testing.assert_allclose(exact.solve(mdp, policy).value, best.value, atol=1e-8)
+
+
 def test_optimal_values_where_everything_is_alike() -> None:
     mdp = exact.MDP(np.full((3, 2, 3), 1 / 3), np.ones((3, 2)), [1, 0, 0], [0, 0, 0], 0.9)
     np.testing.assert_allclose(exact.optimal_values(mdp).value, 10, rtol=1e-12)

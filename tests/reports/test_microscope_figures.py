@@ -92,7 +92,7 @@ def test_the_bars_are_the_trajectories_needed_from_few_to_many() -> None:
         assert (text.get_color() == "black") == (view.direction.value > 0.95)
         assert bar.get_y() + bar.get_height() / 2 == pytest.approx(text.get_position()[1])
     assert right.yaxis_inverted(), "the fewest on top"
-    assert right.get_title(loc="right") == "2 more are hidden by the noise"
+    assert right.get_title(loc="right") == "hidden by the noise: 2 more"
     assert right.get_xlim()[1] > max(view.needed.high for view in views)
 
 
@@ -104,7 +104,7 @@ def test_without_any_signal_the_figure_says_so(tmp_path: Path, needed: Estimate)
     assert [text.get_text() for text in left.texts] == ["no signal above the noise"]
     assert left.get_legend() is None
     assert not right.patches
-    assert right.get_title(loc="right") == f"{len(CATALOGUE)} more are hidden by the noise"
+    assert right.get_title(loc="right") == f"hidden by the noise: {len(CATALOGUE)} more"
 
 
 def test_an_error_that_is_lost_in_the_noise_at_some_sizes_has_gaps(tmp_path: Path) -> None:

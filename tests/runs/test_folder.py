@@ -394,8 +394,14 @@ def without(name: str) -> Callable[[Path], Path]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: path / "nowhere", "nowhere is no run folder: cannot read its config.toml: No such file"),
-        (lambda path: path / "seed-3", "seed-3 is no run folder: cannot read its config.toml: No such file"),
+        (
+            lambda path: path / "nowhere",
+            r"nowhere is no run folder \(did you mean .*run\?\): cannot read its config.toml: No such file",
+        ),
+        (
+            lambda path: path / "seed-3",
+            r"seed-3 is no run folder \(did you mean .*run\?\): cannot read its config.toml: No such file",
+        ),
         (
             lambda path: path / "seed-3" / "policy.safetensors",
             r"policy\.safetensors is no run folder: .*Not a directory",
@@ -408,7 +414,7 @@ def without(name: str) -> Callable[[Path], Path]:
             rewrite_config(b"discount = 2.0"),
             r"config\.toml is not a configuration: discount must be in \[0, 1\], not 2",
         ),
-        (without("seed-3/policy.safetensors"), "has no seed-N folder with a policy in it"),
+        (without("seed-3/policy.safetensors"), "has no seed-N folder with a policy.safetensors in it"),
     ],
 )
 def test_what_is_no_run_is_named(tmp_path: Path, change: Callable[[Path], Path], message: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import pgrad
 from pgrad import exact
 from pgrad.errors import ConfigError, EstimatorError, ModelError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
@@ -360,8 +361,8 @@ def test_a_diagnosis_reads_as_a_verdict() -> None:
     wrong = str(diagnose_estimator(NAMED[DROPPED].function, problems=1, seed=3)).splitlines()
     assert wrong[0] == DROPPED
     assert NAMED[DROPPED].why in wrong[1]
-    assert wrong[2].startswith("  off by ")
-    assert "° away from it" in wrong[2]
+    assert wrong[2].startswith("  its mean is off by ")
+    assert "° away: the worst" in wrong[2]
     assert wrong[3] == "  seed 3"
     right = str(diagnose_estimator(plain, problems=1, seed=3)).splitlines()
     assert right[0] == RIGHT
@@ -369,8 +370,55 @@ def test_a_diagnosis_reads_as_a_verdict() -> None:
     assert not any("off by" in line for line in right)
     nothing = diagnose_estimator(lambda trajectories: 0 * plain(trajectories), problems=1, seed=3)
     assert math.isnan(nothing.angle)
-    assert "off by 100% of ∇J, its mean is zero somewhere" in str(nothing)
+    assert "off by 100% of ∇J, it is zero somewhere" in str(nothing)
 
 
 def test_reward_to_go_itself_is_no_form_of_the_zoo() -> None:
     assert all(form.names[0] != "reward-to-go" for form in known_forms() if form.mistake)
+
+
+def test_a_random_estimator_is_refused() -> None:
+    rng = np.random.default_rng(0)
+
+    def noisy(trajectories: list[exact.Trajectory]) -> np.ndarray:
+        result: np.ndarray = plain(trajectories) + 0.01 * rng.normal(size=trajectories[0].scores.shape[1])
+        return result
+
+    with pytest.raises(EstimatorError, match=r"different numbers for the same trajectories.*\(seed 3\)"):
+        diagnose_estimator(noisy, problems=1, seed=3)
+
+
+def test_what_actions_are_not_drawn_from_pi_says_nothing_of_the_mean() -> None:
+    def uniform(probabilities: np.ndarray, rng: np.random.Generator) -> int:
+        return int(rng.integers(probabilities.size))
+
+    diagnosis = diagnose_estimator(plain, act=uniform, problems=1, seed=0)
+    assert not diagnosis.right and np.isnan(diagnosis.bias)
+    assert "off by" not in str(diagnosis)
+
+
+def test_a_baseline_of_the_state_is_right_where_the_limit_is_part_of_the_problem() -> None:
+    def with_baseline(trajectories: list[exact.Trajectory]) -> np.ndarray:
+        total = np.zeros(trajectories[0].scores.shape[1])
+        for t in trajectories:
+            kept = t.discount ** np.arange(len(t))
+            total += (kept * (pgrad.rewards_to_go(t.rewards, t.discount) - t.values[:-1])) @ t.scores
+        return total / len(trajectories)
+
+    for seed in range(3):
+        assert diagnose_estimator(with_baseline, problems=1, seed=seed).name == TRUNCATION
+        assert diagnose_estimator(with_baseline, problems=1, seed=seed, limit_is_part=True).right
+        bootstraps = as_function(Estimator(baseline=VALUE))
+        assert diagnose_estimator(bootstraps, problems=1, seed=seed).right
+        assert not diagnose_estimator(bootstraps, problems=1, seed=seed, limit_is_part=True).right
+
+
+def test_low_precision_is_called_nearly_right() -> None:
+    diagnosis = diagnose_estimator(lambda batch: plain(batch).astype(np.float16), problems=1, seed=np.int64(1))
+    assert (diagnosis.name, diagnosis.right) == ("unknown", False)
+    assert 0 < diagnosis.bias < 0.01 and "nearly right" in diagnosis.why
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(ConfigError, match="function must be one that takes a list of trajectories, not 3"):
+        diagnose_estimator(3)  # type: ignore[arg-type]

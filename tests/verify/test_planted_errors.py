@@ -54,8 +54,8 @@ PLANTS = {
     ),
     "leave-one-out leaves none out": Plant(
         BASELINES,
-        "(sums.sum() - sums) / (weight.sum() - weight)",
-        "(sums.sum() + 0 * sums) / (weight.sum() + 0 * weight)",
+        "(total - own * psi.mean[n]) / (weight - own)",
+        "(total - 0 * own * psi.mean[n]) / (weight - 0 * own)",
         ("total return, leave-one-out: ", "reward-to-go, leave-one-out: "),
         ("total return: ", "reward-to-go: ", "GAE", "optimal"),
     ),

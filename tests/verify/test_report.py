@@ -99,7 +99,7 @@ def test_everything_holds_sampled_on_other_seeds(seed: int) -> None:
 
 def test_a_report_in_which_all_is_well() -> None:
     assert GOOD.holds
-    assert GOOD.summary == "1 expectations, 1 checks and 1 mistakes in 1 s: all hold"
+    assert GOOD.summary == "1 expectations, 1 checks and 1 mistakes to recognise in 1 s: all hold"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.diagnostics.blocks import Block, choice_of, collect, in_threads, require_room
-from pgrad.diagnostics.statistics import cosine, error_curve, jackknife, known, signal_and_noise
+from pgrad.diagnostics.statistics import BLOCKS, cosine, error_curve, jackknife, known, signal_and_noise
 from pgrad.envs.registry import Env, make
 from pgrad.errors import ConfigError, EnvError
 from pgrad.estimators.catalogue import CATALOGUE, Named
@@ -25,7 +25,6 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 
 Floats = npt.NDArray[np.float64]
 
-BLOCKS = 20
 SIZES = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # trajectories a batch, as far as blocks reach
 MIN_TRAJECTORIES = BLOCKS * 10
 ROUNDING = 1e-6  # of float32, relative to the parts that an estimate is the sum of
@@ -152,13 +151,13 @@ def _checked(
 def _measured(blocks: list[Block], choice: Estimator, sizes: tuple[int, ...]) -> Measured:
     whole = np.stack([block.estimate(choice) for block in blocks])
     shape = (len(sizes), len(blocks))
-    mean, square, cosine = np.empty((*shape, whole.shape[1])), np.empty(shape), np.empty(shape)
+    mean, square, cosines = np.empty((*shape, whole.shape[1])), np.empty(shape), np.empty(shape)
     for k, block in enumerate(blocks):
         others = (whole.sum(axis=0) - whole[k]).astype(np.float32)
         for m, size in enumerate(sizes):
-            mean[m, k], square[m, k], cosine[m, k] = group_statistics(choice, block.of(choice), size, others)
+            mean[m, k], square[m, k], cosines[m, k] = group_statistics(choice, block.of(choice), size, others)
     rounding = ROUNDING**2 * float(np.mean([block.power(choice) for block in blocks]))
-    return Measured(mean, square, cosine, whole, rounding)
+    return Measured(mean, square, cosines, whole, rounding)
 
 
 def _with_known_directions(views: list[View]) -> tuple[View, ...]:

@@ -72,7 +72,7 @@ def chosen_iterations(saved: SavedRun, at: str) -> Sequence[int]:
         step = int(match[1])
         kept = [] if saved.checkpoints is None else saved.checkpoints.iteration.tolist()
         if not kept:
-            raise RunError("the run has kept no parameters along the way: train it with checkpoint_every")
+            raise RunError("the run has kept no parameters along the way: train it with --checkpoint-every 10")
         every = kept[1] - kept[0] if len(kept) > 1 else max(last, 1)
         if step == 0 or step % every != 0:
             raise ConfigError(

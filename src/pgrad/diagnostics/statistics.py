@@ -14,6 +14,7 @@ from pgrad.experiments.statistics import Estimate
 
 Floats = npt.NDArray[np.float64]
 
+BLOCKS = 20
 STUDENT_T = 2.093  # 97.5 % quantile, 19 degrees of freedom: for 20 blocks
 SETTLED = 10  # trajectories from which on a batch's own baseline is a fair one
 TARGET_ERROR = 0.1
@@ -97,8 +98,8 @@ def jackknife(
 
 
 def _interval(value: float, left_out: Floats, positive: bool) -> Estimate:
-    known = np.isfinite(left_out).all() and np.isfinite(value)
-    if not known or (positive and min(value, left_out.min()) <= 0):
+    finite = np.isfinite(left_out).all() and np.isfinite(value)
+    if not finite or (positive and min(value, left_out.min()) <= 0):
         return Estimate(value, np.nan, np.nan)
     numbers, count = np.log(left_out) if positive else left_out, left_out.size
     half = float(STUDENT_T * np.sqrt((count - 1) / count * np.sum((numbers - numbers.mean()) ** 2)))

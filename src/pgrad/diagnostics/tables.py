@@ -19,7 +19,7 @@ noise       tr Cov of the estimate from one batch
 SNR         signal / √noise, of one batch
 cosine      of one batch to the large-batch reference, on average
 along ∇J    cosine of the estimator's reference to that of ∇J (reward-to-go with leave-one-out, unbiased)
-for 10 %    trajectories a batch for a relative error of 10 %
+for 10 %    trajectories a batch for an error of 10 % of that signal, along ∇J or not
 slope       of log error against log N: -0.5 where the error falls as 1/√N
 -           hidden by the noise: no signal, or one known to no better than a factor of 100
 time limit  cut trajectories bootstrap with V where an estimator has one; else the limit is part of the problem
@@ -43,7 +43,7 @@ def table(microscope: Microscope) -> str:
     lines = [
         heading(microscope),
         f"  {f'batches of {microscope.sizes[m]} trajectories':<{WIDTH}}{'signal':>9}{'noise':>10}{'SNR':>8}"
-        f"{'cosine':>8}{'along ∇J':>10}  {'for 10 %':<26}{'slope':<22}",
+        f"{'cosine':>8}{'along ∇J':>10}  {'for 10 %':<26}slope",
     ]
     return "\n".join([*lines, *(_row(view, m) for view in microscope.views)])
 
@@ -58,10 +58,11 @@ def heading(microscope: Microscope) -> str:
 
 
 def _row(view: View, m: int) -> str:
+    slope = "-" if view.hidden else _interval(view.slope)
     direction = "-" if math.isnan(view.direction.value) else f"{view.direction.value:.3f}"
     return (
         f"  {view.name:<{WIDTH}}{view.signal[m].value:>9.3g}{view.noise[m].value:>10.3g}{view.snr[m].value:>8.2f}"
-        f"{view.cosine[m].value:>8.2f}{direction:>10}  {_count(view):<26}{_interval(view.slope):<22}"
+        f"{view.cosine[m].value:>8.2f}{direction:>10}  {_count(view):<26}{slope}"
     )
 
 
@@ -72,7 +73,7 @@ def _count(view: View) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
+    if math.isnan(estimate.low):
         return "-"
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 

@@ -14,6 +14,7 @@ from pgrad.exact.policies import Family, SoftmaxPolicy
 LONGEST = 1e10  # expected steps to a terminal state beyond which float64 cannot tell the answer well
 RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero
 VALUE_ITERATIONS = 100_000
+TIED = 1e-9  # relative, of action values that are as good as equal
 CONVERGED = 1e-13
 LEVELS = 5  # halvings of the step of a finite difference
 STEPS = (0.3, 0.03, 0.003, 0.0003)
@@ -179,7 +180,22 @@ def optimal_values(mdp: MDP) -> OptimalValues:
         return OptimalValues(*_backward(mdp, mdp.time_limit, None))
     value = _value_iteration(mdp) if mdp.discount == 1 else _policy_iteration(mdp)
     action_value = mdp.expected_reward + mdp.discount * (mdp.transition @ value)
-    return OptimalValues(value, action_value, action_value.argmax(axis=-1))
+    return OptimalValues(value, action_value, _greedy(mdp, action_value))
+
+
+def _greedy(mdp: MDP, action_value: Floats) -> npt.NDArray[np.int64]:
+    """A best action of each state; of equally good ones, one that may lead nearer to an end: others could go round."""
+    most = action_value.max(axis=1, keepdims=True)
+    best = action_value >= most - TIED * np.maximum(1.0, np.abs(most))
+    choice: npt.NDArray[np.int64] = best.argmax(axis=1)
+    ending = mdp.terminal.copy()
+    while True:
+        leads = best & (mdp.transition[:, :, ending].sum(axis=-1) > 0)
+        new = leads.any(axis=1) & ~ending
+        if not new.any():
+            return choice
+        choice[new] = leads[new].argmax(axis=1)
+        ending |= new
 
 
 def ascend(

@@ -95,7 +95,7 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
         axes.set_xlim(right=8 * float(np.nanmax(np.fmax(value, high))))
     axes.set_xlabel("trajectories for a relative error of 10 %")
     if lost:
-        axes.set_title(f"{lost} more are hidden by the noise", fontsize=8, color=GREY, loc="right")
+        axes.set_title(f"hidden by the noise: {lost} more", fontsize=8, color=GREY, loc="right")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -141,6 +141,7 @@ class SavedRun:
             raise RunError(
                 f"the parameters after iteration {iteration} were not kept"
                 + (f": the nearest are {' and '.join(map(str, sorted(near)))}" if near else ", nor any others")
+                + f"; the run ended after iteration {self.policy.metadata.get('iterations')}"
             )
         k = kept.index(iteration)
         critic = self.critic and replace(self.critic, parameters=self.checkpoints.critic[k])
@@ -153,12 +154,14 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
     try:
         config = resolve(None, None, tomllib.loads((path / "config.toml").read_text(encoding="utf-8")))
     except OSError as error:
-        raise RunError(f"{path} is no run folder: cannot read its config.toml: {error.strerror or error}") from error
+        parent = f" (did you mean {path.parent}?)" if (path.parent / "config.toml").exists() else ""
+        reason = error.strerror or error
+        raise RunError(f"{path} is no run folder{parent}: cannot read its config.toml: {reason}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
     seeds = seeds_of(path)
     if not seeds:
-        raise RunError(f"{path} has no seed-N folder with a policy in it")
+        raise RunError(f"{path} has no seed-N folder with a policy.safetensors in it")
     policy_file = policy_path(path, seed)
     folder = policy_file.parent
     value_file, kept_file = folder / "value.safetensors", folder / "checkpoints.safetensors"

@@ -10,6 +10,9 @@ from pgrad import exact
 from pgrad.exact.mdp import Floats
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 
+ATTEMPTS = 1_000
+LEAST_GRADIENT = 0.05  # ‖∇J‖, of a policy to prove things on: errors are measured against it
+LEAST_PROBABILITY = 0.02  # of an action: rarer ones would not be seen in a sample
 OBS_SIZE = 5  # of every case: the type of a compiled environment holds it, and each type is compiled anew
 
 
@@ -75,7 +78,7 @@ def problems() -> list[exact.MDP]:
 def cases(seed: int = 0) -> list[Case]:
     """Every problem with a tabular, a linear and a tanh-network policy of random parameters."""
     rng = np.random.default_rng(seed)
-    return [case for problem in problems() for case in cases_of(problem, rng)]
+    return [_telling(case, rng) for problem in problems() for case in cases_of(problem, rng)]
 
 
 def cases_of(problem: exact.MDP, rng: np.random.Generator) -> list[Case]:
@@ -88,6 +91,20 @@ def cases_of(problem: exact.MDP, rng: np.random.Generator) -> list[Case]:
     made = []
     for name, obs, hidden in (("tabular", tabular, ()), ("linear", random, ()), ("network", random, (3,))):
         family = exact.Perceptron(obs, hidden, problem.num_actions, "tanh")
-        theta = rng.normal(scale=0.7, size=family.num_parameters).astype(np.float32).astype(np.float64)
-        made.append(Case(problem, name, obs, family, theta))
+        made.append(Case(problem, name, obs, family, _parameters(family, rng)))
     return made
+
+
+def _parameters(family: exact.Perceptron, rng: np.random.Generator) -> Floats:
+    return rng.normal(scale=0.7, size=family.num_parameters).astype(np.float32).astype(np.float64)
+
+
+def _telling(case: Case, rng: np.random.Generator) -> Case:
+    """The case, or one with other random parameters at which the problem is neither flat nor as good as decided."""
+    acting = ~case.problem.terminal
+    for _ in range(ATTEMPTS):
+        steep = float(np.linalg.norm(case.solution.gradient)) >= LEAST_GRADIENT
+        if steep and case.policy.probabilities[acting].min() >= LEAST_PROBABILITY:
+            return case
+        case = dataclasses.replace(case, theta=_parameters(case.family, rng))
+    raise AssertionError(f"{ATTEMPTS} random policies, and all are flat on {case.problem.name}")

@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
+from pgrad.exact.mdp import Floats
+
 
 class Check(NamedTuple):
     """Holds where `measured` is at most `bound`, or with `at_least` where it is at least that; never for NaN."""
@@ -16,3 +20,8 @@ class Check(NamedTuple):
     def holds(self) -> bool:
         """Whether it does, or was skipped."""
         return bool(self.skipped) or (self.measured >= self.bound if self.at_least else self.measured <= self.bound)
+
+
+def relative(found: Floats, expected: Floats) -> float:
+    """‖found - expected‖ / ‖expected‖."""
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

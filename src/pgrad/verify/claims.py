@@ -130,9 +130,10 @@ def _deviation_in_direction(case: Case, named: Named, seed: int) -> float:
     along = target(case, named, named.limit or GRADIENT)
     along = along / np.linalg.norm(along)
     estimates = sampled(case, named.choice, LARGE_BATCHES, seed, episodes=LARGE_BATCH)
-    if named.limit is not None and (estimates @ along).mean() <= 0:
+    forward = estimates @ along
+    if named.limit is not None and forward.mean() < -MAX_Z * forward.std() / np.sqrt(LARGE_BATCHES):
         return np.inf
-    across = estimates - (estimates @ along)[:, None] * along
+    across = estimates - forward[:, None] * along
     return largest_z(across, np.zeros(along.size))
 
 

@@ -7,16 +7,17 @@ trajectories, is compared with the exact gradient. A function that is right by a
 
 import math
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pgrad import exact
-from pgrad.errors import ConfigError
+from pgrad.errors import ConfigError, EstimatorError
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Act, Estimator
+from pgrad.verify.checks import relative
 from pgrad.verify.known import Known, known_forms
-from pgrad.verify.trials import Trial, as_if_terminated, cut_trial, relative, same, telling_trial, with_other_values
+from pgrad.verify.trials import Trial, as_if_terminated, cut_trial, same, telling_trial, with_other_values
 from pgrad.verify.zoo import ARGMAX, DROPPED, TOTAL, TRUNCATION, ZOO
 
 RIGHT, UNKNOWN, SCALED, SUMMED = "right", "unknown", "wrong length", "summed over trajectories"
@@ -24,6 +25,7 @@ UNFAITHFUL, CUTS = "actions not drawn from π", "wrong at time limits"
 WHY = {mistake.name: mistake.why for mistake in ZOO}
 
 UNBIASED = 1e-6  # relative, of an expectation
+NEARLY = 1e-2  # relative, of an expectation that rounding might explain
 NOTHING = 1e-12  # relative, of an expectation that is zero
 DRAWS, TABLES, MAX_Z = 1_000, 5, 6.0  # of a function that chooses actions
 
@@ -37,56 +39,79 @@ class Diagnosis:
     right: bool  # whether its mean is ∇J
     seed: int  # gives the same problems again
     also: tuple[str, ...] = ()  # further mistakes on top
-    bias: float = 0.0  # ‖mean - ∇J‖ / ‖∇J‖, the largest over the problems
+    bias: float = 0.0  # ‖mean - ∇J‖ / ‖∇J‖, the largest over the problems; NaN where the mean is not known
     angle: float = 0.0  # degrees between mean and ∇J, the largest; NaN where a mean is zero
 
     def __str__(self) -> str:
         title = f"{self.name}, and {' and '.join(self.also)}" if self.also else self.name
         lines = [title, f"  {self.why}"]
-        if not self.right:
-            turned = "its mean is zero somewhere" if math.isnan(self.angle) else f"{self.angle:.0f}° away from it"
-            lines.append(f"  off by {self.bias:.0%} of ∇J, {turned}: exact, the worst of the random problems")
+        if not (self.right or math.isnan(self.bias)):
+            off = f"{self.bias:,.0%}" if self.bias >= 0.1 else f"{100 * self.bias:.2g}%"
+            turned = "it is zero somewhere" if math.isnan(self.angle) else f"{self.angle:.3g}° away"
+            lines.append(f"  its mean is off by {off} of ∇J, {turned}: the worst of the random problems")
         return "\n".join([*lines, f"  seed {self.seed}"])
 
 
 def diagnose_estimator(
-    function: Estimator, act: Act | None = None, problems: int = 3, seed: int | None = None
+    function: Estimator,
+    act: Act | None = None,
+    problems: int = 3,
+    seed: int | None = None,
+    limit_is_part: bool = False,
 ) -> Diagnosis:
     """Say whether `function(trajectories)` estimates ∇J, and if not, which mistake it makes or how far it is off.
 
-    function  takes a list of exact.Trajectory, each one episode with states, actions, rewards, scores ∇log π(a_t|s_t)
-              [T, P], discount and more, and returns an estimate of ∇J, [P]; it is given two trajectories or more
-    act       how actions are chosen, `act(probabilities [A], rng) -> action`; without it they are drawn from π
-    problems  how many random problems to try
-    seed      of the problems; without it they are different every time
+    function       takes a list of exact.Trajectory, each one episode with states, actions, rewards, scores
+                   ∇log π(a_t|s_t) [T, P], discount and more, and returns an estimate of ∇J, [P]; it is given two
+                   trajectories or more
+    act            how actions are chosen, `act(probabilities [A], rng) -> action`; without it they are drawn from π
+    problems       how many random problems to try
+    seed           of the problems; without it they are different every time
+    limit_is_part  whether a time limit is part of the problem for a function that reads V(s), `trajectory.values`;
+                   otherwise it is expected to bootstrap there. For one that does not read V, it always is part
 
-    A function that reads V(s), `trajectory.values`, is expected to bootstrap with it at time limits; for one that does
-    not, a time limit is part of the problem.
-
-    Raises EstimatorError where the function raises, returns something else than P finite numbers, or changes its
-    input, and ConfigError for wrong arguments.
+    Raises EstimatorError where the function raises, returns something else than P finite numbers, changes its input or
+    is random, and ConfigError for wrong arguments.
     """
+    chosen = _checked(function, problems, seed)
+    rng = np.random.default_rng(chosen)
+    fault = action_fault(act, rng) if act is not None else None
+    if fault not in (None, ARGMAX):
+        why = f"{fault}; the estimate assumes draws from π itself"
+        return Diagnosis(UNFAITHFUL, why, False, chosen, bias=math.nan, angle=math.nan)
+    known = known_forms()
+    trials = [telling_trial(known, rng) for _ in range(problems)]
+    try:
+        if fault == ARGMAX:
+            means = [trial.mean(function, greedy=True) for trial in trials]
+            return _verdict(ARGMAX, WHY[ARGMAX], trials, means, chosen)
+        return _judged(function, known, trials, cut_trial(rng, limit_is_part), chosen)
+    except EstimatorError as error:
+        raise EstimatorError(f"{error} (seed {chosen})") from error
+
+
+def _checked(function: Estimator, problems: int, seed: int | None) -> int:
+    """The seed, chosen at random if there is none; raises ConfigError."""
     wrong = []
-    if not isinstance(problems, int) or problems < 1:
+    if not callable(function):
+        wrong.append(f"function must be one that takes a list of trajectories, not {function!r}")
+    if not isinstance(problems, int | np.integer) or problems < 1:
         wrong.append(f"problems must be a positive whole number, not {problems!r}")
-    if seed is not None and (not isinstance(seed, int) or seed < 0):
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
         wrong.append(f"seed must be a whole number, at least 0, not {seed!r}")
     if wrong:
         raise ConfigError(wrong)
-    chosen = secrets.randbelow(2**31) if seed is None else seed
-    rng = np.random.default_rng(chosen)
-    fault = action_fault(act, rng) if act is not None else None
-    known = known_forms()
-    trials = [telling_trial(known, rng) for _ in range(problems)]
-    if fault is not None:
-        greedy = fault == ARGMAX
-        means = [trial.mean(function, greedy=greedy) for trial in trials]
-        why = WHY[ARGMAX] if greedy else f"{fault}; the estimate assumes draws from π itself"
-        return _verdict(ARGMAX if greedy else UNFAITHFUL, why, trials, means, chosen)
-    return _judged(function, known, trials, cut_trial(rng), chosen)
+    return secrets.randbelow(2**31) if seed is None else int(seed)
 
 
 def _judged(function: Estimator, known: list[Known], trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
+    """From the surest evidence to the weakest: right; a known form on every batch, or a multiple of one; the mean of a
+    known one; none of them."""
+    if any((trial.of(function) != trial.of(function)).any() for trial in trials):
+        raise EstimatorError(
+            "the estimator returns different numbers for the same trajectories: draw nothing in it, or only from a "
+            "generator that it makes anew with a fixed seed"
+        )
     outputs, means = [trial.of(function) for trial in trials], [trial.mean(function) for trial in trials]
     found = next((form for k, form in enumerate(known) if _all_same(outputs, trials, k)), None)
     if _equal(means, [trial.solution.gradient for trial in trials]):
@@ -104,7 +129,10 @@ def _judged(function: Estimator, known: list[Known], trials: list[Trial], cut: T
             why = f"on average the same as this: {form.why}"
             return _verdict(form.names[0], why, trials, means, seed, form.names[1:])
     why = "it is none of the known mistakes: compare it with Σ_t γ^t G_t ∇log π(a_t|s_t), averaged over trajectories"
-    return _verdict(UNKNOWN, why, trials, means, seed)
+    verdict = _verdict(UNKNOWN, why, trials, means, seed)
+    if verdict.bias > NEARLY:
+        return verdict
+    return replace(verdict, why="nearly right: arithmetic of low precision, or a small term too many")
 
 
 def _at_time_limits(function: Estimator, found: Known | None, trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
@@ -114,9 +142,13 @@ def _at_time_limits(function: Estimator, found: Known | None, trials: list[Trial
     why = "its mean is ∇J on every problem" if found is None else f"it is {found.title}"
     if not cut.differs(function, with_other_values):
         return Diagnosis(RIGHT, f"{why}; a time limit is taken as part of the problem", True, seed)
-    if not cut.differs(function, as_if_terminated):
-        return _verdict(TRUNCATION, WHY[TRUNCATION], [cut], [cut.mean(function)], seed)
     mean = cut.mean(function)
+    if cut.limit_is_part:
+        if relative(mean, cut.truth) <= UNBIASED:
+            return Diagnosis(RIGHT, f"{why}; a time limit is taken as part of the problem", True, seed)
+        return _verdict(CUTS, "not ∇J of the problem that ends at its time limit", [cut], [mean], seed)
+    if not cut.differs(function, as_if_terminated):
+        return _verdict(TRUNCATION, WHY[TRUNCATION], [cut], [mean], seed)
     if relative(mean, cut.truth) > UNBIASED:
         reason = "right where episodes end by themselves, but not where a time limit cuts them: add γ^T V(final state)"
         return _verdict(CUTS, reason, [cut], [mean], seed)

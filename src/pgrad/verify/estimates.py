@@ -15,7 +15,7 @@ from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Trajectory
 from pgrad.rollouts.batch import Batch
 
-NOTHING = np.zeros((1, 0), np.float32)
+NO_OBS = np.zeros((1, 0), np.float32)
 
 
 def as_function(choice: Estimator) -> Callable[[list[Trajectory]], Floats]:
@@ -56,13 +56,13 @@ def as_batch(trajectories: Sequence[Trajectory]) -> Batch:
     terminated[last] = [trajectory.terminated for trajectory in trajectories]
     truncated[last] = [trajectory.truncated for trajectory in trajectories]
     return Batch(
-        obs=NOTHING,
+        obs=NO_OBS,
         action=np.concatenate([trajectory.actions for trajectory in trajectories]).astype(np.int32),
         reward=np.concatenate([trajectory.rewards for trajectory in trajectories]),
         terminated=terminated,
         truncated=truncated,
         env=np.repeat(np.arange(len(trajectories), dtype=np.int32), lengths),
         time=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
-        final_obs=NOTHING,
+        final_obs=NO_OBS,
         final_sample=np.flatnonzero(truncated),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from pgrad import exact
 from pgrad.exact.mdp import Floats
 from pgrad.verify.cases import Case
-from pgrad.verify.checks import Check
+from pgrad.verify.checks import Check, relative
 
 if TYPE_CHECKING:
     import torch
@@ -28,11 +28,6 @@ def identity_checks(cases: list[Case]) -> Iterator[Check]:
         yield Check(name, np.nan, tolerance, skipped="PyTorch is not installed")
     else:
         yield Check(name, max(autograd(case) for case in cases), tolerance)
-
-
-def relative(found: Floats, expected: Floats) -> float:
-    """‖found - expected‖ / ‖expected‖."""
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
 def score_mean(case: Case) -> float:
@@ -105,9 +100,14 @@ def ratio_gradient(case: Case) -> float:
 
 def _clipped_surrogate(case: Case, old: exact.SoftmaxPolicy, new: exact.SoftmaxPolicy) -> float:
     ratio = new.probabilities / old.probabilities
-    advantage, occupancy = np.atleast_3d(case.solution.advantage.T).T, np.atleast_2d(case.solution.occupancy)
+    advantage, occupancy = over_time(case.solution.advantage, 3), over_time(case.solution.occupancy, 2)
     clipped = np.minimum(ratio * advantage, np.clip(ratio, 1 - RATIO_CLIP, 1 + RATIO_CLIP) * advantage)
     return float(np.einsum("ts,sa,tsa->", occupancy, old.probabilities, clipped))
+
+
+def over_time(array: Floats, axes: int) -> Floats:
+    """With a leading axis of times: of length one where the problem has no time limit."""
+    return array if array.ndim == axes else array[None]
 
 
 def natural(case: Case) -> float:
@@ -130,7 +130,7 @@ def performance_difference(case: Case) -> float:
     """J(π') - J(π) = Σ_s η_π'(s) Σ_a π'(a|s) A_π(s, a). Kakade and Langford (2002), lemma 6.1."""
     other = case.family(case.theta + np.random.default_rng(1).normal(size=case.theta.size))
     there = exact.solve(case.problem, other)
-    advantage, occupancy = np.atleast_3d(case.solution.advantage.T).T, np.atleast_2d(there.occupancy)
+    advantage, occupancy = over_time(case.solution.advantage, 3), over_time(there.occupancy, 2)
     gain = float(np.einsum("ts,sa,tsa->", occupancy, other.probabilities, advantage))
     return abs(gain - (there.performance - case.solution.performance)) / abs(gain)
 

@@ -9,6 +9,7 @@ from pgrad.verify.estimates import as_function
 from pgrad.verify.zoo import ZOO, compositions
 
 # Of the catalogue, what the zoo has already, and what equals another entry where no time limit cuts.
+KNOWN_BIAS = "a known estimator, and biased"
 LEFT_OUT = ("total return", "reward-to-go, γ^t dropped", "reward-to-go, whitened per episode", "GAE(λ=1)")
 
 
@@ -35,7 +36,13 @@ def known_forms() -> list[Known]:
         Known(form, names, mistakes[names[0]].why, mistakes[names[0]].unbiased, True) for form, names in compositions()
     ]
     return forms + [
-        Known(as_function(named.choice), (named.name,), f"bias: {named.bias}", named.mean == GRADIENT, False)
+        Known(
+            as_function(named.choice),
+            (named.name,),
+            f"{KNOWN_BIAS}: {named.bias}",
+            named.mean == GRADIENT,
+            False,
+        )
         for named in CATALOGUE
         if named.name not in LEFT_OUT
     ]

@@ -58,7 +58,7 @@ class Report:
         wrong = [f"{row.case}: {row.estimator}: {row.verdict}" for row in self.rows if not row.holds]
         wrong += [f"{check.name}: {check.measured:.3g}" for check in self.checks if not check.holds]
         wrong += [f"{seen.name}: {_zoo_verdict(seen)}" for seen in self.zoo if not seen.holds]
-        counted = f"{len(self.rows)} expectations, {len(self.checks)} checks and {len(self.zoo)} mistakes"
+        counted = f"{len(self.rows)} expectations, {len(self.checks)} checks and {len(self.zoo)} mistakes to recognise"
         counted += f" in {self.seconds:.0f} s"
         if self.holds:
             return f"{counted}: all hold"
@@ -101,7 +101,7 @@ _HEADER = f"  {'estimator':<62}{'V':<7}{'‖exact‖':>9}{'‖mean‖':>9}{'bias
 
 
 def _row_line(row: Row) -> str:
-    z = "" if row.z is None else f"{row.z:.1f}"
+    z = "" if row.z is None else f"{row.z:.2g}"
     norms = f"{np.linalg.norm(row.exact):>9.4f}{np.linalg.norm(row.expectation):>9.4f}"
     spread = f"{row.bias:>9.1e}{row.standard_deviation:>9.4f}{z:>6}"
     return f"  {row.estimator:<62}{row.value:<7}{norms}{spread}  {row.verdict}"
@@ -134,6 +134,7 @@ V      the value function used: exact, or off by random numbers
 exact  the gradient, or what the estimator is claimed to estimate, by linear algebra; its norm
 mean   the estimator's expectation, by enumeration of every batch; its norm
 bias   ‖mean - exact‖ / ‖exact‖
+verdict  of a biased one: that its bias shows here, or that it happens to have none here
 std    √tr Cov of one batch's estimate
 z      how far the average of {BATCHES:,} batches, drawn by the compiled rollouts and kernels that train, is from that
        mean, in standard errors; the largest over parameters"""

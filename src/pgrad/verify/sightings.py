@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pgrad.exact.mdp import Floats
+from pgrad.verify.checks import relative
 from pgrad.verify.diagnosis import angle_between, diagnose_estimator
 from pgrad.verify.known import known_forms
-from pgrad.verify.trials import cut_trial, relative, telling_trial
+from pgrad.verify.trials import cut_trial, telling_trial
 from pgrad.verify.zoo import ARGMAX, TRUNCATION, ZOO
 
 VISIBLE = 1e-3  # a bias, relative, that shows

@@ -20,11 +20,6 @@ ATTEMPTS = 100  # to find a problem that does
 CUT_AFTER = 2  # steps
 
 
-def relative(found: Floats, expected: Floats) -> float:
-    """‖found - expected‖ / ‖expected‖."""
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-
-
 def same(found: Floats, expected: Floats) -> bool:
     """Whether two estimates are the same numbers."""
     scale = max(float(np.linalg.norm(found)), float(np.linalg.norm(expected)))
@@ -39,6 +34,7 @@ class Trial:
     policy: exact.SoftmaxPolicy
     batches: list[list[Trajectory]]
     outputs: list[Floats] = field(default_factory=list)  # of each known form, as `of` returns them
+    limit_is_part: bool = False  # whether a time limit is part of the problem; else it cuts what is recorded
 
     @cached_property
     def solution(self) -> exact.Solution:
@@ -47,9 +43,9 @@ class Trial:
 
     @property
     def truth(self) -> Floats:
-        """What the mean should be: ∇J; where a limit cuts episodes, its part before the cut."""
+        """What the mean should be: ∇J; where a limit cuts what is recorded, its part before the cut."""
         limit = self.problem.time_limit
-        return self.solution.gradient if limit is None else self.solution.gradient_cut(limit)
+        return self.solution.gradient if limit is None or self.limit_is_part else self.solution.gradient_cut(limit)
 
     @property
     def sizes(self) -> Floats:
@@ -108,10 +104,11 @@ def telling_trial(known: list[Known], rng: np.random.Generator) -> Trial:
     raise EstimatorError(f"{ATTEMPTS} random problems, and none tells all known forms apart, such as {alike}")
 
 
-def cut_trial(rng: np.random.Generator) -> Trial:
+def cut_trial(rng: np.random.Generator, limit_is_part: bool = False) -> Trial:
     """A random problem whose episodes are often cut."""
     problem = exact.layered(2, CUT_AFTER + 2, int(rng.integers(2**31)), rng.uniform(0.5, 0.9))
-    return _trial(dataclasses.replace(problem, time_limit=CUT_AFTER), rng)
+    trial = _trial(dataclasses.replace(problem, time_limit=CUT_AFTER), rng)
+    return dataclasses.replace(trial, limit_is_part=limit_is_part)
 
 
 def _trial(problem: exact.MDP, rng: np.random.Generator) -> Trial:

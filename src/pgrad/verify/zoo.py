@@ -12,7 +12,7 @@ import numpy as np
 
 from pgrad.estimators import teaching
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import Act, Trajectory
+from pgrad.exact.trajectories import Act, Integers, Trajectory
 
 Weights = Callable[[Trajectory], Floats]  # [T]
 Scores = Callable[[Trajectory], Floats]  # [T, P]
@@ -130,7 +130,7 @@ def of_following_action(trajectory: Trajectory) -> Floats:
     return _of(trajectory, np.append(trajectory.actions[1:], trajectory.actions[-1]))
 
 
-def _of(trajectory: Trajectory, actions: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Floats:
+def _of(trajectory: Trajectory, actions: Integers) -> Floats:
     return np.asarray(trajectory.all_scores[np.arange(len(trajectory)), actions])
 
 
@@ -181,15 +181,19 @@ DESCENT, DROPPED, TRUNCATION = "descent instead of ascent", "γ^t dropped", "tru
 ARGMAX, TOTAL = "argmax instead of sampling", "G_0 at every step"
 TWICE = "γ^t applied twice"
 
+FAVOURS_SHORT = (
+    "dividing each episode's sum by its length favours short episodes; sum over steps, average over episodes alone"
+)
+
 ZOO = (
     Mistake(
         "mean of log-probabilities times total return",
-        "dividing each episode's sum by its length favours short episodes; sum over steps, average over episodes alone",
+        FAVOURS_SHORT,
         (Form(mean_of_log_probs, keeps=False),),
     ),
     Mistake(
         "per-episode mean of the loss",
-        "dividing each episode's sum by its length favours short episodes; sum over steps, average over episodes alone",
+        FAVOURS_SHORT,
         (Form(mean_of_loss),),
     ),
     Mistake(
@@ -256,7 +260,7 @@ ZOO = (
     Mistake(
         TRUNCATION,
         "a time limit cut the episode, and the return ends there as if nothing came after; add γ^T V(final state), "
-        "unless the limit is part of the problem",
+        "or say limit_is_part=True if the problem itself ends there",
         (Form(no_bootstrap),),
     ),
     Mistake(
