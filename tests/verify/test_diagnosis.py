@@ -422,3 +422,17 @@ def test_low_precision_is_called_nearly_right() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(ConfigError, match="function must be one that takes a list of trajectories, not 3"):
         diagnose_estimator(3)  # type: ignore[arg-type]
+
+
+def test_an_estimator_that_leaves_cut_episodes_out_is_wrong_at_time_limits() -> None:
+    """Where all end by themselves it is right, and it never asks for V."""
+
+    def of_ended(trajectories: list[exact.Trajectory]) -> np.ndarray:
+        return plain([t for t in trajectories if t.terminated] or trajectories[:1]) * (
+            sum(t.terminated for t in trajectories) / len(trajectories)
+        )
+
+    for seed in range(3):
+        diagnosis = diagnose_estimator(of_ended, problems=1, seed=seed)
+        assert (diagnosis.name, diagnosis.right) == (CUTS, False)
+        assert diagnosis.bias > 0.01

@@ -159,21 +159,20 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choic
     value = values(critic.network, batch.obs, batch.reward.size)
     final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
     order, first = by_trajectory(batch.env, size)
-    families = list(dict.fromkeys(map(family_of, choices)))
-    multiplied = [multipliers(family, batch, value, final_value, size) for family in families]
-    keeping = list(dict.fromkeys(_keeps(family) for family in families))
-    kept = {keeps: multiplied[[_keeps(f) for f in families].index(keeps)].kept for keeps in keeping}
-    weight = np.stack([*(m.kept * m.psi for m in multiplied), *(kept[keeps] for keeps in keeping)])
+    families = dict.fromkeys(map(family_of, choices))
+    multiplied = {family: multipliers(family, batch, value, final_value, size) for family in families}
+    kept = {_keeps(family): m.kept for family, m in multiplied.items()}
+    weight = np.stack([*(m.kept * m.psi for m in multiplied.values()), *kept.values()])
     gradients = trajectory_gradients(
         policy.network, 1 / policy.temperature, batch.obs, batch.action, order, first, weight
     )
-    a_of = dict(zip(families, gradients, strict=False))
-    u_of = {family: gradients[len(families) + keeping.index(_keeps(family))] for family in families}
-    wanting = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}
+    with_psi = dict(zip(multiplied, gradients, strict=False))
+    without_psi = dict(zip(kept, gradients[len(multiplied) :], strict=True))
+    wanting_overlap = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}
     pieces = {}
-    for family, m in zip(families, multiplied, strict=True):
-        a, u = a_of[family], u_of[family]
-        overlap = overlaps(a, u) if family in wanting else np.zeros((2, size))
+    for family, m in multiplied.items():
+        a, u = with_psi[family], without_psi[_keeps(family)]
+        overlap = overlaps(a, u) if family in wanting_overlap else np.zeros((2, size))
         pieces[family] = Pieces(summarised(m.psi, batch.env, size), a, u, overlap)
     returns = np.bincount(batch.env, weights=batch.reward, minlength=size).astype(np.float64)
     return Block(int(batch.reward.size), returns, pieces)

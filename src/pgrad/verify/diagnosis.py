@@ -140,10 +140,9 @@ def _at_time_limits(function: Estimator, found: Known | None, trials: list[Trial
     if found is not None and found.names[0] == TOTAL:
         return Diagnosis(TOTAL, found.why, True, seed)
     why = "its mean is ∇J on every problem" if found is None else f"it is {found.title}"
-    if not cut.differs(function, with_other_values):
-        return Diagnosis(RIGHT, f"{why}; a time limit is taken as part of the problem", True, seed)
     mean = cut.mean(function)
-    if cut.limit_is_part:
+    if cut.limit_is_part or not cut.differs(function, with_other_values):
+        cut = replace(cut, limit_is_part=True)
         if relative(mean, cut.truth) <= UNBIASED:
             return Diagnosis(RIGHT, f"{why}; a time limit is taken as part of the problem", True, seed)
         return _verdict(CUTS, "not ∇J of the problem that ends at its time limit", [cut], [mean], seed)
