@@ -46,7 +46,7 @@ class Trajectory:
         return f"<Trajectory: {len(self)} steps, rewards {self.rewards.tolist()}, {end}>"
 
 
-Estimator = Callable[[list[Trajectory]], Any]
+EstimatorFunction = Callable[[list[Trajectory]], Any]
 ARRAYS = tuple(field.name for field in dataclasses.fields(Trajectory))[:7]
 
 
@@ -139,7 +139,7 @@ def sample_trajectories(
 def moments(
     mdp: MDP,
     policy: SoftmaxPolicy,
-    estimator: Estimator,
+    estimator: EstimatorFunction,
     num_trajectories: int = 1,
     behaviour: npt.ArrayLike | None = None,
     values: npt.ArrayLike | None = None,
@@ -170,7 +170,7 @@ def moments(
     return Moments(mean, deviation.T @ (weights[:, None] * deviation))
 
 
-def checked_call(estimator: Estimator, trajectories: Sequence[Trajectory], num_parameters: int) -> Floats:
+def checked_call(estimator: EstimatorFunction, trajectories: Sequence[Trajectory], num_parameters: int) -> Floats:
     """estimator(list of trajectories) as float64 [P].
 
     Raises EstimatorError where it raises, returns anything but P finite numbers, or changes its input, which is then

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from pgrad import exact
 from pgrad.errors import ModelError, ObservationError
-from pgrad.exact.trajectories import Estimator as Function
+from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import entropy, score, softmax
 from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure
 from pgrad.reports.theory_numbers import (
@@ -150,7 +150,7 @@ def landscape(
     mdp: exact.MDP,
     family: exact.Family,
     theta: npt.ArrayLike,
-    estimator: Function | None = None,
+    estimator: EstimatorFunction | None = None,
     *,
     limits: tuple[float, float] = (-3.0, 3.0),
     learning_rate: float = 0.1,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pgrad import exact
 from pgrad.errors import ObservationError
 from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
-from pgrad.exact.trajectories import Estimator as Function
+from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import softmax
 from pgrad.verify.estimates import as_function
 
@@ -31,7 +31,7 @@ class ShiftedBandit(NamedTuple):
 def sampled_gradients(
     mdp: exact.MDP,
     policy: exact.SoftmaxPolicy,
-    estimator: Function,
+    estimator: EstimatorFunction,
     num_trajectories: int = 1,
     num_estimates: int = 300,
     seed: int = 0,

@@ -14,7 +14,7 @@ import numpy as np
 from pgrad import exact
 from pgrad.errors import ConfigError, EstimatorError
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import Act, Estimator
+from pgrad.exact.trajectories import Act, EstimatorFunction
 from pgrad.verify.checks import relative
 from pgrad.verify.known import Known, known_forms
 from pgrad.verify.trials import Trial, as_if_terminated, cut_trial, same, telling_trial, with_other_values
@@ -53,7 +53,7 @@ class Diagnosis:
 
 
 def diagnose_estimator(
-    function: Estimator,
+    function: EstimatorFunction,
     act: Act | None = None,
     problems: int = 3,
     seed: int | None = None,
@@ -90,7 +90,7 @@ def diagnose_estimator(
         raise EstimatorError(f"{error} (seed {chosen})") from error
 
 
-def _checked(function: Estimator, problems: int, seed: int | None) -> int:
+def _checked(function: EstimatorFunction, problems: int, seed: int | None) -> int:
     """The seed, chosen at random if there is none; raises ConfigError."""
     wrong = []
     if not callable(function):
@@ -104,7 +104,7 @@ def _checked(function: Estimator, problems: int, seed: int | None) -> int:
     return secrets.randbelow(2**31) if seed is None else int(seed)
 
 
-def _judged(function: Estimator, known: list[Known], trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
+def _judged(function: EstimatorFunction, known: list[Known], trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
     """From the surest evidence to the weakest: right; a known form on every batch, or a multiple of one; the mean of a
     known one; none of them."""
     if any((trial.of(function) != trial.of(function)).any() for trial in trials):
@@ -135,7 +135,9 @@ def _judged(function: Estimator, known: list[Known], trials: list[Trial], cut: T
     return replace(verdict, why="nearly right: arithmetic of low precision, or a small term too many")
 
 
-def _at_time_limits(function: Estimator, found: Known | None, trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
+def _at_time_limits(
+    function: EstimatorFunction, found: Known | None, trials: list[Trial], cut: Trial, seed: int
+) -> Diagnosis:
     """The verdict on a function that is right where episodes end by themselves."""
     if found is not None and found.names[0] == TOTAL:
         return Diagnosis(TOTAL, found.why, True, seed)

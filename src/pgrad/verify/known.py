@@ -4,7 +4,7 @@ from functools import cache
 from typing import NamedTuple
 
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
-from pgrad.exact.trajectories import Estimator
+from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.verify.estimates import as_function
 from pgrad.verify.zoo import ZOO, compositions
 
@@ -16,7 +16,7 @@ LEFT_OUT = ("total return", "reward-to-go, γ^t dropped", "reward-to-go, whitene
 class Known(NamedTuple):
     """A function with its names."""
 
-    function: Estimator
+    function: EstimatorFunction
     names: tuple[str, ...]  # the mistake, and others on top of it; or the estimator's name
     why: str
     right: bool  # whether its mean is ∇J

@@ -10,7 +10,7 @@ import numpy as np
 from pgrad import exact
 from pgrad.errors import EstimatorError
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import Estimator, Trajectory, checked_call
+from pgrad.exact.trajectories import EstimatorFunction, Trajectory, checked_call
 from pgrad.verify.known import Known
 
 BATCH_SIZES = (2, 2, 3, 4)  # of the batches compared: trajectories
@@ -52,13 +52,13 @@ class Trial:
         """The number of trajectories behind each number of an output; [batches · P]."""
         return np.repeat([float(len(batch)) for batch in self.batches], self.policy.num_parameters)
 
-    def of(self, function: Estimator) -> Floats:
+    def of(self, function: EstimatorFunction) -> Floats:
         """What the function returns for all batches, one after the other; [batches · P]."""
         size = self.policy.num_parameters
         return np.concatenate([checked_call(function, batch, size) for batch in self.batches])
 
     def mean(
-        self, function: Estimator, trajectories: int = 2, greedy: bool = False, other_values: bool = False
+        self, function: EstimatorFunction, trajectories: int = 2, greedy: bool = False, other_values: bool = False
     ) -> Floats:
         """Its exact expectation over all batches of so many trajectories, [P].
 
@@ -69,7 +69,7 @@ class Trial:
         values = np.random.default_rng(0).normal(size=self.problem.num_states) if other_values else None
         return exact.moments(self.problem, self.policy, function, trajectories, behaviour, values).mean
 
-    def differs(self, function: Estimator, change: Callable[[Trajectory], Trajectory]) -> bool:
+    def differs(self, function: EstimatorFunction, change: Callable[[Trajectory], Trajectory]) -> bool:
         """Whether the function returns something else once the trajectories are changed."""
         changed = dataclasses.replace(self, batches=[[change(one) for one in batch] for batch in self.batches])
         return not same(self.of(function), changed.of(function))

@@ -12,11 +12,10 @@ import numpy as np
 
 from pgrad.estimators import teaching
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import Act, Integers, Trajectory
+from pgrad.exact.trajectories import Act, EstimatorFunction, Integers, Trajectory
 
 Weights = Callable[[Trajectory], Floats]  # [T]
 Scores = Callable[[Trajectory], Floats]  # [T, P]
-Function = Callable[[list[Trajectory]], Floats]  # [P]
 
 
 def reward_to_go(trajectory: Trajectory) -> Floats:
@@ -172,7 +171,7 @@ class Mistake(NamedTuple):
     unbiased: bool = False  # right on average all the same
 
     @property
-    def function(self) -> Function:
+    def function(self) -> EstimatorFunction:
         """It, as an estimator."""
         return self.forms[0]
 
