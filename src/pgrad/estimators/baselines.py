@@ -79,7 +79,7 @@ def optimal_baseline(overlap: Array) -> Array:
 
     With g = Σ_t γ^t Ψ_t ∇log π and u = Σ_t γ^t ∇log π of one trajectory, E‖g - b·u‖² is least at
     b = E[g · u] / E[‖u‖²]. overlap [2, N] holds g · u and ‖u‖². Zero where no score differs from zero. Needs at least
-    two trajectories. Greensmith, Bartlett and Baxter (2004), section 4; Peters and Schaal (2008), equation 19.
+    two trajectories. Greensmith, Bartlett and Baxter (2004); Peters and Schaal (2008).
     """
     num_envs = overlap.shape[1]
     baseline = np.zeros(num_envs)

@@ -106,7 +106,7 @@ def garnet(
     """A random problem: `branching` random next states of each state and action, normal rewards of variance 1.
 
     Probabilities are the parts into which uniform cuts divide the unit interval, those of starting among them; the
-    last `num_terminal` states end an episode. Archibald et al. (1995); Bhatnagar et al. (2009), section 6.
+    last `num_terminal` states end an episode. Archibald et al. (1995); Bhatnagar et al. (2009).
     """
     _require_whole(1, num_states=num_states, num_actions=num_actions, branching=branching)
     _require_whole(0, num_terminal=num_terminal, seed=seed)
