@@ -19,7 +19,7 @@ from pgrad.errors import ConfigError, EnvError
 from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.choice import Estimator
 from pgrad.estimators.groups import group_statistics
-from pgrad.experiments.statistics import Estimate
+from pgrad.experiments.statistics import UNKNOWN, Estimate
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 
@@ -162,8 +162,8 @@ def _measured(blocks: list[Block], choice: Estimator, sizes: tuple[int, ...]) ->
 
 def _with_known_directions(views: list[View]) -> tuple[View, ...]:
     """No direction where the noise hides what it is the direction of, or ∇J."""
-    nowhere, lost = Estimate(np.nan, np.nan, np.nan), next(view.hidden for view in views if view.name == REFERENCE)
-    return tuple(replace(view, direction=nowhere) if lost or view.hidden else view for view in views)
+    lost = next(view.hidden for view in views if view.name == REFERENCE)
+    return tuple(replace(view, direction=UNKNOWN) if lost or view.hidden else view for view in views)
 
 
 def _view(named: Named, measured: Measured, reference: Floats, sizes: tuple[int, ...]) -> View:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.experiments.statistics import Estimate
+from pgrad.experiments.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def cosine(crossed: Floats) -> float:
 def known(estimate: Estimate, widest: float) -> Estimate:
     """A cosine brought back into [-1, 1]; NaN where its interval is missing or wider than `widest`."""
     if not estimate.high - estimate.low <= widest:
-        return Estimate(np.nan, np.nan, np.nan)
+        return UNKNOWN
     return Estimate(*(min(1.0, max(-1.0, end)) for end in estimate))
 
 

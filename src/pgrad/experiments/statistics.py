@@ -21,6 +21,9 @@ class Estimate(NamedTuple):
         return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
 
 
+UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+
+
 def mean(x: Floats) -> Floats:
     """The mean over the last axis."""
     return np.asarray(np.mean(x, axis=-1))

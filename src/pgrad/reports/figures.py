@@ -36,11 +36,18 @@ CARTPOLE_STATES = (
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure with one pair of axes, inches wide and high."""
+    figure, (axes,) = new_panels(width, height, 1, 1)
+    return figure, axes
+
+
+def new_panels(width: float, height: float, rows: int, columns: int, **settings: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with several pairs of axes, inches wide and high; settings are those of Figure.subplots."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    panels = list(figure.subplots(rows, columns, squeeze=False, **settings).ravel())
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
 
 
 def running_mean(returns: Floats, window: int = WINDOW) -> Floats:

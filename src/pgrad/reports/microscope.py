@@ -5,19 +5,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pgrad.experiments.statistics import Estimate
-from pgrad.reports.figures import GREY
+from pgrad.experiments.statistics import UNKNOWN, Estimate
+from pgrad.reports.figures import GREY, new_panels
 
 if TYPE_CHECKING:
     from pgrad.diagnostics.microscope import Microscope
     from pgrad.diagnostics.run import RunDiagnosis
 
 Floats = npt.NDArray[np.float64]
-
-UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 SHOWN = {
@@ -32,9 +29,7 @@ SHOWN = {
 
 def microscope_figure(microscope: "Microscope") -> Figure:
     """At one policy: relative error against trajectories a batch, and how many an error of 10 % takes."""
-    figure = Figure(figsize=(12.0, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
+    figure, (left, right) = new_panels(12.0, 5.2, 1, 2, width_ratios=(1.0, 1.25))
     _error_curves(left, microscope)
     _needed_bars(right, microscope)
     when = "" if microscope.iteration is None else f", iteration {microscope.iteration}"
@@ -71,7 +66,6 @@ def _error_curves(axes: Axes, microscope: "Microscope") -> None:
     axes.axhline(0.1, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel("trajectories a batch")
     axes.set_ylabel("relative error, √tr Cov / ‖mean‖")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
@@ -85,26 +79,29 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
     for place, view in zip(places, views, strict=True):
         direction = view.direction.value
         note = "" if np.isnan(direction) else f"  along ∇J: {direction:.2f}"
-        top = view.needed.high if np.isfinite(view.needed.high) else view.needed.value
-        axes.text(top, float(place), note, va="center", fontsize=7, color="black" if direction > 0.95 else "#D55E00")
+        axes.text(
+            view.needed.high,
+            float(place),
+            note,
+            va="center",
+            fontsize=7,
+            color="black" if direction > 0.95 else "#D55E00",
+        )
     lost = len(microscope.views) - len(views)
     axes.set_yticks(places, [view.name for view in views], fontsize=8)
     axes.invert_yaxis()
     if views:
         axes.set_xscale("log")
-        axes.set_xlim(right=8 * float(np.nanmax(np.fmax(value, high))))
+        axes.set_xlim(right=8 * float(high.max()))
     axes.set_xlabel("trajectories for a relative error of 10 %")
     if lost:
         axes.set_title(f"hidden by the noise: {lost} more", fontsize=8, color=GREY, loc="right")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
     """Along training: the mean return, how many trajectories an error of 10 % takes, and where the bias points."""
-    figure = Figure(figsize=(9.0, 8.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(1.0, 1.6, 1.0))
-    iterations = [microscope.iteration for microscope in diagnosis.microscopes]
+    figure, (above, middle, below) = new_panels(9.0, 8.0, 3, 1, sharex=True, height_ratios=(1.0, 1.6, 1.0))
+    iterations = np.array([microscope.iteration for microscope in diagnosis.microscopes], dtype=np.float64)
     value, low, high = _columns([microscope.mean_return for microscope in diagnosis.microscopes])
     above.plot(iterations, value, "o-", color="black", markersize=3, linewidth=1.2)
     above.fill_between(iterations, low, high, color="black", alpha=0.15, linewidth=0)
@@ -129,8 +126,6 @@ def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
     below.set_xlabel("iteration (gaps: the noise hides it)")
     first = diagnosis.microscopes[0]
     above.set_title(f"{first.env}, seed {diagnosis.seed}: {first.trajectories:,} trajectories each", loc="left")
-    for axes in (above, middle, below):
-        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -19,7 +18,7 @@ from pgrad import exact
 from pgrad.errors import ModelError, ObservationError
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import entropy, score, softmax
-from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure
+from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure, new_panels
 from pgrad.reports.theory_numbers import (
     BASELINES,
     bandit_gaps,
@@ -52,7 +51,7 @@ def preference_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names:
     """
     h = _preferences(preferences)
     labels = _names(names, h.size)
-    figure, (left, right) = _panels(7.6, 3.2, 1, 2)
+    figure, (left, right) = new_panels(7.6, 3.2, 1, 2)
     _bars(left, np.where(np.isfinite(h), h, 0.0), labels, [_signed(f"{value:.4g}") for value in h])
     probabilities = softmax(h, temperature)
     _bars(right, probabilities, labels, [_probability(value) for value in probabilities])
@@ -82,7 +81,7 @@ def temperature_curves(
         raise ObservationError(f"temperatures must be at least two, positive and increasing, not {temperatures!r}")
     limits = np.stack([h == h.max(), possible]).astype(np.float64)
     limits /= limits.sum(axis=1, keepdims=True)
-    figure, (upper, lower) = _panels(7.0, 4.6, 2, 1, sharex=True, height_ratios=[2, 1])
+    figure, (upper, lower) = new_panels(7.0, 4.6, 2, 1, sharex=True, height_ratios=[2, 1])
     curves = np.array([softmax(h, float(t)) for t in tau])
     for k, label in enumerate(labels):
         color, style = PALETTE[k % len(PALETTE)], STYLES[k // len(PALETTE) % len(STYLES)]
@@ -105,7 +104,7 @@ def score_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequ
     if h.size > len(PALETTE):
         raise ObservationError(f"score_bars draws a panel for each action, at most {len(PALETTE)}, not {h.size}")
     labels, probabilities = _names(names, h.size), softmax(h, temperature)
-    figure, panels = _panels(2.5 * h.size, 2.9, 1, h.size, sharey=True)
+    figure, panels = new_panels(2.5 * h.size, 2.9, 1, h.size, sharey=True)
     for taken, axes in enumerate(panels):
         values = score(h, taken, temperature)
         _bars(axes, values, labels, [_signed(f"{value:+.2f}") for value in values], chosen=taken)
@@ -131,7 +130,7 @@ def return_sign(
     moves = positive("step", step) * gains[:, None] * score(h, arm)
     reach = max(1.25 * float(np.abs(moves).max()), 1.0)
     plane = np.stack(np.meshgrid(*[np.linspace(x - reach, x + reach, GRID) for x in h]), axis=-1)
-    figure, panels = _panels(4.1 * gains.size, 4.1, 1, gains.size)
+    figure, panels = new_panels(4.1 * gains.size, 4.1, 1, gains.size)
     for axes, gain, move in zip(panels, gains, moves, strict=True):
         color, side = BLUE if gain >= 0 else ORANGE, 1 if move[0] > 0 else -1
         _draw_probability(axes, plane, arm, 0.35 * reach * side)
@@ -284,16 +283,6 @@ def _draw_cloud(axes: Axes, theta: Floats, estimates: Floats, gradient: Floats, 
     axes.quiver(*theta, *(scale * gradient), color=BLUE, label="∇J(θ), exact", **arrow)
     look: dict[str, Any] = {"color": ORANGE, "markeredgecolor": "black", "markersize": 10, "linestyle": "none"}
     axes.plot(*(theta + scale * estimates.mean(axis=0)), "X", label="the estimates' mean", zorder=5, **look)
-
-
-def _panels(width: float, height: float, rows: int, columns: int, **settings: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with several pairs of axes, inches wide and high."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = list(figure.subplots(rows, columns, squeeze=False, **settings).ravel())
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
 
 
 def _bars(axes: Axes, heights: Floats, names: list[str], labels: list[str], chosen: int | None = None) -> None:

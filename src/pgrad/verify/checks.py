@@ -6,6 +6,9 @@ import numpy as np
 
 from pgrad.exact.mdp import Floats
 
+TOLERANCE = 1e-10  # of an expectation, relative
+VISIBLE = 1e-3  # a bias, relative, that shows
+
 
 class Check(NamedTuple):
     """Holds where `measured` is at most `bound`, or with `at_least` where it is at least that; never for NaN."""

@@ -10,16 +10,14 @@ from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK, Nam
 from pgrad.estimators.choice import GAE, VALUE, Estimator
 from pgrad.exact.mdp import Floats
 from pgrad.verify.cases import Case
-from pgrad.verify.checks import Check
+from pgrad.verify.checks import TOLERANCE, VISIBLE, Check, relative
 from pgrad.verify.estimates import as_function
 from pgrad.verify.sampling import largest_z, sampled
 
 TRAJECTORIES = 2  # a batch
-TOLERANCE = 1e-10  # of an expectation, relative
 MAX_Z = 5.0  # standard errors
 BATCHES = 10_000
 LARGE_BATCH, LARGE_BATCHES = 1_000, 60
-VISIBLE = 1e-3  # a bias, relative, that shows
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Row:
     @property
     def bias(self) -> float:
         """‖expectation - exact‖ / ‖exact‖."""
-        return float(np.linalg.norm(self.expectation - self.exact) / np.linalg.norm(self.exact))
+        return relative(self.expectation, self.exact)
 
     @property
     def holds(self) -> bool:

@@ -107,12 +107,13 @@ def _checked(function: EstimatorFunction, problems: int, seed: int | None) -> in
 def _judged(function: EstimatorFunction, known: list[Known], trials: list[Trial], cut: Trial, seed: int) -> Diagnosis:
     """From the surest evidence to the weakest: right; a known form on every batch, or a multiple of one; the mean of a
     known one; none of them."""
-    if any((trial.of(function) != trial.of(function)).any() for trial in trials):
+    outputs = [trial.of(function) for trial in trials]
+    if any((trial.of(function) != output).any() for trial, output in zip(trials, outputs, strict=True)):
         raise EstimatorError(
             "the estimator returns different numbers for the same trajectories: draw nothing in it, or only from a "
             "generator that it makes anew with a fixed seed"
         )
-    outputs, means = [trial.of(function) for trial in trials], [trial.mean(function) for trial in trials]
+    means = [trial.mean(function) for trial in trials]
     found = next((form for k, form in enumerate(known) if _all_same(outputs, trials, k)), None)
     if _equal(means, [trial.solution.gradient for trial in trials]):
         return _at_time_limits(function, found, trials, cut, seed)

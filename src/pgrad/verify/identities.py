@@ -30,6 +30,12 @@ def identity_checks(cases: list[Case]) -> Iterator[Check]:
         yield Check(name, max(autograd(case) for case in cases), tolerance)
 
 
+def central_differences(function: Callable[[Floats], Floats | float], theta: Floats) -> Floats:
+    """∂ function / ∂θ; [P, ...]."""
+    shifts = SMALL * np.eye(theta.size)
+    return np.array([(function(theta + shift) - function(theta - shift)) / (2 * SMALL) for shift in shifts])
+
+
 def score_mean(case: Case) -> float:
     """Σ_a π(a|s) ∇log π(a|s) = 0 in every state."""
     mean = np.einsum("sa,sap->sp", case.policy.probabilities, case.policy.scores)
@@ -59,15 +65,10 @@ def log_derivative(case: Case) -> float:
     """∇p(τ) = p(τ) Σ_t ∇log π(a_t|s_t), the left side by central differences."""
     trajectories, probability = exact.enumerate_trajectories(case.problem, case.policy)
     by_trick = np.array([p * t.scores.sum(axis=0) for t, p in zip(trajectories, probability, strict=True)])
-    differences = []
-    for k in range(case.theta.size):
-        shift = SMALL * np.eye(case.theta.size)[k]
-        up, down = (
-            exact.enumerate_trajectories(case.problem, case.family(theta))[1]
-            for theta in (case.theta + shift, case.theta - shift)
-        )
-        differences.append((up - down) / (2 * SMALL))
-    return relative(np.array(differences).T, by_trick)
+    differences = central_differences(
+        lambda theta: exact.enumerate_trajectories(case.problem, case.family(theta))[1], case.theta
+    )
+    return relative(differences.T, by_trick)
 
 
 def enumeration(case: Case) -> float:
@@ -89,20 +90,15 @@ def ratio_gradient(case: Case) -> float:
 
     The left side by central differences over θ, trajectories and advantages being π_old's.
     """
-    old = case.policy
-    gaps = np.empty(case.theta.size)
-    for k in range(case.theta.size):
-        shift = SMALL * np.eye(case.theta.size)[k]
-        up, down = (_clipped_surrogate(case, old, case.family(case.theta + sign * shift)) for sign in (1, -1))
-        gaps[k] = (up - down) / (2 * SMALL)
-    return relative(gaps, case.solution.gradient)
+    slope = central_differences(lambda theta: _clipped_surrogate(case, case.family(theta)), case.theta)
+    return relative(slope, case.solution.gradient)
 
 
-def _clipped_surrogate(case: Case, old: exact.SoftmaxPolicy, new: exact.SoftmaxPolicy) -> float:
-    ratio = new.probabilities / old.probabilities
+def _clipped_surrogate(case: Case, new: exact.SoftmaxPolicy) -> float:
+    ratio = new.probabilities / case.policy.probabilities
     advantage, occupancy = over_time(case.solution.advantage, 3), over_time(case.solution.occupancy, 2)
     clipped = np.minimum(ratio * advantage, np.clip(ratio, 1 - RATIO_CLIP, 1 + RATIO_CLIP) * advantage)
-    return float(np.einsum("ts,sa,tsa->", occupancy, old.probabilities, clipped))
+    return float(np.einsum("ts,sa,tsa->", occupancy, case.policy.probabilities, clipped))
 
 
 def over_time(array: Floats, axes: int) -> Floats:
@@ -118,12 +114,8 @@ def natural(case: Case) -> float:
 def fisher(case: Case) -> float:
     """F = -Σ_s η(s) Σ_a π(a|s) ∇² log π(a|s), the curvature by central differences of the score."""
     weight = np.atleast_2d(case.solution.occupancy).sum(axis=0)[:, None] * case.policy.probabilities
-    curvature = np.empty((case.theta.size, case.theta.size))
-    for k in range(case.theta.size):
-        shift = SMALL * np.eye(case.theta.size)[k]
-        change = case.family(case.theta + shift).scores - case.family(case.theta - shift).scores
-        curvature[k] = np.einsum("sa,sap->p", weight, change) / (2 * SMALL)
-    return relative(-curvature, case.solution.fisher)
+    slope = central_differences(lambda theta: case.family(theta).scores, case.theta)
+    return relative(-np.einsum("sa,ksap->kp", weight, slope), case.solution.fisher)
 
 
 def performance_difference(case: Case) -> float:

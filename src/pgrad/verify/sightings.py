@@ -5,13 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pgrad.exact.mdp import Floats
-from pgrad.verify.checks import relative
+from pgrad.verify.checks import TOLERANCE, VISIBLE, relative
 from pgrad.verify.diagnosis import angle_between, diagnose_estimator
 from pgrad.verify.known import known_forms
 from pgrad.verify.trials import cut_trial, telling_trial
 from pgrad.verify.zoo import ARGMAX, TRUNCATION, ZOO
-
-VISIBLE = 1e-3  # a bias, relative, that shows
 
 
 class Sighting(NamedTuple):
@@ -36,7 +34,7 @@ class Sighting(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether it is as wrong as it should be, and recognised."""
-        return self.named == self.name and (self.bias < 1e-10 if self.unbiased else self.bias > VISIBLE)
+        return self.named == self.name and (self.bias < TOLERANCE if self.unbiased else self.bias > VISIBLE)
 
 
 def sightings(seed: int) -> list[Sighting]:
