@@ -1,59 +1,122 @@
-"""What a compiled environment is: a NamedTuple of its physical parameters with three pure methods.
+"""What a compiled environment is: a NamedTuple of its parameters, with its spaces and a few pure methods.
 
-    reset(self, key) -> state                                  state: a tuple of floats
+    observation_space, action_space, max_episode_steps        class attributes (or properties)
+    reset(self, key) -> state                                  state: a tuple of numbers
     step(self, state, action, key) -> state, reward, terminated
-    observe(self, state) -> obs                                obs: a tuple of floats
+    observe(self, state) -> obs                                a tuple of numbers; without it the state is observed
+    mask(self, state) -> allowed                               a tuple of A truth values; without it all actions are
 
-They are written in plain Python scalars, so the same code runs under a debugger and compiled. Compiled code calls the
-functions below, which find the method by the environment's *type*: changed parameters cost no recompilation, and
-Numba's cache keeps working (a function passed as an argument would defeat it). `key` feeds `kernels.random.uniform`.
+An action is a whole number where the action space is Discrete, and a tuple of numbers where it is MultiDiscrete or Box
+(within the bounds). The methods are written in plain Python scalars, so the same code runs under a debugger and
+compiled. Compiled code calls the functions below, which find the method by the environment's *type*: changed parameters
+cost no recompilation, and Numba's cache keeps working (a function passed as an argument would defeat it). `key` feeds
+`kernels.random.uniform` and `normal`. docs/extending.md shows one from beginning to end.
 """
 
 from typing import Any, Protocol
 
+from pgrad.envs.spaces import Space
+from pgrad.kernels.columns import set_column
 from pgrad.kernels.jit import compiled_as
 
 State = tuple[float, ...]
+Action = Any  # a whole number, or a tuple of numbers
 
 
 class Dynamics(Protocol):
-    """The methods above, for type checkers."""
+    """The members that every one has, for type checkers."""
 
-    def reset(self, key: int) -> State:
+    @property
+    def observation_space(self) -> Space:
+        """What `observe` returns, or the state where there is none."""
+
+    @property
+    def action_space(self) -> Space:
+        """What `step` accepts."""
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The time limit."""
+
+    def reset(self, key: int) -> Any:
         """A start state."""
 
-    def step(self, state: Any, action: int, key: int) -> tuple[State, float, bool]:
+    def step(self, state: Any, action: Any, key: int) -> tuple[Any, float, bool]:
         """The next state, the reward for getting there, and whether it is terminal."""
 
-    def observe(self, state: Any) -> State:
-        """What the policy sees of a state."""
 
-
-def reset(self: Dynamics, key: int) -> State:
+def reset(env: Any, key: int) -> State:
     """A start state."""
-    return self.reset(key)
+    return env.reset(key)  # type: ignore[no-any-return]
 
 
-def step(self: Dynamics, state: State, action: int, key: int) -> tuple[State, float, bool]:
+def step(env: Any, state: State, action: Action, key: int) -> tuple[State, float, bool]:
     """The next state, the reward for getting there, and whether it is terminal."""
-    return self.step(state, action, key)
+    return env.step(state, action, key)  # type: ignore[no-any-return]
 
 
-def observe(self: Dynamics, state: State) -> State:
+def observe(env: Any, state: State) -> State:
     """What the policy sees of a state."""
-    return self.observe(state)
+    return env.observe(state) if hasattr(env, "observe") else state
+
+
+def mask(env: Any, state: State) -> tuple[bool, ...]:
+    """Which actions are allowed in a state; nothing where all of them always are."""
+    return env.mask(state) if hasattr(env, "mask") else ()
+
+
+def observe_into(env: Any, state: State, rows: Any, lane: int) -> None:
+    """Write what the policy sees of a state into rows[:, lane]."""
+    if hasattr(env, "observe_into"):
+        env.observe_into(state, rows, lane)
+    else:
+        set_column(rows, lane, observe(env, state))
+
+
+def mask_into(env: Any, state: State, rows: Any, lane: int) -> None:
+    """Write which actions are allowed in a state into rows[:, lane]."""
+    if hasattr(env, "mask_into"):
+        env.mask_into(state, rows, lane)
+    else:
+        set_column(rows, lane, mask(env, state))
+
+
+def has_mask(env: Any) -> bool:
+    """Whether some states forbid actions."""
+    return bool(getattr(env, "has_mask", hasattr(env, "mask")))
 
 
 @compiled_as(reset)
-def _reset_compiled(self: Any, key: Any) -> Any:
-    return self.instance_class.reset
+def _reset_compiled(env: Any, key: Any) -> Any:
+    return env.instance_class.reset
 
 
 @compiled_as(step)
-def _step_compiled(self: Any, state: Any, action: Any, key: Any) -> Any:
-    return self.instance_class.step
+def _step_compiled(env: Any, state: Any, action: Any, key: Any) -> Any:
+    return env.instance_class.step
 
 
 @compiled_as(observe)
-def _observe_compiled(self: Any, state: Any) -> Any:
-    return self.instance_class.observe
+def _observe_compiled(env: Any, state: Any) -> Any:
+    return getattr(env.instance_class, "observe", lambda env, state: state)
+
+
+@compiled_as(mask)
+def _mask_compiled(env: Any, state: Any) -> Any:
+    return getattr(env.instance_class, "mask", lambda env, state: ())
+
+
+@compiled_as(observe_into)
+def _observe_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
+    def through_a_tuple(env: Any, state: Any, rows: Any, lane: Any) -> None:
+        set_column(rows, lane, observe(env, state))
+
+    return getattr(env.instance_class, "observe_into", through_a_tuple)
+
+
+@compiled_as(mask_into)
+def _mask_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
+    def through_a_tuple(env: Any, state: Any, rows: Any, lane: Any) -> None:
+        set_column(rows, lane, mask(env, state))
+
+    return getattr(env.instance_class, "mask_into", through_a_tuple)

@@ -19,6 +19,8 @@ def column(array: Any, lane: int, like: Scalars) -> Scalars:
 @compiled_as(column)
 def _column_compiled(array: Any, lane: Any, like: Any) -> Any:
     last = len(like) - 1
+    if last < 0:
+        return lambda array, lane, like: ()
     if last == 0:
         return lambda array, lane, like: (array[0, lane],)
     return lambda array, lane, like: column(array, lane, like[:-1]) + (array[last, lane],)
@@ -33,6 +35,8 @@ def set_column(array: Any, lane: int, values: Scalars) -> None:
 @compiled_as(set_column)
 def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
     last = len(values) - 1
+    if last < 0:
+        return lambda array, lane, values: None
     if last == 0:
 
         def one(array: Any, lane: Any, values: Any) -> None:

@@ -163,24 +163,26 @@ def both(function: F) -> F:
 def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
     """Decorate a function from argument *types* to the function that compiled calls of `target` shall inline.
 
-    This is `numba.extending.overload`, which compares signatures and takes annotations for differences: they are
-    removed here.
+    This is `numba.extending.overload`, which compares signatures and takes annotations and other names of arguments
+    for differences: both are removed here.
     """
+    names = tuple(inspect.signature(target).parameters)
 
     def register(choose: F) -> F:
-        def choose_unannotated(*types: Any) -> Any:
-            return unannotated(choose(*types))
+        def choose_plain(*types: Any) -> Any:
+            return plain(choose(*types), names)
 
         bare = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(choose).parameters.values()]
-        choose_unannotated.__signature__ = inspect.Signature(bare)  # type: ignore[attr-defined]
-        numba.extending.overload(target, jit_options={**INNER_OPTIONS, "forceinline": True})(choose_unannotated)
+        choose_plain.__signature__ = inspect.Signature(bare)  # type: ignore[attr-defined]
+        numba.extending.overload(target, jit_options={**INNER_OPTIONS, "forceinline": True})(choose_plain)
         return choose
 
     return register
 
 
-def unannotated(function: Any) -> Any:
-    """The same function without annotations."""
-    return FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-    )
+def plain(function: Any, names: tuple[str, ...]) -> Any:
+    """The same function without annotations, its arguments called `names`."""
+    code = function.__code__
+    if code.co_argcount == len(names) and not code.co_cellvars:
+        code = code.replace(co_varnames=(*names, *code.co_varnames[len(names) :]))
+    return FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)

@@ -5,6 +5,7 @@ The function is SplitMix64 (Steele, Lea and Flood 2014) read by position instead
 and step has its own stream. Python's integers and compiled uint64 give the same bits (a test holds them together).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -55,3 +56,11 @@ def _unit_compiled(bits: Any) -> Any:
 def uniform(key: int, index: int, low: float = 0.0, high: float = 1.0) -> float:
     """The `index`-th number of `key`, uniform on [low, high)."""
     return low + (high - low) * unit(fold_in(key, index))
+
+
+@both
+def normal(key: int, index: int) -> float:
+    """The `index`-th number of `key`, normal with mean 0 and variance 1 (Box and Muller 1958)."""
+    bits = fold_in(key, index)
+    radius = math.sqrt(-2.0 * math.log(1.0 - unit(bits)))
+    return radius * math.cos(2.0 * math.pi * unit(fold_in(bits, 0)))

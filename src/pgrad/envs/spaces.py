@@ -1,0 +1,83 @@
+"""What an environment shows and accepts, in plain numbers. Gymnasium's spaces without importing Gymnasium."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+from pgrad.errors import EnvError
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """One of 0 … n - 1. As an observation the policy sees it one-hot."""
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n, int) or self.n < 1:
+            raise EnvError(f"Discrete(n) needs a positive whole number, not {self.n!r}")
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many choices there are, for each of its parts."""
+        return (self.n,)
+
+    @property
+    def flat_size(self) -> int:
+        """Numbers that the policy sees of an observation."""
+        return self.n
+
+
+@dataclass(frozen=True)
+class MultiDiscrete:
+    """Several numbers at once, the d-th of them in 0 … counts[d] - 1. MultiBinary is counts of two."""
+
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", tuple(self.counts))
+        if not self.counts or not all(isinstance(count, int) and count >= 1 for count in self.counts):
+            raise EnvError(f"MultiDiscrete(counts) needs positive whole numbers, not {self.counts!r}")
+
+    @property
+    def flat_size(self) -> int:
+        """Numbers that the policy sees of an observation: each part one-hot."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, init=False)
+class Box:
+    """D real numbers, the d-th of them in low[d] … high[d]; bounds may be infinite."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __init__(
+        self, low: float | Sequence[float], high: float | Sequence[float], size: int | None = None
+    ) -> None:
+        """Bounds as numbers for all `size` of them (1 if not given), or one by one."""
+        sizes = {len(bound) for bound in (low, high) if isinstance(bound, Sequence)} | ({size} if size else set())
+        if len(sizes) > 1:
+            raise EnvError(f"Box(low, high, size) disagrees about its size: {sorted(sizes)}")
+        count = sizes.pop() if sizes else 1
+        lows, highs = (
+            tuple(map(float, bound if isinstance(bound, Sequence) else repeat(bound, count))) for bound in (low, high)
+        )
+        if not lows or any(math.isnan(a + b) and not math.isinf(a) or not a <= b for a, b in zip(lows, highs)):
+            raise EnvError(f"Box(low, high) needs at least one number and low ≤ high, not {lows} and {highs}")
+        object.__setattr__(self, "low", lows)
+        object.__setattr__(self, "high", highs)
+
+    @property
+    def flat_size(self) -> int:
+        """D."""
+        return len(self.low)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether all bounds are finite."""
+        return all(map(math.isfinite, (*self.low, *self.high)))
+
+
+Space = Discrete | MultiDiscrete | Box
