@@ -385,7 +385,7 @@ def envs_command(argv: list[str]) -> int:
     print("compiled (millions of steps a second), each held to Gymnasium's own step by step:")
     for env in COMPILED.values():
         print(
-            f"  {env.id}   {env.obs_size} observations, {env.num_actions} actions, "
+            f"  {env.id}   {env.obs_size} observations, {env.actions}, "
             f"at most {env.max_episode_steps} steps, solved at {env.reward_threshold:g}"
         )
     print("known to Gymnasium; pgrad trains on those whose actions are discrete and whose observations are flat:")

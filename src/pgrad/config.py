@@ -17,6 +17,7 @@ from pgrad.errors import ConfigError, closest, nearest
 from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
+from pgrad.policies.distributions import STATE_INDEPENDENT, STDS
 
 MAX_SEED = 2**63 - 1
 
@@ -36,6 +37,11 @@ class Config:
     hidden: tuple[int, ...] = _field((64,), "units of each hidden layer, like 64,64; 'none' for a linear policy")
     activation: str = _field("tanh", "between layers", ACTIVATIONS)
     temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)")
+    std: str = _field(STATE_INDEPENDENT, "of real actions: a parameter for each, or an output of the network", STDS)
+    initial_std: float = _field(1.0, "of real actions, at the beginning")
+    squash: bool = _field(False, "real actions: squash what is drawn to the bounds by tanh, instead of clipping it")
+    normalize_obs: bool = _field(False, "subtract the running mean of observations, divide by their deviation")
+    normalize_rewards: bool = _field(False, "divide rewards by the running deviation of the discounted return")
     initialization: str = _field(
         "orthogonal",
         "of the weights: orthogonal with a nearly uniform policy, or PyTorch's uniform",
@@ -182,6 +188,15 @@ def number(value: Any) -> float:
     raise ValueError(f"must be a number, not {value!r}")
 
 
+def truth(value: Any) -> bool:
+    """True or false from one or from text; ValueError otherwise."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -214,6 +229,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
 
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
+    bool: truth,
     int: whole_number,
     float: number,
     str: _text,
@@ -233,7 +249,7 @@ def _problems(config: Config) -> list[str]:
         value, choices = getattr(config, name), field.metadata["choices"]
         if choices and value not in choices:
             found.append(f"unknown {name} '{value}': {nearest(str(value), choices)}")
-    for name in ("learning_rate", "value_learning_rate", "temperature"):
+    for name in ("learning_rate", "value_learning_rate", "temperature", "initial_std"):
         value = getattr(config, name)
         require(math.isfinite(value) and value > 0, f"{name} must be positive and finite, not {value}")
     for name in ("discount", "gae_lambda"):

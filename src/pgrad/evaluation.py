@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.registry import Env, make
-from pgrad.errors import ConfigError, EnvError
+from pgrad.errors import ConfigError
 from pgrad.experiments.statistics import Estimate, bootstrap
-from pgrad.kernels.mlp import forward
 from pgrad.kernels.random import fold_in
-from pgrad.policies.mlp import MLPPolicy
+from pgrad.policies.mlp import MLPPolicy, require_fit
+from pgrad.rollouts.acting import CompiledActor, act
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,16 +65,12 @@ def evaluate(
     if problems or target is None:
         raise ConfigError(problems)
     original = make(target.id if isinstance(target, Env) and target.compiled else target, "gymnasium")
-    if (original.obs_size, original.num_actions) != (policy.sizes[0], policy.sizes[-1]):
-        raise EnvError(
-            f"'{original.id}' has {original.obs_size} observations and {original.num_actions} actions; "
-            f"this policy was made for {policy.sizes[0]} and {policy.sizes[-1]}"
-        )
+    require_fit(policy, original)
     from pgrad.rollouts.gymnasium import VectorEnv, rollout
 
     envs = VectorEnv(original, min(episodes, MAX_ENVS), fold_in(seed, EVALUATION_STREAM))
     try:
-        rolled = rollout(envs, policy.network, 1 / policy.temperature, episodes=episodes, greedy=greedy)
+        rolled = rollout(envs, CompiledActor(policy.compiled, greedy), episodes=episodes)
     finally:
         envs.close()
     assert rolled is not None, "nothing stops an evaluation"
@@ -87,7 +83,7 @@ def evaluate(
 def compile_beside() -> None:
     """Where nothing is compiled yet, have another process compile what evaluation needs while this one compiles the
     training loop: Numba compiles one function at a time, and there is another core."""
-    if not cast(Any, forward).in_cache:
+    if not cast(Any, act).in_cache:
         command = [sys.executable, "-c", f"import {__name__} as e; e.compile_here()"]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -18,6 +18,9 @@ def room_for(room: int, every: int) -> Checkpoints:
         np.full(room, -1, np.int64),
         np.full((room, 3), np.nan, np.float32),
         np.full((room, 2), np.nan, np.float32),
+        np.full((room, 4), np.nan, np.float32),
+        np.full((room, 4), np.nan, np.float32),
+        np.full(room, np.nan),
         np.zeros(1, np.int64),
         np.array([every]),
     )
@@ -25,6 +28,10 @@ def room_for(room: int, every: int) -> Checkpoints:
 
 def parameters_at(iteration: int) -> tuple[Any, Any]:
     return np.float32([iteration, 7, -iteration]), np.float32([1000 + iteration, 0.5])
+
+
+def normalization_at(iteration: int) -> tuple[Any, Any, float]:
+    return np.full(4, iteration, np.float32), np.full(4, iteration + 0.5, np.float32), iteration + 0.25
 
 
 def kept(checkpoints: Checkpoints) -> list[int]:
@@ -43,7 +50,7 @@ def kept(checkpoints: Checkpoints) -> list[int]:
 def test_what_is_kept_by_hand(room: int, expected: list[list[int]]) -> None:
     checkpoints = room_for(room, 1)
     for iteration, then in enumerate(expected):
-        keep(checkpoints, iteration, *parameters_at(iteration))
+        keep(checkpoints, iteration, *parameters_at(iteration), *normalization_at(iteration))
         assert kept(checkpoints) == then
 
 
@@ -54,7 +61,7 @@ def test_multiples_of_the_smallest_doubling_that_fits_with_the_parameters_of_the
 ) -> None:
     checkpoints = room_for(room, every)
     for iteration in range(16 * room * every + 1):
-        keep(checkpoints, iteration, *parameters_at(iteration))
+        keep(checkpoints, iteration, *parameters_at(iteration), *normalization_at(iteration))
         spacing = every
         while iteration // spacing + 1 > room:
             spacing *= 2
@@ -64,11 +71,15 @@ def test_multiples_of_the_smallest_doubling_that_fits_with_the_parameters_of_the
             policy, critic = parameters_at(then)
             assert checkpoints.policy[k].tolist() == policy.tolist()
             assert checkpoints.critic[k].tolist() == critic.tolist()
+            shift, scale, reward_scale = normalization_at(then)
+            assert checkpoints.shift[k].tolist() == shift.tolist()
+            assert checkpoints.scale[k].tolist() == scale.tolist()
+            assert checkpoints.reward_scale[k] == reward_scale
 
 
 def test_what_is_kept_is_a_copy() -> None:
     checkpoints, (policy, critic) = room_for(2, 1), parameters_at(0)
-    keep(checkpoints, 0, policy, critic)
+    keep(checkpoints, 0, policy, critic, *normalization_at(0))
     policy[:], critic[:] = np.nan, np.nan
     assert checkpoints.policy[0].tolist() == parameters_at(0)[0].tolist()
     assert checkpoints.critic[0].tolist() == parameters_at(0)[1].tolist()
@@ -78,7 +89,7 @@ def test_what_is_kept_is_a_copy() -> None:
 def test_nothing_is_kept_where_nothing_is_wanted(room: int) -> None:
     checkpoints = room_for(room, 0)
     for iteration in range(10):
-        keep(checkpoints, iteration, *parameters_at(iteration))
+        keep(checkpoints, iteration, *parameters_at(iteration), *normalization_at(iteration))
     assert (kept(checkpoints), int(checkpoints.every[0])) == ([], 0)
     assert np.isnan(checkpoints.policy).all()
 
@@ -95,7 +106,8 @@ def test_nothing_is_kept_where_nothing_is_wanted(room: int) -> None:
 )
 def test_large_networks_leave_room_for_few_but_two(policy_size: int, critic_size: int, room: int) -> None:
     checkpoints = new_checkpoints(10, policy_size, critic_size)
-    assert [array.shape for array in checkpoints] == [(room,), (room, policy_size), (room, critic_size), (1,), (1,)]
+    shapes = [(room,), (room, policy_size), (room, critic_size), (room, 0), (room, 0), (room,), (1,), (1,)]
+    assert [array.shape for array in checkpoints] == shapes
     assert (int(checkpoints.kept[0]), int(checkpoints.every[0])) == (0, 10)
     assert room == 2 or checkpoints.policy.nbytes + checkpoints.critic.nbytes <= CHECKPOINT_BYTES
     assert new_checkpoints(0, policy_size, critic_size).policy.nbytes == 0

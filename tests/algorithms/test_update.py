@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from pgrad.algorithms.normalization import new_normalization
 from pgrad.algorithms.settings import Checkpoints, Learner, Settings
 from pgrad.algorithms.update import (
     BAD_GRADIENT,
@@ -41,6 +42,7 @@ from pgrad.estimators.choice import (
 )
 from pgrad.estimators.gradient import policy_gradient as estimate
 from pgrad.estimators.gradient import value_gradient
+from pgrad.kernels.heads import NO_MASK, Categorical, Policy
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
 from pgrad.policies.mlp import MLPPolicy
@@ -50,7 +52,6 @@ Array = npt.NDArray[Any]
 
 SETTINGS = Settings(
     estimator=Estimator(discount=0.5, gae_lambda=0.5),
-    inverse_temperature=1.0,
     entropy_coef=0.0,
     optimizer=SGD,
     learning_rate=0.1,
@@ -72,6 +73,7 @@ def changed(settings: Settings, **changes: Any) -> Settings:
 # V(s) = 2s + 1, and a critic that must not be asked.
 CRITIC = network(np.array([2, 1], np.float32), (1, 1), "relu")
 NO_CRITIC = network(np.full(2, np.nan, np.float32), (1, 1), "relu")
+UNASKED = Policy(NO_CRITIC, Categorical(1.0))
 
 
 def make_batch(
@@ -130,7 +132,7 @@ KEPT = 0.5 ** np.array([0, 0, 1, 1, 2])  # γ^t
 )
 def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Array) -> None:
     settings = changed(SETTINGS, **changes)
-    result = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories(), 2)
+    result = advantages(settings, UNASKED, NO_CRITIC, two_trajectories(), 2)
     assert result.weight.dtype == np.float64
     np.testing.assert_allclose(result.weight, expected, rtol=1e-6)
     assert result.step_weight == 1 / (2 if settings.estimator.per_episode else 5)
@@ -149,7 +151,7 @@ def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Arr
 def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]) -> None:
     """V = 1, 3, 5, 7, 9 along the batch and 7 after the time limit, where trajectory 1 bootstraps."""
     settings = changed(SETTINGS, baseline=VALUE, **changes)
-    result = advantages(settings, CRITIC, CRITIC, two_trajectories(), 2)
+    result = advantages(settings, UNASKED, CRITIC, two_trajectories(), 2)
     np.testing.assert_allclose(result.weight, np.array(psi) * KEPT / 2, rtol=1e-6)
     target = np.array(psi) + [1, 3, 5, 7, 9]
     np.testing.assert_allclose(result.target, target, rtol=1e-12)
@@ -159,8 +161,8 @@ def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]
 @pytest.mark.parametrize("estimator", [REWARD_TO_GO, GAE])
 def test_a_terminal_state_is_worth_nothing_and_a_time_limit_what_the_critic_says(estimator: int) -> None:
     settings = changed(SETTINGS, baseline=VALUE, psi=estimator, gae_lambda=1.0)
-    ended = advantages(settings, CRITIC, CRITIC, two_trajectories((2, 4), {}), 2).target
-    cut = advantages(settings, CRITIC, CRITIC, two_trajectories((2,), {4: [3.0]}), 2).target
+    ended = advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {}), 2).target
+    cut = advantages(settings, UNASKED, CRITIC, two_trajectories((2,), {4: [3.0]}), 2).target
     np.testing.assert_allclose(ended, RETURNS, rtol=1e-12)
     np.testing.assert_allclose(cut - ended, [0, 7 / 8, 0, 7 / 4, 7 / 2], rtol=1e-12)
 
@@ -168,8 +170,8 @@ def test_a_terminal_state_is_worth_nothing_and_a_time_limit_what_the_critic_says
 @pytest.mark.parametrize("estimator", [TOTAL_RETURN, REWARD_TO_GO])
 def test_without_a_critic_a_time_limit_is_part_of_the_problem(estimator: int) -> None:
     settings = changed(SETTINGS, psi=estimator)
-    ended = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories((2, 4), {}), 2)
-    cut = advantages(settings, NO_CRITIC, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}), 2)
+    ended = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2, 4), {}), 2)
+    cut = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}), 2)
     assert cut.weight.tolist() == ended.weight.tolist()
 
 
@@ -178,7 +180,7 @@ def test_each_truncated_sample_has_its_own_final_observation() -> None:
     batch = two_trajectories((), {4: [3.0], 2: [0.0]})
     batch = batch._replace(final_obs=np.array([[3, 0, np.nan]], np.float32))
     settings = changed(SETTINGS, baseline=VALUE, discount=1.0)
-    result = advantages(settings, CRITIC, CRITIC, batch, 2)
+    result = advantages(settings, UNASKED, CRITIC, batch, 2)
     assert result.target.tolist() == [1 + 2 + 1, 70 + 7, 2 + 1, 60 + 7, 40 + 7]
 
 
@@ -186,25 +188,25 @@ def test_two_episodes_of_one_trajectory_do_not_mix() -> None:
     """As in a batch of a fixed number of steps: the second episode starts at time 0 and is cut by the batch's end."""
     batch = make_batch(range(4), [0] * 4, [1, 2, 4, 8], [0] * 4, [7, 8, 0, 1], [1], {3: [0.0]})
     settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=1.0, exact_discounting=False)
-    result = advantages(settings, CRITIC, CRITIC, batch, 1)
+    result = advantages(settings, UNASKED, CRITIC, batch, 1)
     assert result.target.tolist() == [1 + 1, 2, 4 + 4 + 0.25, 8 + 0.5]
 
 
 def test_the_target_of_the_critic_is_the_return_from_its_state_on() -> None:
     settings = changed(SETTINGS, psi=TOTAL_RETURN, baseline=VALUE)
-    assert advantages(settings, CRITIC, CRITIC, two_trajectories((2, 4), {}), 2).target.tolist() == RETURNS.tolist()
+    assert advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {}), 2).target.tolist() == RETURNS.tolist()
 
 
 @pytest.mark.parametrize("baseline", [NO_BASELINE, MEAN, VALUE])
 def test_standardisation_comes_before_discounting(baseline: int) -> None:
     plain = changed(SETTINGS, baseline=baseline)
-    psi = advantages(plain, CRITIC, CRITIC, two_trajectories(), 2).weight.astype(float) / KEPT
+    psi = advantages(plain, UNASKED, CRITIC, two_trajectories(), 2).weight.astype(float) / KEPT
     standard = changed(plain, standardize=BY_BATCH)
-    result = advantages(standard, CRITIC, CRITIC, two_trajectories(), 2)
+    result = advantages(standard, UNASKED, CRITIC, two_trajectories(), 2)
     expected = (psi - psi.mean()) / psi.std()
     np.testing.assert_allclose(result.weight, expected * KEPT / 2, rtol=1e-5)
     dropped = changed(standard, exact_discounting=False)
-    weight = advantages(dropped, CRITIC, CRITIC, two_trajectories(), 2).weight * 2
+    weight = advantages(dropped, UNASKED, CRITIC, two_trajectories(), 2).weight * 2
     assert weight.mean() == pytest.approx(0, abs=1e-6) and weight.std() == pytest.approx(1, rel=1e-6)
 
 
@@ -240,7 +242,7 @@ def test_a_network_as_critic_values_every_sample_by_its_own_observation() -> Non
     for b in np.flatnonzero(~(batch.terminated | batch.truncated)):
         after[b] = v[b + 1 :][batch.env[b + 1 :] == batch.env[b]][0]
     settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=0.0, discount=0.9, exact_discounting=False)
-    result = advantages(settings, CRITIC, network(parameters, sizes, "tanh"), batch, 5)
+    result = advantages(settings, UNASKED, network(parameters, sizes, "tanh"), batch, 5)
     np.testing.assert_allclose(result.weight, (batch.reward + 0.9 * after - v) / 5, rtol=0, atol=2e-6)
 
 
@@ -268,7 +270,7 @@ def exact_gradient(discount: float) -> Array:
 
 def expected_estimate(settings: Settings) -> Array:
     """The mean of the estimate from two episodes, over all sixteen pairs of episodes of two steps."""
-    net, total = network(POLICY.copy(), (1, 2), "relu"), np.zeros(4)
+    policy, total = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), np.zeros(4)
     theta = torch.tensor(POLICY.astype(np.float64))
     for a, b, c, d in itertools.product(range(2), repeat=4):
         batch = make_batch(
@@ -281,7 +283,7 @@ def expected_estimate(settings: Settings) -> Array:
         )
         first, second = log_probs(theta, 1.0), [log_probs(theta, state_after(x)) for x in (a, b)]
         probability = float(torch.exp(first[a] + first[b] + second[0][c] + second[1][d]))
-        gradient, _ = policy_gradient(settings, net, batch, advantages(settings, CRITIC, CRITIC, batch, 2))
+        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, CRITIC, batch, 2))
         total += probability * gradient
     return total
 
@@ -338,22 +340,45 @@ def random_network(sizes: tuple[int, ...], seed: int) -> MLP:
 def room(every: int, size: int = 8) -> Checkpoints:
     """Room for checkpoints of the random learner."""
     policy, critic = np.zeros((size, 33), np.float32), np.zeros((size, 17), np.float32)
-    return Checkpoints(np.zeros(size, np.int64), policy, critic, np.zeros(1, np.int64), np.array([every]))
+    nothing = np.zeros((size, 0), np.float32)
+    return Checkpoints(
+        np.zeros(size, np.int64),
+        policy,
+        critic,
+        nothing,
+        nothing,
+        np.zeros(size),
+        np.zeros(1, np.int64),
+        np.array([every]),
+    )
+
+
+def random_policy(temperature: float = 1.0) -> Policy:
+    return Policy(random_network((2, 5, 3), 1), Categorical(1 / temperature))
 
 
 def random_learner() -> Learner:
-    policy, critic = random_network((2, 5, 3), 1), random_network((2, 4, 1), 2)
-    moments = (np.zeros((2, net.parameters.size), np.float32) for net in (policy, critic))
-    before = (policy.parameters.copy(), critic.parameters.copy())
-    return Learner(policy, next(moments), before[0], critic, next(moments), before[1], np.zeros(1, np.int64), room(0))
+    policy, critic = random_policy(), random_network((2, 4, 1), 2)
+    moments = (np.zeros((2, net.parameters.size), np.float32) for net in (policy.network, critic))
+    before = (policy.network.parameters.copy(), critic.parameters.copy())
+    return Learner(
+        policy,
+        next(moments),
+        before[0],
+        critic,
+        next(moments),
+        before[1],
+        new_normalization(0, 0),
+        np.zeros(1, np.int64),
+        room(0),
+    )
 
 
 def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
-    settings = changed(SETTINGS, entropy_coef=0.3, inverse_temperature=2.0)
-    batch, net = random_batch(), random_network((2, 5, 3), 1)
+    settings, batch, policy = changed(SETTINGS, entropy_coef=0.3), random_batch(), random_policy(temperature=0.5)
     advantage = Advantages(np.linspace(-1, 1, 37, dtype=np.float32), 0.25, np.zeros(37), np.nan)
-    gradient, entropy = policy_gradient(settings, net, batch, advantage)
-    expected, expected_entropy = estimate(net, 2.0, batch.obs, batch.action, advantage.weight, 0.3 * 0.25)
+    gradient, entropy = policy_gradient(settings, policy, batch, advantage)
+    expected, expected_entropy = estimate(policy, batch.obs, batch.action, NO_MASK, advantage.weight, 0.3 * 0.25)
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-6)
     assert entropy == pytest.approx(expected_entropy, rel=1e-6)
 
@@ -442,16 +467,18 @@ def test_improve_is_the_diagram(baseline: int) -> None:
     advantage = advantages(settings, reference.policy, reference.critic, batch, 3)
     gradient, entropy = policy_gradient(settings, reference.policy, batch, advantage)
     _, norm = ascend(
-        settings, reference.policy, reference.policy_moments, reference.policy_before, 3, gradient, 0.1 * 0.6
+        settings, reference.policy.network, reference.policy_moments, reference.policy_before, 3, gradient, 0.1 * 0.6
     )
     value_loss = np.nan
     if baseline == VALUE:
         gradient, value_loss = value_gradient(reference.critic, batch.obs, advantage.target)
         ascend(settings, reference.critic, reference.critic_moments, reference.critic_before, 3, gradient, 0.01 * 0.6)
     assert status == FINE and learner.iteration[0] == 3
-    np.testing.assert_allclose(learner.policy.parameters, reference.policy.parameters, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        learner.policy.network.parameters, reference.policy.network.parameters, rtol=0, atol=1e-6
+    )
     np.testing.assert_allclose(learner.critic.parameters, reference.critic.parameters, rtol=0, atol=1e-6)
-    assert (learner.policy.parameters != random_learner().policy.parameters).any()
+    assert (learner.policy.network.parameters != random_learner().policy.network.parameters).any()
     assert (learner.critic.parameters != random_learner().critic.parameters).any() == (baseline == VALUE)
     expected = [entropy, norm, 0.1 * 0.6, value_loss, advantage.explained_variance]
     np.testing.assert_allclose(list(metrics.values()), expected, rtol=1e-5)
@@ -461,7 +488,7 @@ def test_adam_counts_the_iterations() -> None:
     """Three iterations against PyTorch's Adam, which corrects its moments' bias by their count."""
     learner, batch = random_learner(), random_batch()
     settings = changed(SETTINGS, optimizer=ADAM, baseline=VALUE, value_learning_rate=0.05)
-    policy, critic = (torch.tensor(net.parameters.copy()) for net in (learner.policy, learner.critic))
+    policy, critic = (torch.tensor(net.parameters.copy()) for net in (learner.policy.network, learner.critic))
     optimizers = [
         torch.optim.Adam([policy], lr=0.1, maximize=True),
         torch.optim.Adam([critic], lr=0.05, maximize=True),
@@ -473,7 +500,7 @@ def test_adam_counts_the_iterations() -> None:
         for optimizer in optimizers:
             optimizer.step()
         assert improved(settings, learner, batch)[0] == FINE
-    np.testing.assert_allclose(learner.policy.parameters, policy, atol=1e-5)
+    np.testing.assert_allclose(learner.policy.network.parameters, policy, atol=1e-5)
     np.testing.assert_allclose(learner.critic.parameters, critic, atol=1e-5)
 
 
@@ -485,7 +512,7 @@ def test_rewarded_actions_become_probable() -> None:
     settings = changed(SETTINGS, optimizer=ADAM, discount=0.0, exact_discounting=False, per_episode=False)
     for _ in range(200):
         assert improved(settings, learner, batch)[0] == FINE
-    probabilities = MLPPolicy(learner.policy.parameters, (2, 5, 3)).probabilities(batch.obs.T)
+    probabilities = MLPPolicy(learner.policy.network.parameters, (2, 5, 3)).probabilities(batch.obs.T)
     assert probabilities[np.arange(37), right][batch.reward == 1].min() > 0.9
 
 
@@ -508,7 +535,7 @@ BAD_NUMBERS = [np.nan, np.inf, -np.inf]
 
 
 def bytes_of(learner: Learner) -> tuple[bytes, ...]:
-    networks = (learner.policy.parameters, learner.critic.parameters)
+    networks = (learner.policy.network.parameters, learner.critic.parameters)
     return tuple(array.tobytes() for array in (*networks, learner.policy_moments, learner.critic_moments))
 
 
@@ -567,12 +594,12 @@ def test_a_bad_weight_of_the_policy_is_noticed_and_its_step_taken_back(index: in
     what an infinite weight (of its layer: 0, 12) makes of its inputs; then the next step is refused."""
     learner, batch = random_learner(), random_batch()
     good = learner.policy_before.tobytes()
-    learner.policy.parameters[index] = bad
-    bad_bytes, critic = learner.policy.parameters.tobytes(), learner.critic.parameters.tobytes()
+    learner.policy.network.parameters[index] = bad
+    bad_bytes, critic = learner.policy.network.parameters.tobytes(), learner.critic.parameters.tobytes()
     settings = changed(SETTINGS, optimizer=optimizer, baseline=VALUE)
     squashed = np.isinf(bad) and index in (0, 12)
     assert improved(settings, learner, batch)[0] == (BAD_PARAMETERS if squashed else BAD_GRADIENT)
-    assert learner.policy.parameters.tobytes() == (bad_bytes if squashed else good)
+    assert learner.policy.network.parameters.tobytes() == (bad_bytes if squashed else good)
     assert learner.critic.parameters.tobytes() == critic
 
 
@@ -598,4 +625,4 @@ def test_a_critic_step_out_of_range_is_taken_back_and_named() -> None:
     settings = changed(SETTINGS, value_learning_rate=1e39, baseline=VALUE)
     assert improved(settings, learner, batch)[0] == BAD_VALUES
     assert learner.critic.parameters.tobytes() == before
-    assert np.isfinite(learner.policy.parameters).all()
+    assert np.isfinite(learner.policy.network.parameters).all()

@@ -18,11 +18,13 @@ from pgrad.diagnostics.microscope import gradient_microscope
 from pgrad.diagnostics.run import RunDiagnosis, chosen_iterations, diagnose
 from pgrad.envs.finite import finite
 from pgrad.envs.registry import Env, make
+from pgrad.envs.spaces import Discrete
 from pgrad.errors import ConfigError, EnvError, RunError
 from pgrad.estimators.choice import Estimator
 from pgrad.estimators.weights import multipliers
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.folder import load_run
+from pgrad.runs.network_file import CHECKPOINT_ARRAYS
 from pgrad.verify.cases import OBS_SIZE, cases_of
 
 ITERATIONS = 195  # parameters are kept every 10
@@ -87,9 +89,7 @@ def test_a_step_of_checkpoints_thinned_out_along_the_way(run: Path) -> None:
     checkpoints = saved.checkpoints
     for kept, at, expected in (([0, 40, 80], "every:80", [0, 80, 195]), ([0], "every:195", [0, 195])):
         some = [checkpoints.iteration.tolist().index(k) for k in kept]
-        chosen = checkpoints._replace(
-            iteration=checkpoints.iteration[some], policy=checkpoints.policy[some], critic=checkpoints.critic[some]
-        )
+        chosen = checkpoints._replace(**{name: getattr(checkpoints, name)[some] for name, _, _ in CHECKPOINT_ARRAYS})
         assert list(chosen_iterations(dataclasses.replace(saved, checkpoints=chosen), at)) == expected
 
 
@@ -207,7 +207,7 @@ def test_a_fitted_value_is_near_the_exact_one_whatever_the_size_of_rewards(scale
     problem = dataclasses.replace(chain, reward=chain.reward * scale)
     case = cases_of(problem, np.random.default_rng(0))[0]
     dynamics = finite(problem.start, problem.transition, problem.reward, problem.terminal, case.obs)
-    env = Env("chain", OBS_SIZE, 2, 200, None, dynamics=dynamics)
+    env = Env("chain", OBS_SIZE, Discrete(2), 200, None, dynamics=dynamics)
     critic = fitted_value(env, case.compiled_policy, 0.9, 0)
     acting = ~problem.terminal
     values = case.solution.value[acting]

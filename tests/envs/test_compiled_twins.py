@@ -51,7 +51,7 @@ def test_each_step_of_whole_episodes_is_gymnasiums(env: Env, compiled: bool) -> 
             state: Any = tuple(float(x) for x in original.unwrapped.state)  # type: ignore[attr-defined]
             np.testing.assert_allclose(observe(dynamics, state), obs, rtol=0, atol=1e-6)
             random = rng.random() < 0.5 and episode % 2
-            action = int(rng.integers(env.num_actions)) if random else POLICIES[env.id](obs, rng)
+            action = int(rng.integers(env.actions.flat_size)) if random else POLICIES[env.id](obs, rng)
             obs, reward, terminated, truncated, _ = original.step(action)
             after, twin_reward, twin_terminated = take_step(dynamics, state, action, 0)
             length += 1
@@ -100,7 +100,7 @@ def test_interpreted_and_compiled_dynamics_agree(env: Env) -> None:
         state: Any = reset(dynamics, key)
         np.testing.assert_allclose(compiled_reset(dynamics, np.uint64(key)), state, rtol=0, atol=1e-17)
         for t in range(50):
-            action = (key + t) % env.num_actions
+            action = (key + t) % env.actions.flat_size
             expected, reward, terminated = step(dynamics, state, action, t)
             after, twin_reward, twin_terminated = compiled_step(dynamics, state, action, t)
             np.testing.assert_allclose(after, expected, rtol=1e-12, atol=1e-14)
@@ -123,6 +123,6 @@ def test_make_picks_the_twin_and_can_be_told_otherwise() -> None:
     original = make("CartPole-v1", "gymnasium")
     assert not original.compiled
     twin = COMPILED["CartPole-v1"]
-    for name in ("obs_size", "num_actions", "max_episode_steps", "reward_threshold", "max_return"):
+    for name in ("obs_size", "actions", "max_episode_steps", "reward_threshold", "max_return"):
         assert getattr(original, name) == getattr(twin, name)
     assert make(original) is original

@@ -22,6 +22,7 @@ from pgrad.estimators.choice import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETUR
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.estimators.statistics import mean, variance
+from pgrad.kernels.heads import NO_MASK, Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
 from pgrad.rollouts.batch import Batch
@@ -291,8 +292,8 @@ def exact_gradient() -> Array:
 
 
 def estimated(episodes: tuple[tuple[int, int], ...], **choices: Any) -> Array:
-    settings = Settings(Estimator(discount=GAMMA, **choices), 1.0, 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
-    policy, batch = network(POLICY.copy(), (1, 2), "relu"), batch_of(episodes)
+    settings = Settings(Estimator(discount=GAMMA, **choices), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+    policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), batch_of(episodes)
     advantage = estimated_advantages(settings, policy, NO_CRITIC, batch, len(episodes))
     return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
 
@@ -324,9 +325,9 @@ def test_no_constant_has_a_smaller_variance_than_the_optimal_one(psi: int) -> No
     kept = GAMMA**batch.time if psi == REWARD_TO_GO else np.ones(8)
     returns = FIRST[batch.action[:4]] + GAMMA * batch.reward[4:]
     multiplied = np.concatenate([returns, batch.reward[4:] if psi == REWARD_TO_GO else returns])
-    policy = network(POLICY.copy(), (1, 2), "relu")
+    policy = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0))
     gradients = trajectory_gradients(
-        policy, 1.0, batch.obs, batch.action, *by_trajectory(batch.env, 4), np.stack([kept * multiplied, kept])
+        policy, batch.obs, batch.action, NO_MASK, *by_trajectory(batch.env, 4), np.stack([kept * multiplied, kept])
     )
     product, square = overlaps(*gradients) @ p
     best = product / square

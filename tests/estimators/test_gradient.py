@@ -8,14 +8,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.estimators.gradient import (
-    by_trajectory,
-    overlaps,
-    policy_gradient,
-    trajectory_gradients,
-    value_gradient,
-)
-from pgrad.kernels.mlp import BLOCK, network, num_parameters
+from pgrad.estimators import gradient as estimators
+from pgrad.estimators.gradient import by_trajectory, overlaps, value_gradient
+from pgrad.kernels.heads import NO_MASK, Categorical, Policy
+from pgrad.kernels.mlp import BLOCK, MLP, network, num_parameters
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +29,20 @@ SHAPES = [
     (9, 4, 4, 6, 3),
 ]
 BATCHES = [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 37]
+
+
+def policy_gradient(
+    net: MLP, inverse_temperature: float, obs: Array, action: Array, weight: Array, entropy_weight: float
+) -> tuple[Array, float]:
+    policy = Policy(net, Categorical(inverse_temperature))
+    return estimators.policy_gradient(policy, obs, action, NO_MASK, weight, entropy_weight)
+
+
+def trajectory_gradients(
+    net: MLP, inverse_temperature: float, obs: Array, action: Array, order: Array, first: Array, weight: Array
+) -> Array:
+    policy = Policy(net, Categorical(inverse_temperature))
+    return estimators.trajectory_gradients(policy, obs, action, NO_MASK, order, first, weight)
 
 
 def samples(sizes: tuple[int, ...], batch: int) -> tuple[Array, Array, Array, Array]:

@@ -76,10 +76,10 @@ def batch_of(batches: list[Batch], lowest: int, size: int) -> Batch:
 
 def trained_on(problem: Problem, choice: Estimator, lowest: int, size: int) -> np.ndarray:
     """What training makes of a batch of these trajectories."""
-    settings = settings_of(choice)._replace(inverse_temperature=1 / problem.policy.temperature)
+    settings = settings_of(choice)
     batch = batch_of(problem.batches, lowest, size)
-    advantage = advantages(settings, problem.policy.network, problem.critic.network, batch, size)
-    return policy_gradient(settings, problem.policy.network, batch, advantage)[0]
+    advantage = advantages(settings, problem.policy.compiled, problem.critic.network, batch, size)
+    return policy_gradient(settings, problem.policy.compiled, batch, advantage)[0]
 
 
 def grouped(block: Block, choice: Estimator, lowest: int, size: int) -> np.ndarray:

@@ -29,6 +29,7 @@ from pgrad.estimators.choice import (
     Estimator,
 )
 from pgrad.estimators.weights import Multipliers, corrections, multipliers, normaliser, weights
+from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
 from pgrad.rollouts.batch import Batch
@@ -89,7 +90,7 @@ def test_total_returns_are_one_number_an_episode_and_standardised_by_it_nothing_
     assert weigh(returns, psi=TOTAL_RETURN, baseline=baseline, standardize=BY_BATCH).all()
 
 
-SETTINGS = Settings(Estimator(baseline=OPTIMAL, discount=0.5), 1.0, 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+SETTINGS = Settings(Estimator(baseline=OPTIMAL, discount=0.5), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
 NO_CRITIC = network(np.full(2, np.nan, np.float32), (1, 1), "relu")
 
 
@@ -128,17 +129,15 @@ def test_the_optimal_baseline_of_three_trajectories_by_hand(
 ) -> None:
     """Twice g · u and ‖u‖² are 5 and 1 of the second trajectory, 10 and 5 of the third. The first one's two scores are
     opposite: with Ψ = 4, 2 and γ = ½ they make 2 · (4 - 1) · (1 - ½) = 3 and 2 · (1 - ½)² = ½; without γ^t, 0 and 0."""
-    settings = SETTINGS._replace(
-        estimator=SETTINGS.estimator._replace(**changes), inverse_temperature=inverse_temperature
-    )
-    policy = network(np.zeros(4, np.float32), (1, 2), "relu")
+    settings = SETTINGS._replace(estimator=SETTINGS.estimator._replace(**changes))
+    policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), Categorical(inverse_temperature))
     weight = advantages(settings, policy, NO_CRITIC, THREE, 3).weight
     np.testing.assert_allclose(weight, np.array(expected) / 3, rtol=1e-6)
 
 
 def test_without_scores_the_optimal_baseline_is_zero() -> None:
     """A policy that has no choice: every score is zero, and so is what would be divided by."""
-    policy = network(np.ones(2, np.float32), (1, 1), "relu")
+    policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), Categorical(1.0))
     weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32)), 3).weight
     np.testing.assert_allclose(weight, np.array([4, 5, 1, 2]) / 3, rtol=1e-14)
 

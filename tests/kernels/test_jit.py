@@ -1,5 +1,6 @@
 """The compiler's two faces, its floating-point rules, and a cache that is neither stale nor in the way."""
 
+import inspect
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import pgrad
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.kernels import jit
 from pgrad.kernels.inner import LinkedOnly
-from pgrad.kernels.jit import KEPT_CACHES, compiled_as, dense, prepare_cache, source_hash, strict, unannotated
+from pgrad.kernels.jit import KEPT_CACHES, compiled_as, dense, plain, prepare_cache, source_hash, strict
 from pgrad.kernels.optimizers import ascend
 
 PACKAGE = Path(pgrad.__file__).parent
@@ -143,15 +144,17 @@ def test_compiled_as_chooses_by_type_and_leaves_python_alone() -> None:
     assert (calls_describe(1), calls_describe(1.0), describe(1)) == ("integer", "float", "interpreted")
 
 
-def test_unannotated_is_the_same_function_without_annotations() -> None:
+def test_plain_is_the_same_function_without_annotations_and_with_other_names() -> None:
     offset = 10
 
     def function(x: int, y: float = 2.0) -> float:
-        return x + y + offset
+        difference = x - y
+        return difference + offset
 
-    bare = unannotated(function)
+    bare = plain(function, ("left", "right"))
     assert bare.__annotations__ == {} and function.__annotations__ != {}
-    assert (bare(1), bare(1, 5.0), bare.__name__) == (13.0, 16.0, "function")
+    assert list(inspect.signature(bare).parameters) == ["left", "right"]
+    assert (bare(1), bare(1, 5.0), bare.__name__) == (9.0, 6.0, "function")
 
 
 # --- the cache

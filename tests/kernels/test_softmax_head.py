@@ -26,12 +26,16 @@ def key_with_first_number(bits: int) -> int:
     return (z - GOLDEN) & MASK
 
 
+def bits_of(keys: Any, steps: Any) -> Any:
+    return np.array([fold_in(int(key), int(step)) for key, step in zip(keys, steps, strict=True)], np.uint64)
+
+
 def actions_drawn(logits: Any, keys: Any, temperature: float = 1.0) -> Array:
     """One action a key, all from the same logits [A]."""
     lanes = len(keys)
     columns = np.repeat(np.asarray(logits, np.float32)[:, None], lanes, axis=1)
     action = np.full(lanes, -1, np.int32)
-    sample(columns, 1 / temperature, np.array(keys, np.uint64), np.zeros(lanes, np.int32), action, lanes)
+    sample(columns, 1 / temperature, bits_of(keys, np.zeros(lanes, np.int32)), action, lanes)
     return action
 
 
@@ -66,7 +70,7 @@ def test_each_lane_draws_with_its_own_key_step_and_logits() -> None:
     lanes, logits = 300, rng.normal(size=(4, 300)).astype(np.float32)
     keys, steps = rng.integers(0, 2**64, lanes, np.uint64), rng.integers(0, 500, lanes).astype(np.int32)
     action = np.empty(lanes, np.int32)
-    sample(logits.copy(), 2.0, keys, steps, action, lanes)
+    sample(logits.copy(), 2.0, bits_of(keys, steps), action, lanes)
     cumulative = np.cumsum(softmax.softmax(logits.T, 0.5), axis=1)
     number = np.array([(fold_in(int(k), int(t)) >> 41) * 2.0**-23 for k, t in zip(keys, steps, strict=True)])
     assert np.abs(cumulative[:, :-1] - number[:, None]).min() > 1e-6, (

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from pgrad.config import resolve
 from pgrad.envs.registry import Env, make
+from pgrad.envs.spaces import Discrete
 from pgrad.errors import RunError
 from pgrad.experiments.statistics import bootstrap_columns
 from pgrad.policies.mlp import MLPPolicy
@@ -114,7 +115,7 @@ def test_the_line_of_the_maximum_is_at_500_and_in_sight() -> None:
 def test_without_a_maximum_the_line_is_the_threshold_if_there_is_one(
     threshold: float | None, labels: list[str]
 ) -> None:
-    figure = training_curve(new_result([[10, 20]], Env("Other-v0", 4, 2, 200, threshold)))
+    figure = training_curve(new_result([[10, 20]], Env("Other-v0", 4, Discrete(2), 200, threshold)))
     dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert [line.get_label() for line in dashed] == labels
     for drawn in dashed:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pgrad.envs.cartpole import CartPole
-from pgrad.kernels.mlp import MLP, network
+from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.mlp import network
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
@@ -26,9 +27,9 @@ from pgrad.rollouts.compiled import (
 ENV, RUN_KEY = CartPole(), 12345
 
 
-def small_policy() -> MLP:
+def small_policy() -> Policy:
     parameters = initial_parameters((4, 5, 2), "uniform", 1.0, np.random.default_rng(0))
-    return network(parameters, (4, 5, 2), "tanh")
+    return Policy(network(parameters, (4, 5, 2), "tanh"), Categorical(1.0))
 
 
 class Roller:
@@ -39,11 +40,11 @@ class Roller:
         self.plan = Plan(episodes, num_steps, limit, np.uint64(RUN_KEY))
         self.lanes: Lanes = new_lanes(ENV, self.policy, lanes)
         samples = episodes * limit or lanes * num_steps
-        self.buffer = new_buffer(4, samples, episodes or lanes * (num_steps // limit + 2))
+        self.buffer = new_buffer(4, ENV.action_space, samples, episodes or lanes * (num_steps // limit + 2))
         self.log = new_episodes(100_000)
 
     def __call__(self) -> tuple[Batch, int]:
-        batch, num_envs = rollout(ENV, ENV.reset(0), self.policy, 1.0, self.plan, self.lanes, self.buffer, self.log)
+        batch, num_envs = rollout(ENV, ENV.reset(0), self.policy, self.plan, self.lanes, self.buffer, self.log)
         size = batch.action.size
         return Batch(batch.obs[:, :size].copy(), *(np.array(column) for column in batch[1:])), num_envs
 
@@ -61,7 +62,7 @@ def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
     """Episode e uses key fold_in(run key, e) alone, whatever lane it ran in."""
     roller = Roller(lanes=4, episodes=11)
     batch, num_envs = roller()
-    policy = MLPPolicy(roller.policy.parameters, (4, 5, 2), "tanh")
+    policy = MLPPolicy(roller.policy.network.parameters, (4, 5, 2), "tanh")
     assert num_envs == 11
     for episode in range(11):
         key, samples = fold_in(RUN_KEY, episode), trajectory(batch, episode)

@@ -10,9 +10,12 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import pgrad
-from pgrad.kernels.mlp import MLP, network
+from pgrad.envs.spaces import Discrete
+from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts import gymnasium as adapter
+from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.gymnasium import VectorEnv
 
@@ -63,13 +66,14 @@ def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         return envs
 
     monkeypatch.setattr(adapter, "make_vector", make_vector)
-    envs = VectorEnv(pgrad.Env("Counting", 3, 2, None, None), 3, run_key=1)
+    envs = VectorEnv(pgrad.Env("Counting", 3, Discrete(2), None, None), 3, run_key=1)
     yield envs
     envs.close()
 
 
-def policy() -> MLP:
-    return network(initial_parameters((3, 2), "uniform", 1.0, np.random.default_rng(0)), (3, 2), "tanh")
+def actor() -> CompiledActor:
+    parameters = initial_parameters((3, 2), "uniform", 1.0, np.random.default_rng(0))
+    return CompiledActor(Policy(network(parameters, (3, 2), "tanh"), Categorical(1.0)))
 
 
 def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, bool, bool]]:
@@ -85,8 +89,8 @@ def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, b
 def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: VectorEnv) -> None:
     """Rows of a reset never appear, final observations are seen, and cuts lie where the episodes or the batch end."""
     for _ in range(3):  # three batches in a row: a reset may fall between two
-        rollout(counting, policy(), 1.0, num_steps=7)
-    batch, num_envs, _ = rollout(counting, policy(), 1.0, num_steps=50)
+        rollout(counting, actor(), num_steps=7)
+    batch, num_envs, _ = rollout(counting, actor(), num_steps=50)
     assert num_envs == 3
     for identity in range(3):
         samples = np.flatnonzero(batch.env == identity)
@@ -113,7 +117,7 @@ def check_final_observations(batch: Batch) -> None:
 
 def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: VectorEnv) -> None:
     for _ in range(2):
-        batch, num_envs, episodes = rollout(counting, policy(), 1.0, episodes=8)
+        batch, num_envs, episodes = rollout(counting, actor(), episodes=8)
         assert num_envs == 8
         assert episodes.length.size == 8
         for trajectory in range(8):
@@ -149,15 +153,15 @@ def test_an_environment_that_raises_is_named() -> None:
     envs.envs.close()
     envs.envs.step = lambda action: 1 / 0  # type: ignore[assignment, return-value]
     with pytest.raises(pgrad.EnvError, match=r"'CartPole-v1' failed in step 0 .*ZeroDivisionError"):
-        rollout(envs, policy_of_zeros(), 1.0, num_steps=1)
+        rollout(envs, actor_of_zeros(), num_steps=1)
 
 
 def test_a_rollout_can_be_stopped_between_two_steps() -> None:
     envs, stopping = VectorEnv(pgrad.make("CartPole-v1", "gymnasium"), 2, run_key=1), threading.Event()
     stopping.set()
-    assert adapter.rollout(envs, policy_of_zeros(), 1.0, num_steps=1, stopping=stopping) is None
+    assert adapter.rollout(envs, actor_of_zeros(), num_steps=1, stopping=stopping) is None
     assert envs.total_steps == 0
 
 
-def policy_of_zeros() -> MLP:
-    return network(np.zeros(10, np.float32), (4, 2), "tanh")
+def actor_of_zeros() -> CompiledActor:
+    return CompiledActor(Policy(network(np.zeros(10, np.float32), (4, 2), "tanh"), Categorical(1.0)))

@@ -16,6 +16,7 @@ from pgrad.algorithms.settings import Checkpoints
 from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve
 from pgrad.envs.registry import Env, make
+from pgrad.envs.spaces import Discrete
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
@@ -50,7 +51,7 @@ def new_result(
     env: Env | None = None,
 ) -> Result:
     env = env or make("CartPole-v1")
-    size = (env.obs_size + 1) * env.num_actions
+    size = (env.obs_size + 1) * env.actions.flat_size
     evaluation = Evaluation(np.array(returns), np.ones(len(returns), np.int64), 1.0) if returns else None
     return Result(
         resolve(env.id, None, {"seeds": seeds}),
@@ -58,7 +59,7 @@ def new_result(
         tuple(
             SeedResult(
                 seed,
-                MLPPolicy(np.full(size, seed, np.float32), (env.obs_size, env.num_actions), env=env.id),
+                MLPPolicy(np.full(size, seed, np.float32), (env.obs_size, env.actions.flat_size), env=env.id),
                 new_history(),
                 failure,
                 100,
@@ -97,7 +98,7 @@ def test_a_run_folder_is_complete(tmp_path: Path) -> None:
 
 
 def test_only_cartpole_has_a_figure_of_its_states(tmp_path: Path) -> None:
-    result = new_result(env=Env("Other-v0", 4, 2, 500, None))
+    result = new_result(env=Env("Other-v0", 4, Discrete(2), 500, None))
     saved = RunFolder(tmp_path / "run", result.config).save_figures(result)
     assert [path.name for path in saved] == ["training_curve.png"]
 
@@ -253,8 +254,16 @@ def new_seed(seed: int, with_critic: bool, kept: list[int] | None) -> SeedResult
     def draw(*shape: int) -> Any:
         return rng.standard_normal(shape).astype(np.float32)
 
+    nothing = np.empty((count, 0), np.float32)
     checkpoints = Checkpoints(
-        np.array(kept or [], np.int64), draw(count, 23), draw(count, 19), np.array([count]), np.array([10])
+        np.array(kept or [], np.int64),
+        draw(count, 23),
+        draw(count, 19),
+        nothing,
+        nothing,
+        np.ones(count),
+        np.array([count]),
+        np.array([10]),
     )
     return SeedResult(
         seed,

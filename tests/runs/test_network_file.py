@@ -175,7 +175,10 @@ def new_value(sizes: tuple[int, ...] = (4, 5, 3, 1), activation: str = "tanh") -
 def new_checkpoints(count: int = 3, every: int = 20) -> Checkpoints:
     rng = np.random.default_rng(count)
     policy, critic = (rng.standard_normal((count, size)).astype(np.float32) for size in (10, 5))
-    return Checkpoints(every * np.arange(count), policy, critic, np.array([count]), np.array([every]))
+    shift, scale = (rng.standard_normal((count, 4)).astype(np.float32) for _ in range(2))
+    reward_scale = rng.uniform(1, 2, count)
+    kept = (np.array([count]), np.array([every]))
+    return Checkpoints(every * np.arange(count), policy, critic, shift, scale, reward_scale, *kept)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -207,6 +210,9 @@ def test_checkpoints_come_back_bit_for_bit(tmp_path: Path, count: int, every: in
         "iteration": (count,),
         "policy": (count, 10),
         "critic": (count, 5),
+        "shift": (count, 4),
+        "scale": (count, 4),
+        "reward_scale": (count,),
     }
 
 
@@ -268,12 +274,12 @@ def replaced(**tensors: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("kind", "damage", "message"),
     [
-        (VALUE, header(sizes=[4, 6, 3, 1]), r"layer 0's weight is float32 \(5, 4\), not float32 \(6, 4\)"),
-        (VALUE, header(sizes=[4, 5, 3, 2]), r"layer 2's weight is float32 \(1, 3\), not float32 \(2, 3\)"),
+        (VALUE, header(sizes=[4, 6, 3, 1]), r"layers\.0\.weight is float32 \(5, 4\), not float32 \(6, 4\)"),
+        (VALUE, header(sizes=[4, 5, 3, 2]), r"layers\.2\.weight is float32 \(1, 3\), not float32 \(2, 3\)"),
         (VALUE, header(sizes=[4, 5, 3, 1, 1]), "layers.3.weight"),
         (VALUE, header(activation="gelu"), "gelu"),
         (VALUE, rewritten(lambda tensors, _: tensors.pop("layers.1.bias")), "layers.1.bias"),
-        (VALUE, replaced(**{"layers.2.bias": np.zeros(1)}), r"layer 2's bias is float64 \(1,\), not float32 \(1,\)"),
+        (VALUE, replaced(**{"layers.2.bias": np.zeros(1)}), r"layers\.2\.bias is float64 \(1,\), not float32 \(1,\)"),
         (CHECKPOINTS, replaced(iteration=np.arange(2)), r"policy is float32 \(3, 10\), not float32 \[K, P\]"),
         (CHECKPOINTS, replaced(policy=np.zeros((4, 10), np.float32)), r"policy is float32 \(4, 10\)"),
         (CHECKPOINTS, replaced(policy=np.zeros((3, 10))), r"policy is float64 \(3, 10\), not float32"),

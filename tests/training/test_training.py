@@ -229,8 +229,8 @@ def test_checkpoints_are_what_shorter_runs_end_with(algorithm: str, backend: str
     assert seed.checkpoints is not None
     assert seed.checkpoints.iteration.tolist() == [0, 5, 10]
     assert seed.checkpoints.policy.shape == (3, seed.policy.num_parameters)
-    initial = new_learner(result.config, result.env, 3)
-    assert seed.checkpoints.policy[0].tobytes() == initial.policy.parameters.tobytes()
+    initial = new_learner(result.config, result.env, 3, 4)
+    assert seed.checkpoints.policy[0].tobytes() == initial.policy.network.parameters.tobytes()
     assert seed.checkpoints.critic[0].tobytes() == initial.critic.parameters.tobytes()
     for k, iterations in ((1, 5), (2, 10)):
         shorter = short(algorithm, iterations, backend=backend).seeds[0]
@@ -297,8 +297,8 @@ def test_a_run_that_fails_has_kept_what_came_before() -> None:
         short("actor-critic", 5, learning_rate=1e40, optimizer="sgd", max_grad_norm=None)
     seed = caught.value.result.seeds[0]
     assert seed.checkpoints.iteration.size == 0, "the step from the first parameters was taken back"
-    learner = new_learner(resolve("CartPole-v1", "actor-critic"), pgrad.make("CartPole-v1"), seed.seed)
-    assert seed.policy.parameters.tobytes() == learner.policy.parameters.tobytes()
+    learner = new_learner(resolve("CartPole-v1", "actor-critic"), pgrad.make("CartPole-v1"), seed.seed, 4)
+    assert seed.policy.parameters.tobytes() == learner.policy.network.parameters.tobytes()
 
 
 def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

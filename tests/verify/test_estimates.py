@@ -159,7 +159,7 @@ def test_training_multiplies_by_the_same_and_pytorch_has_the_same_scores(named: 
         trajectories = exact.sample_trajectories(case.problem, case.policy, 5, rng, case.values)
         choice = named.choice._replace(discount=case.problem.discount)
         batch, states = as_training_has_it(case, trajectories, rng)
-        policy, critic = case.compiled_policy.network, case.compiled_value.network
+        policy, critic = case.compiled_policy.compiled, case.compiled_value.network
         weighed = advantages(settings_of(choice), policy, critic, batch, 5)
         gradient, _ = policy_gradient(settings_of(choice), policy, batch, weighed)
         theta = torch.tensor(case.theta, requires_grad=True)

@@ -4,11 +4,14 @@ from typing import Any
 
 from pgrad.algorithms.settings import Checkpoints
 from pgrad.kernels.jit import strict
+from pgrad.kernels.optimizers import copy
 
 
 @strict
-def keep(checkpoints: Checkpoints, iteration: int, policy: Any, critic: Any) -> None:
-    """Keep the parameters policy [P] and critic [P'] if it is their turn.
+def keep(
+    checkpoints: Checkpoints, iteration: int, policy: Any, critic: Any, shift: Any, scale: Any, reward_scale: float
+) -> None:
+    """Keep the parameters policy [P] and critic [P'], and how their inputs are normalised, if it is their turn.
 
     Where there is no more room, every second one is dropped and from then on they come half as often: what is kept is a
     function of the iterations done, never of how fast they were.
@@ -20,11 +23,11 @@ def keep(checkpoints: Checkpoints, iteration: int, policy: Any, critic: Any) -> 
         if iteration % checkpoints.every[0] != 0:
             return
     at = checkpoints.kept[0]
-    checkpoints.iteration[at] = iteration
-    for i in range(policy.size):  # loops: assignments to a slice take long to compile
-        checkpoints.policy[at, i] = policy[i]
-    for i in range(critic.size):
-        checkpoints.critic[at, i] = critic[i]
+    checkpoints.iteration[at], checkpoints.reward_scale[at] = iteration, reward_scale
+    copy(policy, checkpoints.policy[at])
+    copy(critic, checkpoints.critic[at])
+    copy(shift, checkpoints.shift[at])
+    copy(scale, checkpoints.scale[at])
     checkpoints.kept[0] += 1
 
 
@@ -32,11 +35,12 @@ def keep(checkpoints: Checkpoints, iteration: int, policy: Any, critic: Any) -> 
 def thin(checkpoints: Checkpoints) -> None:
     """Drop every second one."""
     count = (checkpoints.kept[0] + 1) // 2
-    for k in range(count):
+    for k in range(1, count):
         checkpoints.iteration[k] = checkpoints.iteration[2 * k]
-        for i in range(checkpoints.policy.shape[1]):
-            checkpoints.policy[k, i] = checkpoints.policy[2 * k, i]
-        for i in range(checkpoints.critic.shape[1]):
-            checkpoints.critic[k, i] = checkpoints.critic[2 * k, i]
+        checkpoints.reward_scale[k] = checkpoints.reward_scale[2 * k]
+        copy(checkpoints.policy[2 * k], checkpoints.policy[k])
+        copy(checkpoints.critic[2 * k], checkpoints.critic[k])
+        copy(checkpoints.shift[2 * k], checkpoints.shift[k])
+        copy(checkpoints.scale[2 * k], checkpoints.scale[k])
     checkpoints.kept[0] = count
     checkpoints.every[0] *= 2

@@ -8,6 +8,7 @@ from typing import Any
 from pgrad.algorithms.settings import Settings
 from pgrad.algorithms.update import advantages, policy_gradient
 from pgrad.envs.dynamics import Dynamics, State
+from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import MLP
 from pgrad.kernels.random import fold_in
@@ -23,7 +24,7 @@ def sample_estimates(
     like: State,
     settings: Settings,
     plan: Plan,
-    policy: MLP,
+    policy: Policy,
     critic: MLP,
     lanes: Lanes,
     buffer: Batch,
@@ -35,7 +36,7 @@ def sample_estimates(
         lanes.counters[LOGGED], lanes.counters[BEGUN] = 0, 0
         key: Any = fold_in(int(plan.run_key), r)
         one = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
-        batch, num_envs = rollout(env, like, policy, settings.inverse_temperature, one, lanes, buffer, episodes)
+        batch, num_envs = rollout(env, like, policy, one, lanes, buffer, episodes)
         advantage = advantages(settings, policy, critic, batch, num_envs)
         gradient, _ = policy_gradient(settings, policy, batch, advantage)
         estimates[r] = gradient

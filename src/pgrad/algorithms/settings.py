@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.algorithms.normalization import Normalization
 from pgrad.estimators.choice import Estimator
+from pgrad.kernels.heads import Policy
 from pgrad.kernels.mlp import MLP
 
 
@@ -13,7 +15,6 @@ class Settings(NamedTuple):
     """What to multiply the score by, and how to step, as numbers."""
 
     estimator: Estimator
-    inverse_temperature: float
     entropy_coef: float
     optimizer: int
     learning_rate: float
@@ -30,6 +31,9 @@ class Checkpoints(NamedTuple):
     iteration: npt.NDArray[np.int64]  # [K] iterations done when they were kept
     policy: npt.NDArray[np.float32]  # [K, P]
     critic: npt.NDArray[np.float32]  # [K, P']
+    shift: npt.NDArray[np.float32]  # [K, O] of the observations; O = 0 where they are not normalised
+    scale: npt.NDArray[np.float32]  # [K, O]
+    reward_scale: npt.NDArray[np.float64]  # [K]
     kept: npt.NDArray[np.int64]  # [1] how many of the K are filled
     every: npt.NDArray[np.int64]  # [1] iterations between two of them; 0 keeps none
 
@@ -37,11 +41,12 @@ class Checkpoints(NamedTuple):
 class Learner(NamedTuple):
     """Networks and optimiser state; the arrays are updated in place. Without a critic, its arrays are empty."""
 
-    policy: MLP
+    policy: Policy
     policy_moments: npt.NDArray[np.float32]  # [2, P]
     policy_before: npt.NDArray[np.float32]  # [P] the parameters before the last step: they gave a finite gradient
     critic: MLP
     critic_moments: npt.NDArray[np.float32]  # [2, P']
     critic_before: npt.NDArray[np.float32]  # [P']
+    normalization: Normalization
     iteration: npt.NDArray[np.int64]  # [1] iterations done
     checkpoints: Checkpoints

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.algorithms.checkpoints import keep
+from pgrad.algorithms.normalization import observe_batch, scaled_rewards
 from pgrad.algorithms.settings import Learner, Settings
 from pgrad.estimators import gradient as estimate
 from pgrad.estimators.choice import OPTIMAL, VALUE
@@ -20,7 +21,7 @@ from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weigh
 from pgrad.kernels import optimizers
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import forward
-from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.batch import Batch, with_rewards
 
 Array = Any
 
@@ -75,9 +76,7 @@ def score_overlaps(settings: Settings, policy: Any, batch: Batch, multiplied: Mu
     weight = np.empty((2, batch.reward.size))
     for b in range(batch.reward.size):
         weight[0, b], weight[1, b] = multiplied.kept[b] * multiplied.psi[b], multiplied.kept[b]
-    gradients = estimate.trajectory_gradients(
-        policy, settings.inverse_temperature, batch.obs, batch.action, order, first, weight
-    )
+    gradients = estimate.trajectory_gradients(policy, batch.obs, batch.action, batch.mask, order, first, weight)
     return estimate.overlaps(gradients[0], gradients[1])
 
 
@@ -85,9 +84,7 @@ def score_overlaps(settings: Settings, policy: Any, batch: Batch, multiplied: Mu
 def policy_gradient(settings: Settings, policy: Any, batch: Batch, advantage: Advantages) -> tuple[Array, float]:
     """The estimate of ∇J (plus the entropy bonus's gradient), [P], and the mean entropy in nats."""
     entropy_weight = settings.entropy_coef * advantage.step_weight
-    return estimate.policy_gradient(
-        policy, settings.inverse_temperature, batch.obs, batch.action, advantage.weight, entropy_weight
-    )
+    return estimate.policy_gradient(policy, batch.obs, batch.action, batch.mask, advantage.weight, entropy_weight)
 
 
 @strict
@@ -110,22 +107,15 @@ def ascend(
     """
     norm = optimizers.global_norm(gradient)
     if not np.isfinite(norm):
-        copy(before, network.parameters)
+        optimizers.copy(before, network.parameters)
         return BAD_GRADIENT, norm
     scale = min(1.0, settings.max_grad_norm / norm) if norm > 0 else 1.0
-    copy(network.parameters, before)
+    optimizers.copy(network.parameters, before)
     optimizers.ascend(settings.optimizer, network.parameters, gradient, moments, count, learning_rate, scale)
     if not np.isfinite(optimizers.global_norm(network.parameters)):
-        copy(before, network.parameters)
+        optimizers.copy(before, network.parameters)
         return BAD_PARAMETERS, norm
     return FINE, norm
-
-
-@strict
-def copy(source: Array, target: Array) -> None:
-    """target ← source."""
-    for i in range(source.size):
-        target[i] = source[i]
 
 
 @strict
@@ -163,11 +153,12 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     iteration = learner.iteration[0]
     factor = decay(settings, iteration, steps - batch.reward.size)
     learning_rate = settings.learning_rate * factor
-    advantage = advantages(settings, learner.policy, learner.critic, batch, num_envs)
+    learnt = with_rewards(batch, scaled_rewards(learner.normalization, batch, settings.estimator.discount))
+    advantage = advantages(settings, learner.policy, learner.critic, learnt, num_envs)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
     status, norm = ascend(
         settings,
-        learner.policy,
+        learner.policy.network,
         learner.policy_moments,
         learner.policy_before,
         iteration + 1,
@@ -190,6 +181,15 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
         )
         status = FINE if status == FINE else BAD_VALUES
     if status == FINE:
-        keep(learner.checkpoints, iteration, learner.policy_before, learner.critic_before)
+        keep(
+            learner.checkpoints,
+            iteration,
+            learner.policy_before,
+            learner.critic_before,
+            learner.normalization.shift,
+            learner.normalization.scale,
+            learner.normalization.reward_scale[0],
+        )
+        observe_batch(learner.normalization, batch)
         learner.iteration[0] += 1
     return status

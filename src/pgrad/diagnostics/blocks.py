@@ -32,6 +32,7 @@ from pgrad.estimators.weights import multipliers
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes, rollout
 
@@ -124,15 +125,14 @@ def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) ->
     """Whole episodes of a compiled environment."""
     assert env.dynamics is not None and env.max_episode_steps is not None
     limit, most = env.max_episode_steps, max(parts)
-    buffer, episodes = new_buffer(env.obs_size, most * limit, most), new_episodes(most)
+    buffer, episodes = new_buffer(env.obs_size, env.actions, most * limit, most, env.has_mask), new_episodes(most)
     for k, size in enumerate(parts):
         batch, _ = face_for(rollout, env.dynamics)(
             env.dynamics,
             env.dynamics.reset(0),
-            policy.network,
-            1 / policy.temperature,
+            policy.compiled,
             Plan(size, 0, limit, np.uint64(fold_in(key, k))),
-            new_lanes(env.dynamics, policy.network, size),
+            new_lanes(env.dynamics, policy.compiled, size),
             buffer,
             episodes,
         )
@@ -147,7 +147,7 @@ def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -
     envs = VectorEnv(env, max(parts), key)
     try:
         for size in parts:
-            rolled = rollout_gymnasium(envs, policy.network, 1 / policy.temperature, episodes=size)
+            rolled = rollout_gymnasium(envs, CompiledActor(policy.compiled), episodes=size)
             assert rolled is not None, "nothing stops a diagnosis"
             yield rolled[0]
     finally:
@@ -163,9 +163,7 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choic
     multiplied = {family: multipliers(family, batch, value, final_value, size) for family in families}
     kept = {_keeps(family): m.kept for family, m in multiplied.items()}
     weight = np.stack([*(m.kept * m.psi for m in multiplied.values()), *kept.values()])
-    gradients = trajectory_gradients(
-        policy.network, 1 / policy.temperature, batch.obs, batch.action, order, first, weight
-    )
+    gradients = trajectory_gradients(policy.compiled, batch.obs, batch.action, batch.mask, order, first, weight)
     with_psi = dict(zip(multiplied, gradients, strict=False))
     without_psi = dict(zip(kept, gradients[len(multiplied) :], strict=True))
     wanting_overlap = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}

@@ -31,11 +31,12 @@ def fitted_value(env: Env, policy: MLPPolicy, discount: float, seed: int) -> MLP
     centre, deviation = float(target.mean()), float(target.std()) or 1.0
     sizes = (*policy.sizes[:-1], 1)
     parameters = initial_parameters(sizes, "orthogonal", 1.0, np.random.default_rng(seed))
-    critic, moments = network(parameters, sizes, policy.activation), np.zeros((2, parameters.size), np.float32)
+    critic = network(parameters, sizes, policy.activation, policy.shift, policy.scale)
+    moments = np.zeros((2, parameters.size), np.float32)
     for step in range(1, STEPS + 1):
         gradient, _ = value_gradient(critic, obs, (target - centre) / deviation)
         ascend(ADAM, parameters, gradient, moments, step, LEARNING_RATE, 1.0)
-    fitted = MLPValue(parameters, sizes, policy.activation)
+    fitted = MLPValue(parameters, sizes, policy.activation, shift=policy.shift, scale=policy.scale)
     weight, bias = fitted.layers[-1]
     weight *= np.float32(deviation)
     bias[:] = bias * np.float32(deviation) + np.float32(centre)

@@ -21,7 +21,7 @@ from pgrad.estimators.choice import Estimator
 from pgrad.estimators.groups import group_statistics
 from pgrad.experiments.statistics import UNKNOWN, Estimate
 from pgrad.kernels.random import fold_in
-from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.policies.mlp import MLPPolicy, MLPValue, require_fit
 
 Floats = npt.NDArray[np.float64]
 
@@ -138,11 +138,11 @@ def _checked(
     if problems or target is None:
         raise ConfigError(problems)
     environment = make(target)
-    inputs = (environment.obs_size, environment.num_actions, environment.obs_size)
-    if inputs != (policy.sizes[0], policy.sizes[-1], critic.sizes[0]):
+    require_fit(policy, environment)
+    if critic.sizes[0] != environment.obs_size:
         raise EnvError(
-            f"'{environment.id}' has {environment.obs_size} observations and {environment.num_actions} actions; this "
-            f"policy was made for {policy.sizes[0]} and {policy.sizes[-1]}, the value network for {critic.sizes[0]}"
+            f"'{environment.id}' has {environment.obs_size} observations; the value network was made for "
+            f"{critic.sizes[0]}"
         )
     require_room(policy, [named.choice for named in CATALOGUE], trajectories)
     return environment

@@ -4,8 +4,10 @@ The physics are those of Barto, Sutton and Anderson (1983) with the equations co
 explicit Euler steps in float64, operation by operation in Gymnasium's order.
 """
 
+from math import inf
 from typing import NamedTuple
 
+from pgrad.envs.spaces import Box, Discrete
 from pgrad.kernels.elementary import sin_cos
 from pgrad.kernels.random import uniform
 
@@ -24,6 +26,13 @@ class CartPole(NamedTuple):
     position_limit: float = 2.4  # m, either side
     angle_limit: float = 12 * 2 * 3.141592653589793 / 360  # rad, either side
     start_range: float = 0.05  # each state variable starts uniform within ± this
+
+    observation_space = Box((-4.8, -inf, -0.42, -inf), (4.8, inf, 0.42, inf))
+    action_space = Discrete(2)
+    action_names = ("left", "right")
+    max_episode_steps = 500
+    reward_threshold = 475.0
+    max_return = 500.0
 
     def reset(self, key: int) -> CartPoleState:
         """All four state variables uniform within ± start_range."""
@@ -48,7 +57,3 @@ class CartPole(NamedTuple):
         theta_dot = theta_dot + self.time_step * theta_acc
         terminated = abs(x) > self.position_limit or abs(theta) > self.angle_limit
         return (x, x_dot, theta, theta_dot), 1.0, terminated
-
-    def observe(self, state: CartPoleState) -> CartPoleState:
-        """The whole state."""
-        return state

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pgrad.envs.cartpole import CartPole
-from pgrad.envs.dynamics import Dynamics
+from pgrad.envs.dynamics import Dynamics, has_mask
+from pgrad.envs.spaces import Discrete, Space
 from pgrad.errors import EnvError, nearest
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ class Env:
     """What training needs to know of an environment. Without `dynamics` it is stepped through Gymnasium."""
 
     id: str
-    obs_size: int  # O
-    num_actions: int  # A
+    obs_size: int  # O, numbers that the policy sees
+    actions: Space
     max_episode_steps: int | None
     reward_threshold: float | None  # the mean return that counts as solved
     max_return: float | None = None
     action_names: tuple[str, ...] = ()
+    has_mask: bool = False  # whether some states forbid actions
     dynamics: Dynamics | None = None
 
     @property
@@ -33,12 +35,22 @@ class Env:
         return self.dynamics is not None
 
 
-COMPILED = {
-    env.id: env
-    for env in [
-        Env("CartPole-v1", 4, 2, 500, 475.0, 500.0, ("left", "right"), CartPole()),
-    ]
-}
+def compiled_env(env_id: str, dynamics: Dynamics) -> Env:
+    """What training needs to know, from the dynamics' own members."""
+    return Env(
+        env_id,
+        dynamics.observation_space.flat_size,
+        dynamics.action_space,
+        dynamics.max_episode_steps,
+        getattr(dynamics, "reward_threshold", None),
+        getattr(dynamics, "max_return", None),
+        getattr(dynamics, "action_names", ()),
+        has_mask(dynamics),
+        dynamics,
+    )
+
+
+COMPILED = {env.id: env for env in [compiled_env("CartPole-v1", CartPole())]}
 
 
 def make(env: str | Env, backend: str = "auto") -> Env:
@@ -63,21 +75,21 @@ def make(env: str | Env, backend: str = "auto") -> Env:
 def from_gymnasium(env_id: str) -> Env:
     """Gymnasium's environment of that id, looked at through one instance."""
     import gymnasium
-    from gymnasium.spaces import Box, Discrete
+    from gymnasium import spaces
 
     instance = make_gymnasium(env_id)
     spec, obs_space, action_space = instance.spec, instance.observation_space, instance.action_space
     instance.close()
-    if not isinstance(action_space, Discrete) or action_space.start != 0:
+    if not isinstance(action_space, spaces.Discrete) or action_space.start != 0:
         raise EnvError(f"'{env_id}' has actions {action_space}; supported so far: Discrete, starting at 0")
-    if not isinstance(obs_space, Box) or len(obs_space.shape) != 1:
+    if not isinstance(obs_space, spaces.Box) or len(obs_space.shape) != 1:
         raise EnvError(f"'{env_id}' has observations {obs_space}; supported so far: Box of one dimension")
     assert isinstance(spec, gymnasium.envs.registration.EnvSpec)
     known = COMPILED.get(spec.id)  # the id with its version, where env_id has none
     return Env(
         spec.id,
         int(obs_space.shape[0]),
-        int(action_space.n),
+        Discrete(int(action_space.n)),
         spec.max_episode_steps,
         spec.reward_threshold,
         known.max_return if known else None,

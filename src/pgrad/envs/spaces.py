@@ -18,6 +18,9 @@ class Discrete:
         if not isinstance(self.n, int) or self.n < 1:
             raise EnvError(f"Discrete(n) needs a positive whole number, not {self.n!r}")
 
+    def __str__(self) -> str:
+        return f"{self.n} actions"
+
     @property
     def counts(self) -> tuple[int, ...]:
         """How many choices there are, for each of its parts."""
@@ -40,6 +43,9 @@ class MultiDiscrete:
         if not self.counts or not all(isinstance(count, int) and count >= 1 for count in self.counts):
             raise EnvError(f"MultiDiscrete(counts) needs positive whole numbers, not {self.counts!r}")
 
+    def __str__(self) -> str:
+        return f"{' × '.join(map(str, self.counts))} actions"
+
     @property
     def flat_size(self) -> int:
         """Numbers that the policy sees of an observation: each part one-hot."""
@@ -53,9 +59,7 @@ class Box:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    def __init__(
-        self, low: float | Sequence[float], high: float | Sequence[float], size: int | None = None
-    ) -> None:
+    def __init__(self, low: float | Sequence[float], high: float | Sequence[float], size: int | None = None) -> None:
         """Bounds as numbers for all `size` of them (1 if not given), or one by one."""
         sizes = {len(bound) for bound in (low, high) if isinstance(bound, Sequence)} | ({size} if size else set())
         if len(sizes) > 1:
@@ -64,10 +68,14 @@ class Box:
         lows, highs = (
             tuple(map(float, bound if isinstance(bound, Sequence) else repeat(bound, count))) for bound in (low, high)
         )
-        if not lows or any(math.isnan(a + b) and not math.isinf(a) or not a <= b for a, b in zip(lows, highs)):
+        if not lows or not all(a <= b for a, b in zip(lows, highs, strict=True)):
             raise EnvError(f"Box(low, high) needs at least one number and low ≤ high, not {lows} and {highs}")
         object.__setattr__(self, "low", lows)
         object.__setattr__(self, "high", highs)
+
+    def __str__(self) -> str:
+        low, high = min(self.low), max(self.high)
+        return f"{len(self.low)} real action{'s' if len(self.low) > 1 else ''} in [{low:g}, {high:g}]"
 
     @property
     def flat_size(self) -> int:

@@ -7,9 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from pgrad.kernels.dense import accumulate_sum
+from pgrad.kernels.heads import Policy, load_actions, new_actions, num_extra, scores
 from pgrad.kernels.jit import dense, strict
-from pgrad.kernels.mlp import BLOCK, MLP, backward_block, forward_block, load_block, transposed_weights
-from pgrad.kernels.softmax import logits_gradient
+from pgrad.kernels.mlp import (
+    BLOCK,
+    MLP,
+    backward_block,
+    forward_block,
+    load_block,
+    normalise_inputs,
+    transposed_weights,
+)
+from pgrad.kernels.softmax import forbid
 
 f4 = np.float32
 
@@ -18,70 +28,86 @@ Array = Any
 
 @dense
 def policy_gradient(
-    policy: MLP, inverse_temperature: float, obs: Array, action: Array, weight: Array, entropy_weight: float
+    policy: Policy, obs: Array, action: Array, mask: Array, weight: Array, entropy_weight: float
 ) -> tuple[Array, float]:
     """∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy_weight · H(π(· | s_b))], [P], and the mean entropy in nats.
 
-    obs [O, ≥ B], action [B], weight [B]. Blocks are summed in a fixed order: the same bits every time.
+    obs [O, ≥ B], action [..., ≥ B], mask [Σ counts or 0, ≥ B], weight [B]. Blocks are summed in a fixed order: the same
+    bits every time.
     """
-    batch, actions = action.size, policy.sizes[-1]
-    gradient = np.zeros(policy.parameters.size, f4)
-    activations, deltas = np.empty((policy.rows, BLOCK), f4), np.empty((policy.rows, BLOCK), f4)
-    transposed, zeros, multiplier = transposed_weights(policy), np.zeros(4, f4), np.empty(BLOCK, f4)
+    net, head, batch = policy.network, policy.head, weight.size
+    gradient = np.zeros(net.parameters.size, f4)
+    activations, deltas = np.empty((net.rows, BLOCK), f4), np.empty((net.rows, BLOCK), f4)
+    transposed, zeros, multiplier = transposed_weights(net), np.zeros(4, f4), np.empty(BLOCK, f4)
+    extra, taken, in_order = np.empty((num_extra(head), BLOCK), f4), new_actions(action, BLOCK), np.empty(0, np.int64)
+    outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
     entropy = 0.0
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
-        load_block(obs, start, activations, lanes)
+        load_block(net, obs, start, activations, lanes)
+        load_actions(action, in_order, taken, start, lanes)
         for n in range(lanes):
             multiplier[n] = weight[start + n]
-        forward_block(policy, activations, True, lanes)
-        entropy += logits_gradient(
-            activations[policy.rows - actions :],
-            deltas[policy.rows - actions :],
-            action[start : start + lanes],
-            multiplier,
-            inverse_temperature,
-            entropy_weight,
-            lanes,
+        forward_block(net, activations, True, lanes)
+        forbid(activations[outputs:], mask, start, lanes)
+        entropy += scores(
+            head, activations[outputs:], deltas[outputs:], extra, taken, multiplier, entropy_weight, lanes
         )
-        backward_block(policy, transposed, zeros, activations, deltas, gradient, lanes)
+        backward_block(net, transposed, zeros, activations, deltas, gradient, lanes)
+        accumulate_sum(extra, 0, extra.shape[0], gradient, beside, lanes)
     return gradient, entropy / batch
 
 
 @dense
 def trajectory_gradients(
-    policy: MLP, inverse_temperature: float, obs: Array, action: Array, order: Array, first: Array, weight: Array
+    policy: Policy, obs: Array, action: Array, mask: Array, order: Array, first: Array, weight: Array
 ) -> Array:
     """Σ_{b of trajectory n} weight_kb · ∇_θ log π(a_b | s_b) for each of K weights and N trajectories; [K, N, P].
 
-    obs [O, ≥ B], action [B], weight [K, B]; `order` [B] and `first` [N + 1] from `by_trajectory`. The scores at the
-    logits are computed once and serve all K weights.
+    obs [O, ≥ B], action [..., ≥ B], mask [Σ counts or 0, ≥ B], weight [K, B]; `order` [B] and `first` [N + 1] from
+    `by_trajectory`. The scores at the outputs are computed once and serve all K weights.
     """
-    num_weights, actions = weight.shape[0], policy.sizes[-1]
-    gradients = np.zeros((num_weights, first.size - 1, policy.parameters.size), f4)
-    activations, deltas = np.empty((policy.rows, BLOCK), f4), np.empty((policy.rows, BLOCK), f4)
-    transposed, zeros, ones = transposed_weights(policy), np.zeros(4, f4), np.ones(BLOCK, f4)
-    scores, multiplier, taken = np.empty((actions, BLOCK), f4), np.empty(BLOCK, f4), np.empty(BLOCK, action.dtype)
-    outputs = policy.rows - actions
+    net, head, num_weights = policy.network, policy.head, weight.shape[0]
+    gradients = np.zeros((num_weights, first.size - 1, net.parameters.size), f4)
+    activations, deltas = np.empty((net.rows, BLOCK), f4), np.empty((net.rows, BLOCK), f4)
+    transposed, zeros, ones = transposed_weights(net), np.zeros(4, f4), np.ones(BLOCK, f4)
+    width, num_beside, taken = net.sizes[-1], num_extra(head), new_actions(action, BLOCK)
+    at_outputs, beside = np.empty((width, BLOCK), f4), np.empty((num_beside, BLOCK), f4)
+    weighted, multiplier = np.empty((num_beside, BLOCK), f4), np.empty(BLOCK, f4)
+    allowed = np.empty((mask.shape[0], BLOCK), np.bool_)
+    outputs = net.rows - width
     for trajectory in range(first.size - 1):
         for start in range(first[trajectory], first[trajectory + 1], BLOCK):
             lanes = min(BLOCK, first[trajectory + 1] - start)
+            load_actions(action, order, taken, start, lanes)
             for n in range(lanes):
                 b = order[start + n]
-                taken[n] = action[b]
                 for i in range(obs.shape[0]):
                     activations[i, n] = obs[i, b]
-            forward_block(policy, activations, True, lanes)
-            logits_gradient(activations[outputs:], scores, taken, ones, inverse_temperature, 0.0, lanes)
+                for k in range(mask.shape[0]):
+                    allowed[k, n] = mask[k, b]
+            normalise_inputs(net, activations, lanes)
+            forward_block(net, activations, True, lanes)
+            forbid(activations[outputs:], allowed, 0, lanes)
+            scores(head, activations[outputs:], at_outputs, beside, taken, ones, 0.0, lanes)
             for k in range(num_weights):
+                gradient = gradients[k, trajectory]
                 for n in range(lanes):
                     multiplier[n] = weight[k, order[start + n]]
-                for a in range(actions):
-                    source, target = scores[a], deltas[outputs + a]
-                    for n in range(lanes):
-                        target[n] = source[n] * multiplier[n]
-                backward_block(policy, transposed, zeros, activations, deltas, gradients[k, trajectory], lanes)
+                multiply_rows(at_outputs, multiplier, deltas[outputs:], lanes)
+                backward_block(net, transposed, zeros, activations, deltas, gradient, lanes)
+                multiply_rows(beside, multiplier, weighted, lanes)
+                accumulate_sum(weighted, 0, num_beside, gradient, gradient.size - num_beside, lanes)
     return gradients
+
+
+@dense
+def multiply_rows(rows: Array, multiplier: Array, result: Array, lanes: int) -> None:
+    """result[i, n] = rows[i, n] · multiplier[n]."""
+    for i in range(rows.shape[0]):
+        source, target = rows[i], result[i]
+        for n in range(lanes):
+            target[n] = source[n] * multiplier[n]
 
 
 @strict
@@ -124,7 +150,7 @@ def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float
     squared = 0.0
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
-        load_block(obs, start, activations, lanes)
+        load_block(critic, obs, start, activations, lanes)
         forward_block(critic, activations, True, lanes)
         value, delta = activations[critic.rows - 1], deltas[critic.rows - 1]
         for n in range(lanes):

@@ -1,6 +1,7 @@
 """A multilayer perceptron with any number of hidden layers, forward and backward, a block of lanes at a time.
 
-Parameters are one flat float32 vector: for each layer its weight [outputs, inputs], row by row, then its bias.
+Parameters are one flat float32 vector: for each layer its weight [outputs, inputs], row by row, then its bias, and
+after the last layer whatever else a policy has (kernels.heads). Inputs may be normalised: (x - shift) · scale.
 A block's activations live in one array whose rows are the inputs, then each layer's units; `deltas` has the same rows.
 """
 
@@ -37,14 +38,26 @@ class MLP(NamedTuple):
     offsets: npt.NDArray[np.int64]  # [layers] where each layer's weight starts in `parameters`
     activation: int  # kernels.dense.RELU or TANH, between layers
     rows: int  # Σ sizes: the rows of a block
+    shift: npt.NDArray[np.float32]  # [inputs] subtracted from the inputs; empty where they are taken as they are
+    scale: npt.NDArray[np.float32]  # [inputs] that then multiplies them
 
 
-def network(parameters: npt.NDArray[np.float32], sizes: npt.ArrayLike, activation: str) -> MLP:
-    """The record for compiled code; `parameters` is shared, not copied."""
+AS_THEY_ARE = np.empty(0, np.float32)
+INPUT_LIMIT = 10.0  # normalised inputs are clipped to ± this
+
+
+def network(
+    parameters: npt.NDArray[np.float32],
+    sizes: npt.ArrayLike,
+    activation: str,
+    shift: npt.NDArray[np.float32] = AS_THEY_ARE,
+    scale: npt.NDArray[np.float32] = AS_THEY_ARE,
+) -> MLP:
+    """The record for compiled code; the arrays are shared, not copied."""
     layers = np.ascontiguousarray(sizes, dtype=np.int64)
     ends = np.cumsum(layers[1:] * (layers[:-1] + 1))
     offsets = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-    return MLP(parameters, layers, offsets, ACTIVATIONS[activation], int(layers.sum()))
+    return MLP(parameters, layers, offsets, ACTIVATIONS[activation], int(layers.sum()), shift, scale)
 
 
 def num_parameters(sizes: npt.ArrayLike) -> int:
@@ -156,12 +169,24 @@ def backward_block(
 
 
 @dense
-def load_block(x: Array, start: int, rows: Array, lanes: int) -> None:
-    """Copy columns start … start + lanes of x [features, B] into the first rows of a block."""
+def load_block(net: MLP, x: Array, start: int, rows: Array, lanes: int) -> None:
+    """Copy columns start … start + lanes of x [features, B] into the first rows of a block, normalised."""
     for i in range(x.shape[0]):
         source, target = x[i], rows[i]
         for n in range(lanes):
             target[n] = source[start + n]
+    normalise_inputs(net, rows, lanes)
+
+
+@dense
+def normalise_inputs(net: MLP, rows: Array, lanes: int) -> None:
+    """The inputs in the first rows of a block ← (x - shift) · scale, within ± INPUT_LIMIT. NaN stays NaN."""
+    for i in range(net.shift.size):
+        row, shift, scale = rows[i], net.shift[i], net.scale[i]
+        for n in range(lanes):
+            x = (row[n] - shift) * scale
+            x = f4(INPUT_LIMIT) if x > f4(INPUT_LIMIT) else x
+            row[n] = f4(-INPUT_LIMIT) if x < f4(-INPUT_LIMIT) else x
 
 
 @dense
@@ -172,7 +197,7 @@ def forward(net: MLP, x: Array, batch: int) -> Array:
     activations = np.empty((net.rows, BLOCK), f4)
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
-        load_block(x, start, activations, lanes)
+        load_block(net, x, start, activations, lanes)
         forward_block(net, activations, False, lanes)
         for k in range(outputs):
             source, target = activations[net.rows - outputs + k], y[k]

@@ -45,3 +45,10 @@ def ascend(
         first[i] = f4(BETA_1) * first[i] + f4(1.0 - BETA_1) * g
         second[i] = f4(BETA_2) * second[i] + f4(1.0 - BETA_2) * g * g
         parameters[i] += step_size * first[i] / (np.sqrt(second[i]) * correction + f4(EPSILON))
+
+
+@strict
+def copy(source: Array, target: Array) -> None:
+    """target ← source (a loop: assignments to a slice take long to compile)."""
+    for i in range(source.size):
+        target[i] = source[i]

@@ -1,6 +1,7 @@
 """The softmax head over lanes: sampling from logits, and the gradient of Σ weight · log π + entropy at the logits.
 
-Rows are actions, [actions, ≥ lanes]. The largest logit is subtracted first, so no preference overflows.
+Rows are actions, [actions, ≥ lanes]. The largest logit is subtracted first, so no preference overflows. What is more
+than 87 below it (a probability under 2e-38) has probability zero: so has a forbidden action, whose logit is FORBIDDEN.
 """
 
 from typing import Any
@@ -9,13 +10,24 @@ import numpy as np
 
 from pgrad.kernels.elementary import exp, log
 from pgrad.kernels.jit import dense
-from pgrad.kernels.random import fold_in
 
 f4 = np.float32
 i4 = np.int32
 u8 = np.uint64
 
 Array = Any
+
+FORBIDDEN = -1e30
+NEGLIGIBLE = -87.0  # the least that kernels.elementary.exp takes
+
+
+@dense
+def forbid(logits: Array, mask: Array, start: int, lanes: int) -> None:
+    """Give actions that the mask [actions or 0, ≥ start + lanes] does not allow probability zero."""
+    for k in range(mask.shape[0]):
+        row, allowed = logits[k], mask[k]
+        for n in range(lanes):
+            row[n] = row[n] if allowed[start + n] else f4(FORBIDDEN)
 
 
 @dense
@@ -38,13 +50,13 @@ def normalise(logits: Array, probabilities: Array, total: Array, inverse_tempera
     for k in range(actions):
         row, weight = logits[k], probabilities[k]
         for n in range(lanes):
-            weight[n] = exp(row[n])
+            weight[n] = exp(row[n]) if row[n] > f4(NEGLIGIBLE) else f4(0)
             total[n] += weight[n]
 
 
 @dense
-def sample(logits: Array, inverse_temperature: float, keys: Array, steps: Array, action: Array, lanes: int) -> None:
-    """action[n] ~ softmax(logits[:, n] / τ) with the `steps[n]`-th number of `keys[n]`; overwrites `logits`.
+def sample(logits: Array, inverse_temperature: float, bits: Array, action: Array, lanes: int) -> None:
+    """action[n] ~ softmax(logits[:, n] / τ) with the random bits[n]; overwrites `logits`.
 
     The action is the number of cumulative probabilities that the uniform number reaches. The number is an odd multiple
     of 2⁻²⁴, neither 0 nor 1, so that no action of probability zero is ever drawn.
@@ -53,7 +65,7 @@ def sample(logits: Array, inverse_temperature: float, keys: Array, steps: Array,
     total, threshold = np.empty(lanes, f4), np.empty(lanes, f4)
     normalise(logits, logits, total, inverse_temperature, lanes)
     for n in range(lanes):
-        threshold[n] = (f4(i4(fold_in(keys[n], steps[n]) >> u8(41))) + f4(0.5)) * f4(2.0**-23) * total[n]
+        threshold[n] = (f4(i4(bits[n] >> u8(41))) + f4(0.5)) * f4(2.0**-23) * total[n]
         total[n] = f4(0)
         action[n] = 0
     for k in range(actions - 1):
@@ -61,6 +73,16 @@ def sample(logits: Array, inverse_temperature: float, keys: Array, steps: Array,
         for n in range(lanes):
             total[n] += row[n]
             action[n] += i4(threshold[n] >= total[n])
+
+
+@dense
+def largest(logits: Array, action: Array, lanes: int) -> None:
+    """action[n] = the first of the largest logits of lane n."""
+    for n in range(lanes):
+        best = 0
+        for k in range(1, logits.shape[0]):
+            best = k if logits[k, n] > logits[best, n] else best
+        action[n] = best
 
 
 @dense

@@ -1,4 +1,4 @@
-"""The networks that pgrad trains, usable from Python: a softmax over the outputs of a multilayer perceptron, and V."""
+"""The networks that pgrad trains, usable from Python: a distribution over a multilayer perceptron's outputs, and V."""
 
 import itertools
 import math
@@ -9,29 +9,50 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ObservationError, nearest
+from pgrad.envs.registry import Env
+from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.errors import EnvError, ObservationError, nearest
+from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
-from pgrad.kernels.mlp import MLP, forward, network, num_parameters
+from pgrad.kernels.mlp import AS_THEY_ARE, MLP, forward, network, num_parameters
 from pgrad.policies import softmax
+from pgrad.policies.distributions import (
+    STATE_DEPENDENT,
+    STATE_INDEPENDENT,
+    STDS,
+    Distribution,
+    checked_actions,
+    distribution_of,
+    num_extra,
+    num_outputs,
+)
 
 Floats = npt.NDArray[np.float64]
+Parameters = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPNetwork:
     """A multilayer perceptron as Python sees it."""
 
-    parameters: npt.NDArray[np.float32]  # [P], layer by layer: weight [outputs, inputs], then bias [outputs]
+    parameters: Parameters  # [P], layer by layer: weight [outputs, inputs], then bias [outputs]
     sizes: tuple[int, ...]  # (inputs, hidden …, outputs)
     activation: str = "tanh"  # or "relu", between layers
+    shift: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # [inputs] become (x - shift) · scale
+    scale: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # or, where both are empty, stay
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
             raise ObservationError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
-        expected = num_parameters(self.sizes)
+        expected = num_parameters(self.sizes) + self.num_extra
         if self.parameters.shape != (expected,):
             raise ObservationError(
                 f"a network of sizes {self.sizes} has {expected} parameters, not an array {self.parameters.shape}"
+            )
+        if self.shift.shape != self.scale.shape or self.shift.shape not in ((0,), self.sizes[:1]):
+            raise ObservationError(
+                f"shift and scale must have one number for each of {self.sizes[0]} inputs, or none, not "
+                f"{self.shift.shape} and {self.scale.shape}"
             )
 
     def __repr__(self) -> str:
@@ -39,19 +60,24 @@ class MLPNetwork:
         return f"<{type(self).__name__}: {sizes}, {self.activation}, {self.num_parameters} parameters>"
 
     @property
+    def num_extra(self) -> int:
+        """Parameters behind those of the layers."""
+        return 0
+
+    @property
     def num_parameters(self) -> int:
-        """P, weights and biases together."""
+        """P, weights and biases together, and what there is beside."""
         return int(self.parameters.size)
 
     @property
-    def layers(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    def layers(self) -> list[tuple[Parameters, Parameters]]:
         """Weight [outputs, inputs] and bias [outputs] of each layer, as views."""
         return split(self.parameters, self.sizes)
 
     @cached_property
     def network(self) -> MLP:
         """The record that compiled code works with."""
-        return network(self.parameters, self.sizes, self.activation)
+        return network(self.parameters, self.sizes, self.activation, self.shift, self.scale)
 
     def outputs(self, obs: npt.ArrayLike) -> Floats:
         """The last layer's units, in float64; [outputs] or [N, outputs]."""
@@ -76,16 +102,31 @@ class MLPValue(MLPNetwork):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPPolicy(MLPNetwork):
-    """π(a | s) = softmax(logits(s) / τ).
+    """π(a | s): softmax(outputs / τ) for discrete actions (one or several at once), a Gaussian for real ones.
 
-    Methods take one observation [O] or a batch [N, O] and return one result or N.
+    Methods take one observation [O] or a batch [N, O] and return one result or N; `mask`, where a method takes one, has
+    a truth value for each choice, [A] or [N, A]. A log σ that does not depend on the state is the end of `parameters`.
     """
 
     temperature: float = 1.0
     env: str | None = None  # what it was trained on
     metadata: dict[str, str] = field(default_factory=dict)  # how
+    actions: Space = None  # type: ignore[assignment]  # Discrete, one a network output, where not given
+    std: str = STATE_INDEPENDENT
+    squash: bool = False  # real actions to their bounds by tanh, or clip
 
     def __post_init__(self) -> None:
+        if self.actions is None:
+            object.__setattr__(self, "actions", Discrete(self.sizes[-1]))
+        if self.std not in STDS:
+            raise ObservationError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
+        wanted = num_outputs(self.actions, self.std)
+        if self.sizes[-1] != wanted:
+            raise ObservationError(f"{self.actions} needs {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})")
+        if not isinstance(self.actions, Box):
+            object.__setattr__(self, "squash", False)
+        elif self.squash and not self.actions.bounded:
+            raise ObservationError(f"only actions with finite bounds can be squashed to them, not {self.actions}")
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
@@ -93,27 +134,80 @@ class MLPPolicy(MLPNetwork):
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, {self.env}>"
 
+    @property
+    def num_extra(self) -> int:
+        """A log σ for each real action, where it does not depend on the state."""
+        return num_extra(self.actions, self.std)
+
+    @property
+    def log_std(self) -> Parameters | None:
+        """log σ [D] where it does not depend on the state, as a view; else None."""
+        return self.parameters[self.parameters.size - self.num_extra :] if self.num_extra else None
+
+    @cached_property
+    def compiled(self) -> heads.Policy:
+        """The record that compiled code works with."""
+        return heads.Policy(
+            self.network, head_of(self.parameters, self.actions, self.std, self.squash, self.temperature)
+        )
+
+    def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
+        """π(· | s) of every observation of a batch [N, O], or of one as a batch of one."""
+        outputs = np.atleast_2d(self.outputs(obs))
+        return distribution_of(outputs, self.actions, self.temperature, self.log_std, self.squash, mask)
+
     def logits(self, obs: npt.ArrayLike) -> Floats:
-        """The action preferences, before the temperature; [A] or [N, A]."""
+        """The action preferences, before the temperature; [A] or [N, A]. Raises ObservationError for real actions."""
+        if isinstance(self.actions, Box):
+            raise ObservationError("a Gaussian policy has no logits: see `distribution`")
         return self.outputs(obs)
 
-    def probabilities(self, obs: npt.ArrayLike) -> Floats:
-        """π(· | s); [A] or [N, A]."""
-        return softmax.softmax(self.logits(obs), self.temperature)
+    def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
+        """π(· | s); [A] or [N, A]. Raises ObservationError where actions are not Discrete."""
+        if not isinstance(self.actions, Discrete):
+            raise ObservationError(f"the probabilities of {self.actions} are no one row of numbers: see `distribution`")
+        logits = self.logits(obs)
+        if mask is not None:
+            logits = np.where(np.asarray(mask, np.bool_), logits, -np.inf)
+        return softmax.softmax(logits, self.temperature)
 
-    def log_prob(self, obs: npt.ArrayLike, action: npt.ArrayLike) -> Floats:
-        """log π(action | s); a number or [N]."""
-        log_probs = softmax.log_softmax(self.logits(obs), self.temperature)
-        return np.asarray(np.take_along_axis(log_probs, np.asarray(action)[..., None], axis=-1)[..., 0])
+    def log_prob(self, obs: npt.ArrayLike, action: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
+        """log π(action | s); a number or [N]. Real actions: the density, see distributions.Gaussian.log_prob."""
+        distribution = self.distribution(obs, mask)
+        log_prob = distribution.log_prob(checked_actions(action, self.actions, 1 if np.ndim(obs) == 1 else len(obs)))  # type: ignore[arg-type]
+        return np.asarray(log_prob[0] if np.ndim(obs) == 1 else log_prob)
 
-    def entropy(self, obs: npt.ArrayLike) -> Floats:
+    def entropy(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
         """H(π(· | s)) in nats; a number or [N]."""
-        return softmax.entropy(self.logits(obs), self.temperature)
+        entropy = self.distribution(obs, mask).entropy()
+        return np.asarray(entropy[0] if np.ndim(obs) == 1 else entropy)
 
-    def act(self, obs: npt.ArrayLike, rng: np.random.Generator | None = None) -> Any:
-        """An action sampled with `rng`, or without one the most probable action; a number or [N]."""
-        actions = self.logits(obs).argmax(axis=-1) if rng is None else softmax.sample(self.probabilities(obs), rng)
-        return int(actions) if np.ndim(obs) == 1 else actions
+    def act(self, obs: npt.ArrayLike, rng: np.random.Generator | None = None, mask: npt.ArrayLike | None = None) -> Any:
+        """An action sampled with `rng`, or without one the most probable action: a number, [D], [N] or [N, D]."""
+        distribution = self.distribution(obs, mask)
+        actions = distribution.mode() if rng is None else distribution.sample(rng)
+        if np.ndim(obs) != 1:
+            return actions
+        return int(actions[0]) if isinstance(self.actions, Discrete) else actions[0]
+
+
+def require_fit(policy: MLPPolicy, env: Env) -> None:
+    """Raise EnvError where an environment shows or takes something else than the policy was made for."""
+    if (env.obs_size, env.actions) != (policy.sizes[0], policy.actions):
+        raise EnvError(
+            f"'{env.id}' has {env.obs_size} observations and {env.actions}; "
+            f"this policy was made for {policy.sizes[0]} and {policy.actions}"
+        )
+
+
+def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temperature: float) -> Any:
+    """What the outputs mean, for compiled code; log σ is a view of the end of `parameters`."""
+    if isinstance(actions, Discrete):
+        return heads.Categorical(1 / temperature)
+    if isinstance(actions, Box):
+        log_std = parameters[parameters.size - num_extra(actions, std) :]
+        return heads.Gaussian(log_std, actions.low, actions.high, squash)
+    return heads.MultiCategorical(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
 
 def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
@@ -136,6 +230,16 @@ def split(
         layers.append((parameters[offset:bias].reshape(outputs, inputs), parameters[bias : bias + outputs]))
         offset = bias + outputs
     return layers
+
+
+def initial_policy(
+    sizes: tuple[int, ...], initialization: str, actions: Space, std: str, initial_std: float, rng: np.random.Generator
+) -> Parameters:
+    """Random parameters [P] of a policy nearly the same in all states, with σ = initial_std for real actions."""
+    parameters = initial_parameters(sizes, initialization, 0.01, rng)
+    if isinstance(actions, Box) and std == STATE_DEPENDENT:
+        split(parameters, sizes)[-1][1][actions.flat_size :] = math.log(initial_std)
+    return np.concatenate([parameters, np.full(num_extra(actions, std), math.log(initial_std), np.float32)])
 
 
 def initial_parameters(

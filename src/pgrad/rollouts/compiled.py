@@ -12,15 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.dynamics import Dynamics, State, observe, reset, step
+from pgrad.envs.dynamics import Dynamics, State, mask_into, observe_into, reset, step
+from pgrad.envs.spaces import Box, Discrete, Space
 from pgrad.kernels.columns import column, set_column
+from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
-from pgrad.kernels.mlp import BLOCK, MLP, forward_block
+from pgrad.kernels.mlp import BLOCK, normalise_inputs
 from pgrad.kernels.random import fold_in
-from pgrad.kernels.softmax import sample
+from pgrad.rollouts.acting import choose
 from pgrad.rollouts.batch import Batch, Episodes
 
 f4 = np.float32
+
+Array = Any
 
 RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2
 
@@ -71,47 +75,36 @@ def move_lane(lanes: Lanes, source: int, target: int) -> None:
 
 
 @strict
-def act(
-    env: Dynamics,
-    like: State,
-    policy: MLP,
-    inverse_temperature: float,
-    lanes: Lanes,
-    batch: Batch,
-    at: int,
-    active: int,
-) -> None:
-    """Observe the active lanes, sample an action for each, and record both from sample `at` on."""
+def act(env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, at: int, active: int) -> None:
+    """Observe the active lanes, draw an action for each, and record both from sample `at` on."""
+    net, rows = policy.network, lanes.activations
     for start in range(0, active, BLOCK):
         width = min(BLOCK, active - start)
-        rows = lanes.activations
         for n in range(width):
-            set_column(rows, n, observe(env, column(lanes.state, start + n, like)))
-        for i in range(policy.sizes[0]):
+            observe_into(env, column(lanes.state, start + n, like), rows, n)
+        if batch.mask.shape[0] > 0:
+            for n in range(width):
+                mask_into(env, column(lanes.state, start + n, like), batch.mask, at + start + n)
+        for i in range(net.sizes[0]):
             source, target = rows[i], batch.obs[i]
             for n in range(width):
                 target[at + start + n] = source[n]
-        forward_block(policy, rows, False, width)
-        sample(
-            rows[policy.rows - policy.sizes[-1] :],
-            inverse_temperature,
-            lanes.action_key[start:],
-            lanes.steps[start:],
-            batch.action[at + start :],
-            width,
-        )
+        normalise_inputs(net, rows, width)
+        keys, steps = lanes.action_key[start:], lanes.steps[start:]
+        choose(policy, rows, batch.mask, keys, steps, False, batch.action, at + start, width)
 
 
 @strict
-def step_lanes(env: Dynamics, like: State, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int) -> None:
+def step_lanes(
+    env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int
+) -> None:
     """Step the active lanes with the actions recorded from sample `at` on, and record what came of it."""
-    state, action = lanes.state, batch.action[at:]
-    reward, terminated = batch.reward[at:], batch.terminated[at:]
+    state, reward, terminated = lanes.state, batch.reward[at:], batch.terminated[at:]
     for n in range(active):
         key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
-        state_n, reward_n, terminated_n = step(env, column(state, n, like), action[n], key)
-        set_column(state, n, state_n)
-        reward[n], terminated[n] = reward_n, terminated_n
+        action = env_action(policy.head, batch.action, at + n)
+        after, reward[n], terminated[n] = step(env, column(state, n, like), action, key)
+        set_column(state, n, after)
     for n in range(active):
         batch.time[at + n], batch.env[at + n] = lanes.steps[n], lanes.env[n]
         lanes.steps[n] += 1
@@ -122,7 +115,7 @@ def step_lanes(env: Dynamics, like: State, lanes: Lanes, batch: Batch, at: int, 
 @strict
 def record_final_obs(env: Dynamics, like: State, lanes: Lanes, lane: int, batch: Batch, b: int, finals: int) -> int:
     """Keep what the lane observes after truncated sample b; returns how many are kept now."""
-    set_column(batch.final_obs, finals, observe(env, column(lanes.state, lane, like)))
+    observe_into(env, column(lanes.state, lane, like), batch.final_obs, finals)
     batch.final_sample[finals] = b
     return finals + 1
 
@@ -141,8 +134,7 @@ def log_episode(lanes: Lanes, lane: int, episodes: Episodes) -> None:
 def rollout(
     env: Dynamics,
     like: State,
-    policy: MLP,
-    inverse_temperature: float,
+    policy: Policy,
     plan: Plan,
     lanes: Lanes,
     buffer: Batch,
@@ -161,8 +153,8 @@ def rollout(
             begin_episode(env, plan.run_key, lanes, n, n)
     begun, samples, finals, t = active, 0, 0, 0
     while active > 0 and (plan.episodes > 0 or t < plan.num_steps):
-        act(env, like, policy, inverse_temperature, lanes, buffer, samples, active)
-        step_lanes(env, like, lanes, buffer, samples, active, plan.max_episode_steps)
+        act(env, like, policy, lanes, buffer, samples, active)
+        step_lanes(env, like, policy, lanes, buffer, samples, active, plan.max_episode_steps)
         lanes.counters[STEPS] += active
         at, t = samples, t + 1
         samples += active
@@ -195,7 +187,7 @@ def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
     """The filled part of a buffer, as views."""
     return Batch(
         buffer.obs,
-        buffer.action[:samples],
+        first_actions(buffer.action, samples),
         buffer.reward[:samples],
         buffer.terminated[:samples],
         buffer.truncated[:samples],
@@ -203,10 +195,11 @@ def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
         buffer.time[:samples],
         buffer.final_obs,
         buffer.final_sample[:finals],
+        buffer.mask,
     )
 
 
-def new_lanes(env: Any, policy: MLP, num_lanes: int) -> Lanes:
+def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
     """Lanes with nothing in them yet."""
     state_size = len(env.reset(0))
     return Lanes(
@@ -216,16 +209,16 @@ def new_lanes(env: Any, policy: MLP, num_lanes: int) -> Lanes:
         steps=np.zeros(num_lanes, np.int32),
         episode_return=np.zeros(num_lanes),
         env=np.zeros(num_lanes, np.int32),
-        activations=np.empty((policy.rows, BLOCK), f4),
+        activations=np.empty((policy.network.rows, BLOCK), f4),
         counters=np.zeros(3, np.int64),
     )
 
 
-def new_buffer(obs_size: int, samples: int, finals: int) -> Batch:
-    """Room for a batch."""
+def new_buffer(obs_size: int, actions: Space, samples: int, finals: int, masked: bool = False) -> Batch:
+    """Room for a batch, with a mask of the allowed actions if `masked`."""
     return Batch(
         obs=np.empty((obs_size, samples), f4),
-        action=np.empty(samples, np.int32),
+        action=empty_actions(actions, samples),
         reward=np.empty(samples),
         terminated=np.empty(samples, np.bool_),
         truncated=np.empty(samples, np.bool_),
@@ -233,7 +226,21 @@ def new_buffer(obs_size: int, samples: int, finals: int) -> Batch:
         time=np.empty(samples, np.int32),
         final_obs=np.empty((obs_size, finals), f4),
         final_sample=np.empty(finals, np.int64),
+        mask=np.ones((num_choices(actions), samples), np.bool_) if masked else NO_MASK,
     )
+
+
+def empty_actions(actions: Space, samples: int) -> Array:
+    """Room for so many actions as they are drawn."""
+    if isinstance(actions, Discrete):
+        return np.empty(samples, np.int32)
+    kind, parts = (f4, actions.flat_size) if isinstance(actions, Box) else (np.int32, len(actions.counts))
+    return np.empty((parts, samples), kind)
+
+
+def num_choices(actions: Space) -> int:
+    """Σ counts: how many actions a mask speaks of."""
+    return 0 if isinstance(actions, Box) else sum(actions.counts)
 
 
 def new_episodes(capacity: int) -> Episodes:

@@ -16,9 +16,8 @@ from gymnasium.vector import AutoresetMode
 
 from pgrad.envs.registry import Env, make_gymnasium
 from pgrad.errors import EnvError
-from pgrad.kernels.mlp import MLP, forward
 from pgrad.kernels.random import fold_in
-from pgrad.kernels.softmax import sample
+from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch, Episodes, concatenated
 from pgrad.rollouts.compiled import ACTION_KEY
 
@@ -60,14 +59,9 @@ class VectorEnv:
         self.obs = self._observations(self.envs.reset()[0])
         self._begin(np.ones(self.num_envs, np.bool_))
 
-    def act(self, policy: MLP, inverse_temperature: float, greedy: bool) -> Array:
-        """An action for every environment (ignored where it is about to reset)."""
-        logits: Array = forward(policy, np.ascontiguousarray(self.obs.T), self.num_envs)
-        if greedy:
-            return np.asarray(logits.argmax(axis=0), np.int32)
-        action = np.empty(self.num_envs, np.int32)
-        sample(logits, inverse_temperature, self.keys, self.steps, action, self.num_envs)
-        return action
+    def act(self, actor: CompiledActor) -> Array:
+        """What is drawn for every environment (ignored where it is about to reset)."""
+        return actor(self.obs, None, self.keys, self.steps)
 
     def step(self, action: Array) -> tuple[Array, Array, Array, Array]:
         """Step all; returns reward, terminated, truncated and the observations that the actions led to.
@@ -115,11 +109,9 @@ def make_vector(env_id: str, num_envs: int) -> "gymnasium.vector.VectorEnv[Any, 
 
 def rollout(
     envs: VectorEnv,
-    policy: MLP,
-    inverse_temperature: float,
+    actor: CompiledActor,
     num_steps: int = 0,
     episodes: int = 0,
-    greedy: bool = False,
     stopping: threading.Event | None = None,
 ) -> tuple[Batch, int, Episodes] | None:
     """Act for `num_steps` vector steps, or until exactly `episodes` begun episodes are finished (one of the two is 0).
@@ -140,9 +132,9 @@ def rollout(
         if stopping is not None and stopping.is_set():
             return None
         counted = (trajectory >= 0) & ~envs.resetting
-        obs, steps, action = envs.obs, envs.steps.copy(), envs.act(policy, inverse_temperature, greedy)
+        obs, steps, action = envs.obs, envs.steps.copy(), envs.act(actor)
         returns = envs.returns.copy()
-        reward, terminated, truncated, after = envs.step(action)
+        reward, terminated, truncated, after = envs.step(actor.env_actions(action))
         recorder.record(counted, obs, action, reward, terminated, truncated, trajectory, steps, after)
         ended = np.flatnonzero(counted & (terminated | truncated))
         recorder.log(returns[ended] + reward[ended], steps[ended] + 1, envs.total_steps)

@@ -33,6 +33,7 @@ from pgrad.runs.network_file import (
     save_policy,
     save_value,
 )
+from pgrad.training.learner import in_rewards
 from pgrad.training.result import Result
 from pgrad.training.trainer import History
 
@@ -144,8 +145,12 @@ class SavedRun:
                 + f"; the run ended after iteration {self.policy.metadata.get('iterations')}"
             )
         k = kept.index(iteration)
-        critic = self.critic and replace(self.critic, parameters=self.checkpoints.critic[k])
-        return replace(self.policy, parameters=self.checkpoints.policy[k]), critic
+        inputs = {"shift": self.checkpoints.shift[k], "scale": self.checkpoints.scale[k]}
+        critic = self.critic and in_rewards(
+            replace(self.critic, parameters=self.checkpoints.critic[k], **inputs),
+            float(self.checkpoints.reward_scale[k]),
+        )
+        return replace(self.policy, parameters=self.checkpoints.policy[k], **inputs), critic
 
 
 def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:

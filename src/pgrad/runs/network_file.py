@@ -4,6 +4,7 @@ A file holds each layer's weight and bias, and in its header what they mean. Any
 pgrad gets the network back, bit for bit.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.settings import Checkpoints
+from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.errors import PgradError, RunError
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
 from pgrad.runs.files import write_atomically
@@ -21,25 +23,38 @@ from pgrad.runs.files import write_atomically
 HEADER = "pgrad"
 POLICY, VALUE, CHECKPOINTS = "pgrad-policy-1", "pgrad-value-1", "pgrad-checkpoints-1"
 
+CHECKPOINT_ARRAYS = (  # name, axes, kind
+    ("iteration", 1, np.int64),
+    ("policy", 2, np.float32),
+    ("critic", 2, np.float32),
+    ("shift", 2, np.float32),
+    ("scale", 2, np.float32),
+    ("reward_scale", 1, np.float64),
+)
+SPACES = {space.__name__: space for space in (Discrete, MultiDiscrete, Box)}
+
 Tensors = dict[str, npt.NDArray[Any]]
 
 
 def save_policy(policy: MLPPolicy, path: Path) -> None:
     """Write the policy to `path`; raises RunError."""
     description = {
-        "kind": "softmax over a multilayer perceptron",
+        "kind": f"{'Gaussian' if isinstance(policy.actions, Box) else 'softmax'} over a multilayer perceptron",
         **_shape(policy),
+        "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
+        "std": policy.std,
+        "squash": policy.squash,
         "temperature": policy.temperature,
         "env": policy.env,
         "training": policy.metadata,
     }
-    _write(path, POLICY, _layers(policy), description)
+    _write(path, POLICY, _tensors(policy), description)
 
 
 def load_policy(path: Path) -> MLPPolicy:
     """Read a policy that save_policy wrote; raises RunError for anything else."""
     with _reading(path, POLICY, "policy") as (tensors, description):
-        sizes, parameters = _network(path, tensors, description)
+        sizes, parameters, inputs = _network(path, tensors, description)
         return MLPPolicy(
             parameters,
             sizes,
@@ -47,68 +62,93 @@ def load_policy(path: Path) -> MLPPolicy:
             float(description["temperature"]),
             description["env"],
             dict(description["training"]),
+            _space(description["actions"]),
+            description["std"],
+            bool(description["squash"]),
+            **inputs,
         )
 
 
 def save_value(critic: MLPValue, path: Path) -> None:
     """Write the value network to `path`; raises RunError."""
-    _write(path, VALUE, _layers(critic), {"kind": "value, a multilayer perceptron", **_shape(critic)})
+    _write(path, VALUE, _tensors(critic), {"kind": "value, a multilayer perceptron", **_shape(critic)})
 
 
 def load_value(path: Path) -> MLPValue:
     """Read a value network that save_value wrote; raises RunError for anything else."""
     with _reading(path, VALUE, "value network") as (tensors, description):
-        sizes, parameters = _network(path, tensors, description)
-        return MLPValue(parameters, sizes, description["activation"])
+        sizes, parameters, inputs = _network(path, tensors, description)
+        return MLPValue(parameters, sizes, description["activation"], **inputs)
 
 
 def save_checkpoints(checkpoints: Checkpoints, path: Path) -> None:
     """Write the parameters kept along a run to `path`; raises RunError."""
-    tensors: Tensors = {"iteration": checkpoints.iteration, "policy": checkpoints.policy, "critic": checkpoints.critic}
+    tensors: Tensors = {name: getattr(checkpoints, name) for name, _, _ in CHECKPOINT_ARRAYS}
     _write(path, CHECKPOINTS, tensors, {"every": int(checkpoints.every[0])})
 
 
 def load_checkpoints(path: Path) -> Checkpoints:
     """Read what save_checkpoints wrote; raises RunError for anything else."""
     with _reading(path, CHECKPOINTS, "file of checkpoints") as (tensors, description):
-        iteration, policy, critic = tensors["iteration"], tensors["policy"], tensors["critic"]
-        for name, array, axes, kind in (
-            ("iteration", iteration, 1, np.int64),
-            ("policy", policy, 2, np.float32),
-            ("critic", critic, 2, np.float32),
-        ):
-            if array.ndim != axes or array.dtype != kind or len(array) != len(iteration):
+        count = tensors["iteration"].size
+        for name, axes, kind in CHECKPOINT_ARRAYS:
+            array = tensors[name]
+            if array.ndim != axes or array.dtype != kind or array.shape[0] != count:
                 shape = ("K", "P")[:axes]
                 raise RunError(
                     f"{path}: {name} is {array.dtype} {array.shape}, not {np.dtype(kind)} [{', '.join(shape)}]"
                 )
-        every = np.array([int(description["every"])])
-        return Checkpoints(iteration, policy, critic, np.array([iteration.shape[0]]), every)
+        arrays = {name: tensors[name] for name, _, _ in CHECKPOINT_ARRAYS}
+        return Checkpoints(**arrays, kept=np.array([count]), every=np.array([int(description["every"])]))
 
 
 def _shape(network: MLPNetwork) -> dict[str, Any]:
     return {"sizes": network.sizes, "activation": network.activation}
 
 
-def _layers(network: MLPNetwork) -> Tensors:
+def _space(description: dict[str, Any]) -> Space:
+    """An action space from what dataclasses.asdict made of it."""
+    members = dict(description)
+    kind = members.pop("space")
+    if kind not in SPACES:
+        raise ValueError(f"its actions are a {kind}, which is none of {', '.join(SPACES)}")
+    return SPACES[kind](**members)
+
+
+def _tensors(network: MLPNetwork) -> Tensors:
+    """The layers' weights and biases, log σ, and what normalises the inputs, where there are such."""
     tensors: Tensors = {}
     for k, (weight, bias) in enumerate(network.layers):
         tensors[f"layers.{k}.weight"], tensors[f"layers.{k}.bias"] = weight, bias
+    if network.num_extra:
+        tensors["log_std"] = network.parameters[-network.num_extra :]
+    if network.shift.size:
+        tensors["inputs.shift"], tensors["inputs.scale"] = network.shift, network.scale
     return tensors
 
 
 def _network(
     path: Path, tensors: Tensors, description: dict[str, Any]
-) -> tuple[tuple[int, ...], npt.NDArray[np.float32]]:
-    """Sizes and flat parameters."""
+) -> tuple[tuple[int, ...], npt.NDArray[np.float32], Tensors]:
+    """Sizes, flat parameters, and what normalises the inputs."""
     sizes, arrays = tuple(int(size) for size in description["sizes"]), []
     for k in range(len(sizes) - 1):
         for part, shape in (("weight", (sizes[k + 1], sizes[k])), ("bias", (sizes[k + 1],))):
-            array = tensors[f"layers.{k}.{part}"]
-            if array.shape != shape or array.dtype != np.float32:
-                raise RunError(f"{path}: layer {k}'s {part} is {array.dtype} {array.shape}, not float32 {shape}")
-            arrays.append(array.ravel())
-    return sizes, np.concatenate(arrays)
+            arrays.append(_array(path, tensors, f"layers.{k}.{part}", shape).ravel())
+    if "log_std" in tensors:
+        arrays.append(_array(path, tensors, "log_std", tensors["log_std"].shape[:1]))
+    inputs = {}
+    if "inputs.shift" in tensors:
+        inputs = {name: _array(path, tensors, f"inputs.{name}", sizes[:1]) for name in ("shift", "scale")}
+    return sizes, np.concatenate(arrays), inputs
+
+
+def _array(path: Path, tensors: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """A float32 array of that shape; raises RunError where it is another."""
+    array = tensors[name]
+    if array.shape != shape or array.dtype != np.float32:
+        raise RunError(f"{path}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
+    return array
 
 
 def _write(path: Path, file_format: str, tensors: Tensors, description: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from pgrad.errors import ConfigError, EnvError
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
+from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
 from pgrad.training.learner import (
@@ -33,6 +34,7 @@ from pgrad.training.learner import (
     checkpoints_of,
     new_learner,
     policy_of,
+    policy_sizes,
     settings_of,
     value_of,
 )
@@ -79,12 +81,12 @@ class Trainer(ABC):
     def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
         self.config, self.env, self.seed, self.stopping = config, env, seed, stopping
         self.settings = settings_of(config)
-        self.learner = new_learner(config, env, seed)
-        self._publish()
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
         self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
         self.num_steps = config.num_steps or 0
         self.num_envs = min(config.num_envs, self.episodes) if self.episodes else config.num_envs
+        self.learner = new_learner(config, env, seed, self.episodes or self.num_envs)
+        self._publish()
         self.failure: str | None = None
         self.total_steps = 0
         self.seconds = 0.0
@@ -147,7 +149,7 @@ class CompiledTrainer(Trainer):
         self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)
         samples = self.episodes * limit or self.num_envs * self.num_steps
         finals = self.episodes or self.num_envs * (self.num_steps // limit + 2)
-        self.buffer = new_buffer(env.obs_size, samples, finals)
+        self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples + LOG_ROOM)
         self.like = self.dynamics.reset(0)
         self.chunk = 1  # iterations
@@ -187,15 +189,14 @@ class GymnasiumTrainer(Trainer):
         from pgrad.rollouts.gymnasium import VectorEnv, rollout
 
         self.envs = VectorEnv(env, self.num_envs, self.run_key)
-        self.rollout = rollout
+        self.rollout, self.actor = rollout, CompiledActor(self.learner.policy)
 
     def _advance(self) -> tuple[int, bool]:
         began, learner, settings = time.perf_counter(), self.learner, self.settings
         while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
             rolled = self.rollout(
                 self.envs,
-                learner.policy,
-                settings.inverse_temperature,
+                self.actor,
                 self.num_steps,
                 self.episodes,
                 stopping=self.stopping,
@@ -221,7 +222,7 @@ class GymnasiumTrainer(Trainer):
 
 def require_memory(config: Config, env: Env) -> None:
     """Raise ConfigError where batch and networks could not be held in half of the machine's memory."""
-    parameters = num_parameters((env.obs_size, *config.hidden, env.num_actions))
+    parameters = num_parameters(policy_sizes(config, env))
     limit = env.max_episode_steps or 1
     samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
     lanes = config.num_envs * (4 * env.obs_size + BYTES_PER_SAMPLE)

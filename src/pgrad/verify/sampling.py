@@ -7,6 +7,7 @@ import numpy as np
 from pgrad.algorithms.estimates import sample_estimates
 from pgrad.algorithms.settings import Settings
 from pgrad.envs.finite import finite
+from pgrad.envs.spaces import Discrete
 from pgrad.estimators.choice import Estimator
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.optimizers import SGD
@@ -19,7 +20,7 @@ MAX_LANES = 64
 
 def settings_of(choice: Estimator) -> Settings:
     """Settings of which nothing but the estimator is read."""
-    return Settings(choice, 1.0, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
+    return Settings(choice, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
 
 
 def sampled(
@@ -36,10 +37,10 @@ def sampled(
         env.reset(0),
         settings_of(choice._replace(discount=problem.discount)),
         Plan(episodes, num_steps, limit, np.uint64(fold_in(seed, 0))),
-        policy.network,
+        policy.compiled,
         case.compiled_value.network,
-        new_lanes(env, policy.network, min(MAX_LANES, episodes) or num_envs),
-        new_buffer(OBS_SIZE, samples, samples),
+        new_lanes(env, policy.compiled, min(MAX_LANES, episodes) or num_envs),
+        new_buffer(OBS_SIZE, Discrete(problem.num_actions), samples, samples),
         new_episodes(samples),
         estimates,
     )

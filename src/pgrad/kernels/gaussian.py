@@ -1,0 +1,127 @@
+"""The Gaussian head over lanes: independent normal numbers, sampling and the gradient of Σ weight · log π + entropy.
+
+What is drawn is u ~ N(μ, σ²). The environment gets u clipped to its bounds or, squashed, moved into them by tanh. Of
+the squashed density log π(a) = log N(u) - log |da/du| the second term does not depend on the parameters at the u that
+was drawn, so the score is the Gaussian's in both cases (Haarnoja et al. 2018, appendix C, has the density). Only the
+entropy differs: H(a) = H(u) + E[log |da/du|], estimated at the u that were drawn, its gradient along μ + σ z.
+
+Rows are components, [D, ≥ lanes]; the outputs are μ or, where σ depends on the state, μ and then log σ.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pgrad.kernels.elementary import exp, log, sin_cos, tanh
+from pgrad.kernels.jit import both, dense
+from pgrad.kernels.random import fold_in
+
+f4 = np.float32
+i4 = np.int32
+u8 = np.uint64
+
+Array = Any
+
+LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0  # where the network gives log σ: outside, σ stays at the bound
+HALF_LOG_TWO_PI_E = 0.5 * math.log(2 * math.pi * math.e)
+
+
+@dense
+def log_deviations(outputs: Array, log_std: Array, parts: int, lanes: int) -> Array:
+    """log σ [D, lanes]: the parameters log_std [D] or, where there are none, the outputs from D on within bounds."""
+    result = np.empty((parts, lanes), f4)
+    for d in range(parts):
+        row = result[d]
+        if log_std.size > 0:
+            for n in range(lanes):
+                row[n] = log_std[d]
+        else:
+            source = outputs[parts + d]
+            for n in range(lanes):
+                row[n] = min(max(source[n], f4(LOG_STD_LOW)), f4(LOG_STD_HIGH))
+    return result
+
+
+@dense
+def sample(outputs: Array, log_std: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+    """action[d, at + n] = μ_d + σ_d z_d with standard normal numbers z made of bits[n].
+
+    Two numbers come from one draw (Box and Muller 1958).
+    """
+    parts = action.shape[0]
+    log_deviation, other = log_deviations(outputs, log_std, parts, lanes), np.empty(lanes, f4)
+    for d in range(parts):
+        mean, spread, target = outputs[d], log_deviation[d], action[d]
+        if d % 2 == 0:
+            for n in range(lanes):
+                draw = fold_in(bits[n], d)
+                radius = np.sqrt(f4(-2) * log((f4(i4(draw >> u8(41))) + f4(0.5)) * f4(2.0**-23)))
+                sine, cosine = sin_cos(np.float64(i4((draw >> u8(9)) & u8(0x7FFFFF))) * (2 * math.pi * 2.0**-23))
+                other[n] = radius * f4(sine)
+                target[at + n] = mean[n] + exp(spread[n]) * radius * f4(cosine)
+        else:
+            for n in range(lanes):
+                target[at + n] = mean[n] + exp(spread[n]) * other[n]
+
+
+@dense
+def scores(
+    outputs: Array,
+    log_std: Array,
+    delta: Array,
+    extra: Array,
+    action: Array,
+    weight: Array,
+    entropy_weight: float,
+    squash: bool,
+    lanes: int,
+) -> float:
+    """The gradient of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); returns Σ_n H(π_n) in nats.
+
+    With respect to the outputs it goes to `delta`, and to each lane's share of the parameters log_std to `extra`:
+    ∂/∂μ = (u - μ) / σ², ∂/∂log σ = (u - μ)² / σ² - 1. The entropy is that of u or, squashed, of tanh u.
+    """
+    parts, free = action.shape[0], log_std.size > 0
+    log_deviation = log_deviations(outputs, log_std, parts, lanes)
+    entropy: Any = 0.0
+    for d in range(parts):
+        mean, spread, drawn, along_mean = outputs[d], log_deviation[d], action[d], delta[d]
+        along_spread = extra[d] if free else delta[parts + d]
+        total: Any = f4(0)
+        for n in range(lanes):
+            inverse = exp(-spread[n])
+            z = (drawn[n] - mean[n]) * inverse
+            along_mean[n] = weight[n] * z * inverse
+            along_spread[n] = weight[n] * (z * z - f4(1)) + f4(entropy_weight)
+            total += spread[n]
+        entropy += total + lanes * HALF_LOG_TWO_PI_E
+        if squash:
+            total = f4(0)
+            for n in range(lanes):
+                slope = f4(entropy_weight) * f4(-2) * tanh(drawn[n])
+                along_mean[n] += slope
+                along_spread[n] += slope * (drawn[n] - mean[n])
+                total += log_slope(drawn[n])
+            entropy += total
+        if not free:
+            source = outputs[parts + d]
+            for n in range(lanes):
+                inside = source[n] >= f4(LOG_STD_LOW) and source[n] <= f4(LOG_STD_HIGH)
+                along_spread[n] = along_spread[n] if inside else f4(0)
+    return float(entropy)
+
+
+@both
+def log_slope(u: Any) -> Any:
+    """log (1 - tanh² u) in float32, for any u."""
+    size = abs(u)
+    return f4(2) * (f4(0.6931471805599453) - size - log(f4(1) + exp(f4(-2) * size)))
+
+
+@both
+def bounded(u: Any, low: float, high: float, squash: bool) -> float:
+    """What the environment gets for the drawn number u: clipped, or squashed to its bounds."""
+    if squash:
+        return low + (high - low) * 0.5 * float(1.0 + tanh(u))
+    return min(max(float(u), low), high)

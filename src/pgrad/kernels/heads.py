@@ -1,0 +1,268 @@
+"""What a policy's outputs mean: a distribution over actions, found by its type as an environment's physics are.
+
+Adding a distribution is one NamedTuple with five methods, which run compiled:
+
+    num_extra(self)                                               parameters that are in no layer of the network
+    draw(self, outputs, bits, action, at, lanes)                  an action for each lane, into `action` from `at` on
+    mode(self, outputs, action, at, lanes)                        the most probable one
+    scores(self, outputs, delta, extra, action, weight, bonus, lanes) -> Σ_n H(π_n) in nats
+    env_action(self, action, b)                                   what `step` gets of drawn action b
+
+`scores` is the gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n): at the outputs into `delta`, and each
+lane's share for the extra parameters, which are the last of all, into `extra`. `outputs` may be overwritten.
+
+An action is what was drawn: [B] whole numbers for Categorical, [D, B] for the others, whole numbers or, before they are
+clipped or squashed to the environment's bounds, real ones.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.kernels import gaussian, softmax
+from pgrad.kernels.columns import column, set_column
+from pgrad.kernels.jit import compiled_as, strict
+from pgrad.kernels.mlp import MLP
+from pgrad.kernels.random import fold_in
+
+f4 = np.float32
+
+Array = Any
+NO_MASK = np.empty((0, 0), np.bool_)
+
+
+class Categorical(NamedTuple):
+    """One of A actions: softmax(outputs / τ)."""
+
+    inverse_temperature: float
+
+    def num_extra(self) -> int:
+        """None."""
+        return 0
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """action[at + n] from the outputs [A, lanes]."""
+        softmax.sample(outputs, self.inverse_temperature, bits, action[at:], lanes)
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """The first of the largest outputs [A, lanes]."""
+        softmax.largest(outputs, action[at:], lanes)
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """With outputs and delta [A, lanes] and action [lanes]."""
+        return softmax.logits_gradient(outputs, delta, action, weight, self.inverse_temperature, bonus, lanes)
+
+    def env_action(self, action: Array, b: int) -> int:
+        """The number itself."""
+        return action[b]  # type: ignore[no-any-return]
+
+
+class MultiCategorical(NamedTuple):
+    """D numbers at once, independent of each other given the state, each with a softmax over its own outputs."""
+
+    inverse_temperature: float
+    counts: npt.NDArray[np.int64]  # [D] choices of each; their outputs are side by side
+    like: tuple[int, ...]  # D zeros: their number is part of the type, which compiled code goes by
+
+    def num_extra(self) -> int:
+        """None."""
+        return 0
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """action[d, at + n] from the outputs [Σ counts, lanes]."""
+        first, own_bits = 0, np.empty(lanes, np.uint64)
+        for d in range(self.counts.size):
+            for n in range(lanes):
+                own_bits[n] = fold_in(bits[n], d)
+            last = first + self.counts[d]
+            softmax.sample(outputs[first:last], self.inverse_temperature, own_bits, action[d, at:], lanes)
+            first = last
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """The first of the largest outputs of each."""
+        first = 0
+        for d in range(self.counts.size):
+            last = first + self.counts[d]
+            softmax.largest(outputs[first:last], action[d, at:], lanes)
+            first = last
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """With outputs and delta [Σ counts, lanes] and action [D, lanes]."""
+        first, entropy, inverse_temperature = 0, 0.0, self.inverse_temperature
+        for d in range(self.counts.size):
+            last = first + self.counts[d]
+            entropy += softmax.logits_gradient(
+                outputs[first:last], delta[first:last], action[d], weight, inverse_temperature, bonus, lanes
+            )
+            first = last
+        return entropy
+
+    def env_action(self, action: Array, b: int) -> tuple[int, ...]:
+        """The numbers themselves."""
+        return column(action, b, self.like)
+
+
+class Gaussian(NamedTuple):
+    """D real numbers, independent of each other given the state."""
+
+    log_std: npt.NDArray[np.float32]  # [D] the end of the parameters; empty where the outputs hold log σ
+    low: tuple[float, ...]  # [D] of the environment's actions
+    high: tuple[float, ...]
+    squash: bool  # to the bounds by tanh, or clip
+
+    def num_extra(self) -> int:
+        """D where log σ does not depend on the state."""
+        return self.log_std.size
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """action[d, at + n] from the outputs [D or 2 D, lanes]."""
+        gaussian.sample(outputs, self.log_std, bits, action, at, lanes)
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """The means."""
+        for d in range(action.shape[0]):
+            for n in range(lanes):
+                action[d, at + n] = outputs[d, n]
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """With outputs and delta [D or 2 D, lanes], extra [D or 0, lanes] and action [D, lanes]."""
+        return gaussian.scores(outputs, self.log_std, delta, extra, action, weight, bonus, self.squash, lanes)
+
+    def env_action(self, action: Array, b: int) -> tuple[float, ...]:
+        """The numbers within the bounds."""
+        return within(action, b, self.low, self.high, self.squash)
+
+
+class Policy(NamedTuple):
+    """What compiled code needs of a policy."""
+
+    network: MLP
+    head: Any  # one of the above
+
+
+def within(action: Array, b: int, low: tuple[float, ...], high: tuple[float, ...], squash: bool) -> tuple[float, ...]:
+    """Column b of action [D, B], clipped or squashed to the bounds."""
+    return tuple(gaussian.bounded(u, a, z, squash) for u, a, z in zip(action[:, b], low, high, strict=True))
+
+
+@compiled_as(within)
+def _within_compiled(action: Any, b: Any, low: Any, high: Any, squash: Any) -> Any:
+    last = len(low) - 1
+    if last == 0:
+        return lambda action, b, low, high, squash: (gaussian.bounded(action[0, b], low[0], high[0], squash),)
+    return lambda action, b, low, high, squash: (
+        within(action, b, low[:-1], high[:-1], squash)
+        + (gaussian.bounded(action[last, b], low[last], high[last], squash),)
+    )
+
+
+def num_extra(head: Any) -> int:
+    """Parameters that are in no layer of the network."""
+    return head.num_extra()  # type: ignore[no-any-return]
+
+
+def draw(head: Any, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+    """An action for each lane, from the outputs and random bits [lanes], into `action` from `at` on."""
+    head.draw(outputs, bits, action, at, lanes)
+
+
+def mode(head: Any, outputs: Array, action: Array, at: int, lanes: int) -> None:
+    """The most probable action for each lane, into `action` from `at` on."""
+    head.mode(outputs, action, at, lanes)
+
+
+def scores(
+    head: Any, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+) -> float:
+    """The gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n); returns Σ_n H(π_n) in nats."""
+    return head.scores(outputs, delta, extra, action, weight, bonus, lanes)  # type: ignore[no-any-return]
+
+
+def env_action(head: Any, action: Array, b: int) -> Any:
+    """What the environment's `step` gets of drawn action b."""
+    return head.env_action(action, b)
+
+
+@compiled_as(num_extra)
+def _num_extra_compiled(head: Any) -> Any:
+    return head.instance_class.num_extra
+
+
+@compiled_as(draw)
+def _draw_compiled(head: Any, outputs: Any, bits: Any, action: Any, at: Any, lanes: Any) -> Any:
+    return head.instance_class.draw
+
+
+@compiled_as(mode)
+def _mode_compiled(head: Any, outputs: Any, action: Any, at: Any, lanes: Any) -> Any:
+    return head.instance_class.mode
+
+
+@compiled_as(scores)
+def _scores_compiled(
+    head: Any, outputs: Any, delta: Any, extra: Any, action: Any, weight: Any, bonus: Any, lanes: Any
+) -> Any:
+    return head.instance_class.scores
+
+
+@compiled_as(env_action)
+def _env_action_compiled(head: Any, action: Any, b: Any) -> Any:
+    return head.instance_class.env_action
+
+
+def load_actions(action: Array, order: Array, taken: Array, start: int, lanes: int) -> None:
+    """taken[..., n] = action[..., order[start + n]], or where `order` is empty action[..., start + n]."""
+    where = order[start : start + lanes] if order.size else slice(start, start + lanes)
+    taken[..., :lanes] = action[..., where]
+
+
+@compiled_as(load_actions)
+def _load_actions_compiled(action: Any, order: Any, taken: Any, start: Any, lanes: Any) -> Any:
+    def one(action: Any, order: Any, taken: Any, start: Any, lanes: Any) -> None:
+        for n in range(lanes):
+            taken[n] = action[order[start + n] if order.size > 0 else start + n]
+
+    def several(action: Any, order: Any, taken: Any, start: Any, lanes: Any) -> None:
+        for d in range(action.shape[0]):
+            for n in range(lanes):
+                taken[d, n] = action[d, order[start + n] if order.size > 0 else start + n]
+
+    return one if action.ndim == 1 else several
+
+
+def new_actions(action: Array, width: int) -> Array:
+    """Room for `width` actions like those given."""
+    return np.empty((*action.shape[:-1], width), action.dtype)
+
+
+@compiled_as(new_actions)
+def _new_actions_compiled(action: Any, width: Any) -> Any:
+    if action.ndim == 1:
+        return lambda action, width: np.empty(width, action.dtype)
+    return lambda action, width: np.empty((action.shape[0], width), action.dtype)
+
+
+def first_actions(action: Array, count: int) -> Array:
+    """The first `count` actions of [≥ count], as a view; an array of two axes stays as wide as it is."""
+    return action[:count] if action.ndim == 1 else action
+
+
+@compiled_as(first_actions)
+def _first_actions_compiled(action: Any, count: Any) -> Any:
+    if action.ndim == 1:
+        return lambda action, count: action[:count]
+    return lambda action, count: action
+
+
+@strict
+def env_actions(head: Any, action: Array, result: Array) -> None:
+    """result[:, b] = what the environment's `step` gets of drawn action b; action and result [D, B]."""
+    for b in range(result.shape[1]):
+        set_column(result, b, env_action(head, action, b))

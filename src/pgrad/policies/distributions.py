@@ -1,0 +1,211 @@
+"""Distributions over actions as Python sees them: what a network's outputs mean, in float64.
+
+Training draws and differentiates the float32 forms over lanes in kernels.heads; tests hold the two together. Every
+method works on a batch: outputs [N, ...] to actions, log-probabilities and entropies of N.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.errors import ObservationError
+from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
+from pgrad.policies import softmax
+
+Floats = npt.NDArray[np.float64]
+
+STATE_INDEPENDENT, STATE_DEPENDENT = "state-independent", "state-dependent"
+STDS = (STATE_INDEPENDENT, STATE_DEPENDENT)
+
+NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)  # E[f(z)], z standard normal, is Σ weight f(node)
+NODE_WEIGHTS = NODE_WEIGHTS / math.sqrt(2 * math.pi)
+
+
+def num_outputs(actions: Space, std: str) -> int:
+    """Outputs that a network needs: a logit for each choice, or μ (and log σ) for each number."""
+    if isinstance(actions, Box):
+        return actions.flat_size * (2 if std == STATE_DEPENDENT else 1)
+    return sum(actions.counts)
+
+
+def num_extra(actions: Space, std: str) -> int:
+    """Parameters beside the network's layers: a log σ for each number, where it does not depend on the state."""
+    return actions.flat_size if isinstance(actions, Box) and std == STATE_INDEPENDENT else 0
+
+
+class Distribution(Protocol):
+    """π(· | s) for a batch of N states."""
+
+    def sample(self, rng: np.random.Generator) -> npt.NDArray[Any]:
+        """An action for each state, as the environment takes it."""
+
+    def mode(self) -> npt.NDArray[Any]:
+        """The most probable actions; of real ones, those at the mean."""
+
+    def log_prob(self, action: npt.NDArray[Any]) -> Floats:
+        """log π(action | s), [N]."""
+
+    def entropy(self) -> Floats:
+        """H(π(· | s)) in nats, [N]."""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """π(a) = softmax(logits / τ)."""
+
+    logits: Floats  # [N, A]; -inf for a forbidden action
+    temperature: float
+
+    def probabilities(self) -> Floats:
+        """π, [N, A]."""
+        return softmax.softmax(self.logits, self.temperature)
+
+    def sample(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """[N] whole numbers."""
+        return softmax.sample(self.probabilities(), rng)
+
+    def mode(self) -> npt.NDArray[np.int64]:
+        """[N] whole numbers."""
+        return np.asarray(self.logits.argmax(axis=-1), np.int64)
+
+    def log_prob(self, action: npt.NDArray[Any]) -> Floats:
+        """For action [N]."""
+        log_probs = softmax.log_softmax(self.logits, self.temperature)
+        return np.asarray(np.take_along_axis(log_probs, action[..., None], axis=-1)[..., 0])
+
+    def entropy(self) -> Floats:
+        """Exact."""
+        return softmax.entropy(self.logits, self.temperature)
+
+
+@dataclass(frozen=True)
+class MultiCategorical:
+    """Independent softmaxes side by side."""
+
+    parts: tuple[Categorical, ...]
+
+    def sample(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """[N, D] whole numbers."""
+        return np.stack([part.sample(rng) for part in self.parts], axis=-1)
+
+    def mode(self) -> npt.NDArray[np.int64]:
+        """[N, D] whole numbers."""
+        return np.stack([part.mode() for part in self.parts], axis=-1)
+
+    def log_prob(self, action: npt.NDArray[Any]) -> Floats:
+        """For action [N, D]."""
+        return np.asarray(sum(part.log_prob(action[..., d]) for d, part in enumerate(self.parts)))
+
+    def entropy(self) -> Floats:
+        """The sum of the parts'."""
+        return np.asarray(sum(part.entropy() for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """u ~ N(μ, σ²) in each component; the action is u clipped to the bounds or, squashed, moved into them by tanh."""
+
+    mean: Floats  # [N, D]
+    log_std: Floats  # [N, D]
+    bounds: Box
+    squash: bool
+
+    @property
+    def half_range(self) -> Floats:
+        """(high - low) / 2, [D]."""
+        return (np.array(self.bounds.high) - np.array(self.bounds.low)) / 2
+
+    def within(self, u: Floats) -> Floats:
+        """The actions that the environment gets for drawn numbers u [N, D]."""
+        if self.squash:
+            return np.asarray(np.array(self.bounds.low) + self.half_range * (1 + np.tanh(u)))
+        return np.asarray(np.clip(u, self.bounds.low, self.bounds.high))
+
+    def sample(self, rng: np.random.Generator) -> Floats:
+        """[N, D] within the bounds."""
+        return self.within(self.mean + np.exp(self.log_std) * rng.standard_normal(self.mean.shape))
+
+    def mode(self) -> Floats:
+        """The action at the mean, [N, D]."""
+        return self.within(self.mean)
+
+    def log_prob_drawn(self, u: npt.NDArray[Any]) -> Floats:
+        """log N(u; μ, σ²), [N]: the density of what was drawn, u [N, D], before it is clipped or squashed."""
+        z = (u - self.mean) * np.exp(-self.log_std)
+        return np.asarray((-0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)).sum(axis=-1))
+
+    def log_prob(self, action: npt.NDArray[Any]) -> Floats:
+        """For action [N, D]. Squashed: its density, log N(u) - Σ log |da/du|, -inf at the bounds and outside.
+
+        Clipped: the density of the number that was drawn, which inside the bounds is the action.
+        """
+        if not self.squash:
+            return self.log_prob_drawn(action)
+        centred = (np.asarray(action, np.float64) - np.array(self.bounds.low)) / self.half_range - 1
+        inside = (np.abs(centred) < 1).all(axis=-1)
+        u = np.arctanh(np.where(np.abs(centred) < 1, centred, 0.0))
+        slope = np.log(self.half_range) + _log_slope(u)
+        return np.asarray(np.where(inside, self.log_prob_drawn(u) - slope.sum(axis=-1), -np.inf))
+
+    def entropy(self) -> Floats:
+        """Of u, exact; squashed, of tanh u in each component, by quadrature. In training it is estimated by samples."""
+        entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
+        if self.squash:
+            u = self.mean[..., None] + np.exp(self.log_std)[..., None] * NODES
+            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS
+        return np.asarray(entropy.sum(axis=-1))
+
+
+def _log_slope(u: Floats) -> Floats:
+    """log (1 - tanh² u) for any u."""
+    return np.asarray(2 * (math.log(2) - np.abs(u) - np.log1p(np.exp(-2 * np.abs(u)))))
+
+
+def distribution_of(
+    outputs: Floats,
+    actions: Space,
+    temperature: float = 1.0,
+    log_std: npt.NDArray[Any] | None = None,
+    squash: bool = False,
+    mask: npt.ArrayLike | None = None,
+) -> Distribution:
+    """What outputs [N, ...] mean for these actions; log_std [D] if the outputs do not hold it, mask [N, Σ counts]."""
+    if isinstance(actions, Box):
+        if log_std is None:
+            outputs, log_std = np.split(outputs, 2, axis=-1)
+            log_std = np.clip(log_std, LOG_STD_LOW, LOG_STD_HIGH)
+        return Gaussian(outputs, np.broadcast_to(log_std, outputs.shape).astype(np.float64), actions, squash)
+    if mask is not None:
+        outputs = np.where(_checked_mask(mask, outputs.shape), outputs, -np.inf)
+    if isinstance(actions, Discrete):
+        return Categorical(outputs, temperature)
+    ends = np.cumsum(actions.counts)[:-1]
+    return MultiCategorical(tuple(Categorical(part, temperature) for part in np.split(outputs, ends, axis=-1)))
+
+
+def _checked_mask(mask: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    allowed = np.asarray(mask, dtype=np.bool_)
+    if allowed.shape not in (shape, shape[-1:]):
+        raise ObservationError(f"a mask of the allowed actions must have shape {shape}, not {allowed.shape}")
+    return np.broadcast_to(allowed, shape)
+
+
+def checked_actions(action: npt.ArrayLike, actions: Space, batch: int) -> npt.NDArray[Any]:
+    """Actions as an array of `batch` of them; raises ObservationError where they are none of this space."""
+    array = np.asarray(action)
+    parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)
+    wanted = (batch,) if isinstance(actions, Discrete) else (batch, parts)
+    try:
+        array = array.reshape(wanted)
+    except ValueError:
+        raise ObservationError(f"actions must have shape {wanted}, not {array.shape}") from None
+    if not isinstance(actions, Box) and (
+        array.dtype.kind not in "iu" or ((array < 0) | (array >= np.array(actions.counts))).any()
+    ):
+        counts = " × ".join(map(str, actions.counts))
+        raise ObservationError(f"actions must be whole numbers from 0 on, below {counts}, not {action!r}")
+    return array

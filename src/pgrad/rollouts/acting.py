@@ -1,0 +1,78 @@
+"""From observations to actions, for many environments at once: what every rollout does before it steps."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.kernels.heads import NO_MASK, Categorical, Gaussian, Policy, draw, env_actions, mode
+from pgrad.kernels.jit import strict
+from pgrad.kernels.mlp import BLOCK, forward_block, load_block
+from pgrad.kernels.random import fold_in
+from pgrad.kernels.softmax import forbid
+
+f4 = np.float32
+
+Array = Any
+
+
+@strict
+def choose(
+    policy: Policy, rows: Any, mask: Any, keys: Any, steps: Any, greedy: bool, action: Any, at: int, lanes: int
+) -> None:
+    """An action for each lane from the normalised observations in `rows`, into `action` from `at` on.
+
+    Drawn with the `steps[n]`-th random bits of keys[n], or with `greedy` the most probable one. mask [Σ counts or 0,
+    ≥ at + lanes] says which are allowed.
+    """
+    net = policy.network
+    forward_block(net, rows, False, lanes)
+    outputs = rows[net.rows - net.sizes[-1] :]
+    forbid(outputs, mask, at, lanes)
+    if greedy:
+        mode(policy.head, outputs, action, at, lanes)
+        return
+    bits = np.empty(lanes, np.uint64)
+    for n in range(lanes):
+        bits[n] = fold_in(keys[n], steps[n])
+    draw(policy.head, outputs, bits, action, at, lanes)
+
+
+@strict
+def act(policy: Policy, obs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
+    """An action for each of N observations [O, N], into action [..., N]; see `choose`."""
+    rows = np.empty((policy.network.rows, BLOCK), f4)
+    for start in range(0, obs.shape[1], BLOCK):
+        lanes = min(BLOCK, obs.shape[1] - start)
+        load_block(policy.network, obs, start, rows, lanes)
+        choose(policy, rows, mask, keys[start:], steps[start:], greedy, action, start, lanes)
+
+
+class CompiledActor:
+    """Acts with a multilayer perceptron in compiled code."""
+
+    def __init__(self, policy: Policy, greedy: bool = False) -> None:
+        self.policy, self.greedy = policy, greedy
+
+    def __call__(
+        self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
+    ) -> npt.NDArray[Any]:
+        """What is drawn for obs [N, O] and mask [N, Σ counts], [N] or [D, N]; keys and steps [N]."""
+        head, size = self.policy.head, obs.shape[0]
+        if isinstance(head, Categorical):
+            action: npt.NDArray[Any] = np.empty(size, np.int32)
+        elif isinstance(head, Gaussian):
+            action = np.empty((len(head.low), size), f4)
+        else:
+            action = np.empty((head.counts.size, size), np.int32)
+        allowed = NO_MASK if mask is None else np.ascontiguousarray(mask.T)
+        act(self.policy, np.ascontiguousarray(obs.T), allowed, keys, steps, self.greedy, action)
+        return action
+
+    def env_actions(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the environments get of what was drawn: [N], or [N, D] within the bounds."""
+        if action.ndim == 1:
+            return action
+        result = np.empty_like(action)
+        env_actions(self.policy.head, action, result)
+        return result.T
