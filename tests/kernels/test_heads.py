@@ -1,0 +1,215 @@
+"""Every distribution over actions against autograd, hand and its own samples."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
+from pgrad.estimators.gradient import by_trajectory, policy_gradient, trajectory_gradients
+from pgrad.kernels.heads import NO_MASK
+from pgrad.kernels.mlp import BLOCK
+from pgrad.kernels.random import fold_in
+from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
+from pgrad.policies.mlp import MLPPolicy, initial_policy
+from pgrad.rollouts.acting import CompiledActor
+
+Array = npt.NDArray[Any]
+
+OBS_SIZE = 3
+BOUNDS = Box((-2.0, 0.0, -1.0), (2.0, 3.0, 1.0))
+CASES: list[tuple[str, Space, str, bool]] = [
+    ("categorical", Discrete(4), STATE_INDEPENDENT, False),
+    ("several", MultiDiscrete((2, 3, 2)), STATE_INDEPENDENT, False),
+    ("gaussian", BOUNDS, STATE_INDEPENDENT, False),
+    ("gaussian, its σ by the network", BOUNDS, STATE_DEPENDENT, False),
+    ("squashed", BOUNDS, STATE_INDEPENDENT, True),
+    ("squashed, its σ by the network", BOUNDS, STATE_DEPENDENT, True),
+    ("one number", Box(-1.0, 1.0), STATE_INDEPENDENT, False),
+]
+NAMES = [case[0] for case in CASES]
+
+
+def policy_of(actions: Space, std: str, squash: bool, normalised: bool = False, hidden: int = 7) -> MLPPolicy:
+    rng, sizes = np.random.default_rng(3), (OBS_SIZE, hidden, num_outputs(actions, std))
+    parameters = initial_policy(sizes, "uniform", actions, std, 0.7, rng)
+    parameters += rng.normal(0, 0.3, parameters.size).astype(np.float32)
+    inputs = {}
+    if normalised:
+        inputs = {"shift": np.float32([0.5, -1, 2]), "scale": np.float32([2, 0.1, 40])}
+    return MLPPolicy(parameters, sizes, "tanh", 0.8, actions=actions, std=std, squash=squash, **inputs)
+
+
+def batch_for(policy: MLPPolicy, size: int) -> tuple[Array, Array, Array]:
+    """obs [O, B], actions as the policy draws them, weights."""
+    rng = np.random.default_rng(size)
+    obs = rng.normal(size=(size, OBS_SIZE)).astype(np.float32)
+    keys = rng.integers(0, 2**63, size, np.uint64)
+    drawn = CompiledActor(policy.compiled)(obs, None, keys, np.zeros(size, np.int32))
+    return np.ascontiguousarray(obs.T), drawn, rng.normal(size=size)
+
+
+def torch_objective(
+    policy: MLPPolicy, theta: torch.Tensor, obs: Array, drawn: Array, weight: Array, bonus: float, mask: Array
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Σ weight · log π + bonus · H in float64 by torch.distributions, and Σ H; squashed: the score's and the path's
+    gradient of what is estimated, with u = μ + σ z."""
+    x = torch.tensor(obs.T.astype(np.float64))
+    if policy.shift.size:
+        x = ((x - torch.tensor(policy.shift)) * torch.tensor(policy.scale)).clip(-10, 10)
+    at = 0
+    for k, (inputs, outputs) in enumerate(zip(policy.sizes, policy.sizes[1:], strict=False)):
+        w = theta[at : at + inputs * outputs].reshape(outputs, inputs)
+        b = theta[at + inputs * outputs : at + (inputs + 1) * outputs]
+        at, x = at + (inputs + 1) * outputs, x @ w.T + b
+        x = torch.tanh(x) if k < len(policy.sizes) - 2 else x
+    if isinstance(policy.actions, Box):
+        d = policy.actions.flat_size
+        log_std = theta[at:].expand(x.shape[0], d) if x.shape[1] == d else x[:, d:].clip(-5, 2)
+        normal, u = torch.distributions.Normal(x[:, :d], log_std.exp()), torch.tensor(drawn.T.astype(np.float64))
+        log_prob, entropy = normal.log_prob(u).sum(1), normal.entropy().sum(1)
+        if policy.squash:
+            z = ((u - x[:, :d]) / log_std.exp()).detach()
+            entropy = entropy + torch.log1p(-(torch.tanh(x[:, :d] + log_std.exp() * z) ** 2)).sum(1)
+    else:
+        x = torch.where(torch.tensor(mask.T), x, -math.inf) if mask.size else x
+        parts = torch.split(x / policy.temperature, list(policy.actions.counts), dim=1)
+        columns = drawn[None] if drawn.ndim == 1 else drawn
+        each = [torch.distributions.Categorical(logits=part) for part in parts]
+        log_prob = sum(c.log_prob(torch.tensor(a)) for c, a in zip(each, columns, strict=True))
+        entropy = sum(c.entropy() for c in each)
+    return (torch.tensor(weight) * log_prob).sum() + bonus * entropy.sum(), entropy.sum()
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
+@pytest.mark.parametrize("size", [1, BLOCK + 5])
+def test_the_gradient_is_autograds(
+    size: int, name: str, actions: Space, std: str, squash: bool, normalised: bool
+) -> None:
+    policy = policy_of(actions, std, squash, normalised)
+    obs, drawn, weight = batch_for(policy, size)
+    bonus = 0.3
+    gradient, entropy = policy_gradient(policy.compiled, obs, drawn, NO_MASK, weight, bonus)
+    theta = torch.tensor(policy.parameters.astype(np.float64), requires_grad=True)
+    objective, total_entropy = torch_objective(policy, theta, obs, drawn, weight, bonus, NO_MASK)
+    objective.backward()  # type: ignore[no-untyped-call]
+    expected = theta.grad.numpy()  # type: ignore[union-attr]
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-5 * scale)
+    if policy.num_extra:
+        assert np.abs(expected[-policy.num_extra :]).max() > 1e-3 * scale, "log σ has a gradient to compare"
+    assert entropy == pytest.approx(float(total_entropy) / size, abs=2e-5)
+
+
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
+def test_trajectories_gradients_add_up_to_the_whole(name: str, actions: Space, std: str, squash: bool) -> None:
+    policy = policy_of(actions, std, squash, normalised=True)
+    obs, drawn, weight = batch_for(policy, 60)
+    env = np.random.default_rng(0).integers(0, 4, 60).astype(np.int32)
+    both = np.stack([weight, np.ones(60)])
+    each = trajectory_gradients(policy.compiled, obs, drawn, NO_MASK, *by_trajectory(env, 4), both)
+    for k in range(2):
+        whole, _ = policy_gradient(policy.compiled, obs, drawn, NO_MASK, both[k], 0.0)
+        np.testing.assert_allclose(each[k].sum(axis=0), whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+    one, _ = policy_gradient(policy.compiled, obs, drawn, NO_MASK, np.where(env == 2, weight, 0), 0.0)
+    np.testing.assert_allclose(each[0, 2], one, rtol=0, atol=1e-5 * np.abs(one).max())
+
+
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
+def test_samples_have_the_distribution_that_python_describes(name: str, actions: Space, std: str, squash: bool) -> None:
+    """Moments of 40,000 actions of one state within 4.5 standard errors; whole numbers by their frequencies."""
+    policy, size = policy_of(actions, std, squash), 40_000
+    obs = np.tile(np.float32([0.3, -0.7, 1.1]), (size, 1))
+    actor = CompiledActor(policy.compiled)
+    keys = np.array([fold_in(9, n) for n in range(size)], np.uint64)
+    taken = actor.env_actions(actor(obs, None, keys, np.full(size, 5, np.int32)))
+    mine = np.asarray(policy.distribution(obs).sample(np.random.default_rng(0)), np.float64)
+    theirs = np.asarray(taken, np.float64)
+    assert theirs.shape == mine.shape
+    if isinstance(actions, Box):
+        assert (theirs >= actions.low).all() and (theirs <= actions.high).all()
+        assert (np.abs(np.corrcoef(theirs.T) - np.eye(len(actions.low))) < 4.5 / math.sqrt(size)).all()
+    for power in (1, 2, 3):
+        a, b = mine**power, theirs**power
+        error = np.hypot(a.std(axis=0), b.std(axis=0)) / math.sqrt(size)
+        assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) <= 4.5 * error).all(), (name, power)
+
+
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
+def test_the_greedy_action_is_the_mode(name: str, actions: Space, std: str, squash: bool) -> None:
+    policy = policy_of(actions, std, squash, normalised=True)
+    obs = np.random.default_rng(1).normal(size=(50, OBS_SIZE)).astype(np.float32)
+    actor, nothing = CompiledActor(policy.compiled, greedy=True), np.zeros(50, np.uint64)
+    taken = actor.env_actions(actor(obs, None, nothing, np.zeros(50, np.int32)))
+    np.testing.assert_allclose(taken, policy.act(obs), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES[:2], ids=NAMES[:2])
+def test_a_forbidden_action_has_probability_zero_in_sampling_gradient_and_entropy(
+    name: str, actions: Space, std: str, squash: bool
+) -> None:
+    policy, size = policy_of(actions, std, squash), BLOCK + 40
+    rng = np.random.default_rng(5)
+    choices = policy.sizes[-1]
+    mask = rng.random((size, choices)) < 0.5
+    mask[:, [0, 2, choices - 1]] |= ~mask.reshape(size, -1).any(axis=1, keepdims=True)
+    mask[:, [0, 3, 6][: len(getattr(actions, "counts", ()))]] = True  # one of each part's choices
+    obs = rng.normal(size=(size, OBS_SIZE)).astype(np.float32) * 3
+    actor = CompiledActor(policy.compiled)
+    for draw in range(30):
+        drawn = actor(obs, mask, rng.integers(0, 2**63, size, np.uint64), np.full(size, draw, np.int32))
+        first = 0
+        for column, count in zip(drawn[None] if drawn.ndim == 1 else drawn, actions.counts, strict=True):  # type: ignore[union-attr]
+            assert mask[np.arange(size), first + column].all()
+            first += count
+    weight, columns = rng.normal(size=size), np.ascontiguousarray(mask.T)
+    flat = np.ascontiguousarray(obs.T)
+    gradient, entropy = policy_gradient(policy.compiled, flat, drawn, columns, weight, 0.2)
+    theta = torch.tensor(policy.parameters.astype(np.float64), requires_grad=True)
+    # torch's Categorical clamps -inf logits in its entropy, but its gradient there is NaN: a large number instead.
+    objective, total = torch_objective_masked(policy, theta, flat, drawn, weight, 0.2, columns)
+    objective.backward()  # type: ignore[no-untyped-call]
+    expected = theta.grad.numpy()  # type: ignore[union-attr]
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    assert entropy == pytest.approx(float(total) / size, abs=1e-5)
+    env = np.zeros(size, np.int32)
+    each = trajectory_gradients(policy.compiled, flat, drawn, columns, *by_trajectory(env, 1), weight[None])
+    plain, _ = policy_gradient(policy.compiled, flat, drawn, columns, weight, 0.0)
+    np.testing.assert_allclose(each[0, 0], plain, rtol=0, atol=1e-5 * np.abs(plain).max())
+    assert (policy.distribution(obs, mask).log_prob(drawn.T) > -np.inf).all()
+
+
+def torch_objective_masked(
+    policy: MLPPolicy, theta: torch.Tensor, obs: Array, drawn: Array, weight: Array, bonus: float, mask: Array
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """By hand: log π of the allowed logits alone."""
+    x = torch.tensor(obs.T.astype(np.float64))
+    hidden, inputs, outputs = policy.sizes[1], policy.sizes[0], policy.sizes[2]
+    w, b = theta[: hidden * inputs].reshape(hidden, inputs), theta[hidden * inputs : hidden * (inputs + 1)]
+    rest = theta[hidden * (inputs + 1) :]
+    logits = torch.tanh(x @ w.T + b) @ rest[: outputs * hidden].reshape(outputs, hidden).T + rest[outputs * hidden :]
+    logits, allowed = logits / policy.temperature, torch.tensor(mask.T)
+    objective, total, first = torch.zeros(()), torch.zeros(()), 0
+    for column, count in zip(drawn[None] if drawn.ndim == 1 else drawn, policy.actions.counts, strict=True):  # type: ignore[union-attr]
+        part, may = logits[:, first : first + count], allowed[:, first : first + count]
+        weights = part.exp() * may
+        p = weights / weights.sum(1, keepdim=True)
+        log_p = torch.where(may, part, 0.0) - weights.sum(1, keepdim=True).log()
+        chosen = log_p.gather(1, torch.tensor(column, dtype=torch.int64)[:, None])[:, 0]
+        entropy = -(p * log_p * may).sum(1)
+        objective = objective + (torch.tensor(weight) * chosen).sum() + bonus * entropy.sum()
+        total, first = total + entropy.sum(), first + count
+    return objective, total
+
+
+def test_extreme_numbers_stay_finite() -> None:
+    """Squashed far outside: the density's slope is tiny, its logarithm is not."""
+    policy = policy_of(BOUNDS, STATE_INDEPENDENT, True)
+    obs = np.zeros((OBS_SIZE, 4), np.float32)
+    drawn = np.float32([[-40, 40, 5, -5], [30, -30, 0, 1], [12, 11, -12, -11]])
+    gradient, entropy = policy_gradient(policy.compiled, obs, drawn, NO_MASK, np.ones(4), 0.1)
+    assert np.isfinite(gradient).all() and np.isfinite(entropy)
