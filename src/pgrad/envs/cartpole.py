@@ -4,8 +4,10 @@ The physics are those of Barto, Sutton and Anderson (1983) with the equations co
 explicit Euler steps in float64, operation by operation in Gymnasium's order.
 """
 
+import math
 from typing import NamedTuple
 
+from pgrad.envs.spaces import Box, Discrete
 from pgrad.kernels.elementary import sin_cos
 from pgrad.kernels.random import uniform
 
@@ -24,6 +26,37 @@ class CartPole(NamedTuple):
     position_limit: float = 2.4  # m, either side
     angle_limit: float = 12 * 2 * 3.141592653589793 / 360  # rad, either side
     start_range: float = 0.05  # each state variable starts uniform within ± this
+
+    @property
+    def observation_space(self) -> Box:
+        """The state, as far as twice the limits; speeds have none."""
+        high = (2 * self.position_limit, math.inf, 2 * self.angle_limit, math.inf)
+        return Box([-bound for bound in high], high)
+
+    @property
+    def action_space(self) -> Discrete:
+        """Two pushes."""
+        return Discrete(2)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Of the two pushes."""
+        return ("left", "right")
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Gymnasium's time limit."""
+        return 500
+
+    @property
+    def reward_threshold(self) -> float:
+        """The mean return that counts as solved."""
+        return 475.0
+
+    @property
+    def max_return(self) -> float:
+        """One for each step of an episode that reaches the time limit."""
+        return 500.0
 
     def reset(self, key: int) -> CartPoleState:
         """All four state variables uniform within ± start_range."""

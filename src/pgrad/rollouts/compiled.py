@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.dynamics import Dynamics, State, observe, reset, step
+from pgrad.envs.dynamics import Dynamics, State, observe_into, reset, step
 from pgrad.kernels.columns import column, set_column
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK, MLP, forward_block
@@ -86,7 +86,7 @@ def act(
         width = min(BLOCK, active - start)
         rows = lanes.activations
         for n in range(width):
-            set_column(rows, n, observe(env, column(lanes.state, start + n, like)))
+            observe_into(env, column(lanes.state, start + n, like), rows, n)
         for i in range(policy.sizes[0]):
             source, target = rows[i], batch.obs[i]
             for n in range(width):
@@ -122,7 +122,7 @@ def step_lanes(env: Dynamics, like: State, lanes: Lanes, batch: Batch, at: int, 
 @strict
 def record_final_obs(env: Dynamics, like: State, lanes: Lanes, lane: int, batch: Batch, b: int, finals: int) -> int:
     """Keep what the lane observes after truncated sample b; returns how many are kept now."""
-    set_column(batch.final_obs, finals, observe(env, column(lanes.state, lane, like)))
+    observe_into(env, column(lanes.state, lane, like), batch.final_obs, finals)
     batch.final_sample[finals] = b
     return finals + 1
 
