@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.envs.dynamics import observe, reset, step
-from pgrad.envs.finite import FiniteMDP, draw, finite
+from pgrad.envs.dynamics import has_mask, mask, mask_into, observe, observe_into, reset, step
+from pgrad.envs.finite import FiniteMDP, cumulative, draw, finite
+from pgrad.envs.spaces import Box, Discrete
+from pgrad.errors import ModelError
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 
@@ -22,8 +24,7 @@ def compiled_starts(env: Any, like: Any, key: int, states: Any, seen: Any) -> No
     for k in range(states.size):
         state = reset(env, fold_in(key, k))
         states[k] = state[0]
-        obs = observe(env, state)
-        seen[0, k], seen[1, k], seen[2, k], seen[3, k] = obs[0], obs[1], obs[2], obs[3]
+        observe_into(env, state, seen, k)
 
 
 @strict
@@ -80,7 +81,10 @@ def test_interpreted_it_is_the_same() -> None:
     for k in range(200):
         state = ENV.reset(fold_in(5, k))
         assert state == (states[k],)
-        assert tuple(ENV.observe(state)) == tuple(seen[:, k]) == tuple(OBS[states[k]])
+        assert observe(ENV, state) == tuple(seen[:, k]) == tuple(OBS[states[k]])
+        rows = np.zeros((4, 2))
+        observe_into(ENV, state, rows, 1)
+        assert (tuple(rows[:, 1]), rows[:, 0].any()) == (tuple(OBS[states[k]]), False)
     for state in range(4):
         following, rewards, ends = steps(state, 1, 6, 100)
         for k in range(100):
@@ -134,6 +138,81 @@ def require_none_of_probability_zero(count: int, zeros: int) -> None:
     probabilities = np.array([1 / count] * count + [0.0] * zeros)
     model = np.broadcast_to(probabilities, (size, 1, size))
     env = finite(probabilities, model, np.zeros((size, 1, size)), np.zeros(size), np.zeros((size, 1)))
-    for cumulative in (env.start, env.transition[0, 0]):
-        assert probabilities[draw(cumulative, 1 - 2.0**-53)] > 0
-        assert probabilities[draw(cumulative, 0.0)] > 0
+    dense = cumulative(probabilities)
+    for number in (0.0, 1 - 2.0**-53):
+        assert probabilities[draw(dense, number)] > 0
+        assert probabilities[env.start_state[draw(env.start, number)]] > 0
+        assert probabilities[env.following[0, 0, draw(env.transition[0, 0], number)]] > 0
+
+
+def uneven_model() -> np.ndarray:
+    """Rows with one to seven outcomes, [40, 3, 40]."""
+    rng = np.random.default_rng(6)
+    model = np.zeros((40, 3, 40))
+    for s, a in np.ndindex(40, 3):
+        count = int(rng.integers(1, 8))
+        model[s, a, rng.choice(40, count, replace=False)] = rng.dirichlet(np.ones(count))
+    return model
+
+
+def test_the_same_number_draws_the_state_that_a_scan_of_all_states_would() -> None:
+    """Numbers between the edges, on each of them, and on either side."""
+    model = uneven_model()
+    env = finite(model[0, 0], model, np.arange(4800.0).reshape(40, 3, 40), np.zeros(40), np.eye(40))
+    assert env.following.shape == (40, 3, 7)
+    assert env.start.size == np.count_nonzero(model[0, 0]) < 40
+    dense, rng = cumulative(model), np.random.default_rng(7)
+    for s, a in np.ndindex(40, 3):
+        edges = dense[s, a]
+        numbers = np.concatenate([rng.random(50), edges, np.nextafter(edges, 0), np.nextafter(edges, 1), [0.0]])
+        for number in numbers[numbers < 1]:
+            outcome, state = draw(env.transition[s, a], number), draw(edges, number)
+            assert env.following[s, a, outcome] == state
+            assert env.reward[s, a, outcome] == 120 * s + 40 * a + state
+    for number in rng.random(200):
+        assert env.start_state[draw(env.start, number)] == draw(dense[0, 0], number)
+
+
+ALLOWED = [[True, False, True], [False, True, False], [True] * 3, [False, False, True], [False] * 3]
+
+
+@strict
+def compiled_masks(env: Any, like: Any, rows: Any) -> None:
+    for s in range(rows.shape[1]):
+        mask_into(env, (float(s),), rows, s)
+
+
+def test_actions_are_allowed_as_given() -> None:
+    masked = finite(MODEL.start, MODEL.transition, MODEL.reward, MODEL.terminal, OBS, ALLOWED)
+    assert MODEL.terminal.tolist() == [False] * 4 + [True], "the last state may forbid everything"
+    for env, allowed in ((masked, np.array(ALLOWED)), (ENV, np.ones((5, 3), np.bool_))):
+        assert has_mask(env) == (not allowed.all())
+        rows = np.zeros((3, 5), np.bool_)
+        compiled_masks(env, env.reset(0), rows)
+        np.testing.assert_array_equal(rows, allowed.T)
+        for s in range(5):
+            assert mask(env, (float(s),)) == tuple(allowed[s])
+            mask_into(env, (float(s),), rows, 0)
+            np.testing.assert_array_equal(rows[:, 0], allowed[s])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        ([[True] * 3] * 4, r"allowed must have shape \(5, 3\), states by actions, not \(4, 3\)"),
+        ([*ALLOWED[:3], [False] * 3, [True] * 3], "state 3 has none"),
+    ],
+)
+def test_masks_that_do_not_fit_are_named(allowed: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        finite(MODEL.start, MODEL.transition, MODEL.reward, MODEL.terminal, OBS, allowed)
+
+
+def test_what_it_shows_and_accepts() -> None:
+    parts = MODEL.start, MODEL.transition, MODEL.reward, MODEL.terminal
+    assert ENV.observation_space == Box(-np.inf, np.inf, 4)
+    assert (ENV.action_space, ENV.max_episode_steps) == (Discrete(3), 0)
+    assert finite(*parts, np.eye(3)[[0, 1, 2, 1, 0]], max_episode_steps=7).observation_space == Discrete(3)
+    assert finite(*parts, np.eye(5), max_episode_steps=7).max_episode_steps == 7
+    for other in (np.zeros((5, 3)), np.ones((5, 2)), np.eye(5) / 2 + 0.1):
+        assert isinstance(finite(*parts, other).observation_space, Box)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pgrad import exact
+from pgrad.envs.toy_text import Outcomes, with_twins
 from pgrad.errors import EnvError, ModelError
-from pgrad.exact import toy_text
+from pgrad.exact.toy_text import _tables
 
 
 def uniform(mdp: exact.MDP) -> exact.SoftmaxPolicy:
@@ -164,7 +165,7 @@ def test_taxi_has_terminal_twins() -> None:
 
 def test_entries_are_merged_and_states_split_by_hand() -> None:
     """Two outcomes into state 1 pay 0 and 4; state 2 ends the episode when entered from 0, not from 1."""
-    outcomes: toy_text.Outcomes = [
+    outcomes: Outcomes = [
         (0, 0, 1, False, 0.25, 0.0),
         (0, 0, 1, False, 0.25, 4.0),
         (0, 0, 2, True, 0.5, 1.0),
@@ -172,17 +173,20 @@ def test_entries_are_merged_and_states_split_by_hand() -> None:
         (2, 0, 3, True, 1.0, 3.0),
         (3, 0, 3, True, 1.0, 0.0),
     ]
-    transition, reward, terminal = toy_text._tables(outcomes, np.eye(4)[0], 1)
-    assert terminal.tolist() == [False, False, False, True, True]
+    states = with_twins(outcomes, np.eye(4)[0])
+    transition, reward = _tables(states.outcomes, 5, 1)
+    assert states.shown.tolist() == [0, 1, 2, 3, 2]
+    assert states.terminal.tolist() == [False, False, False, True, True]
     assert transition[0, 0].tolist() == [0, 0.5, 0, 0, 0.5]
     assert reward[0, 0].tolist() == [0, 2, 0, 0, 1]
     assert transition[1, 0].tolist() == [0, 0, 1, 0, 0]
 
 
 def test_a_start_is_no_end() -> None:
-    outcomes: toy_text.Outcomes = [(0, 0, 0, False, 0.5, 0.0), (0, 0, 0, True, 0.5, 1.0)]
-    transition, reward, terminal = toy_text._tables(outcomes, np.ones(1), 1)
-    assert terminal.tolist() == [False, True]
+    outcomes: Outcomes = [(0, 0, 0, False, 0.5, 0.0), (0, 0, 0, True, 0.5, 1.0)]
+    states = with_twins(outcomes, np.ones(1))
+    transition, reward = _tables(states.outcomes, 2, 1)
+    assert states.terminal.tolist() == [False, True]
     assert transition[0, 0].tolist() == [0.5, 0.5]
     assert reward[0, 0].tolist() == [0, 1]
 

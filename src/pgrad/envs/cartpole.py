@@ -4,7 +4,7 @@ The physics are those of Barto, Sutton and Anderson (1983) with the equations co
 explicit Euler steps in float64, operation by operation in Gymnasium's order.
 """
 
-from math import inf
+import math
 from typing import NamedTuple
 
 from pgrad.envs.spaces import Box, Discrete
@@ -27,12 +27,36 @@ class CartPole(NamedTuple):
     angle_limit: float = 12 * 2 * 3.141592653589793 / 360  # rad, either side
     start_range: float = 0.05  # each state variable starts uniform within ± this
 
-    observation_space = Box((-4.8, -inf, -0.42, -inf), (4.8, inf, 0.42, inf))
-    action_space = Discrete(2)
-    action_names = ("left", "right")
-    max_episode_steps = 500
-    reward_threshold = 475.0
-    max_return = 500.0
+    @property
+    def observation_space(self) -> Box:
+        """The state, as far as twice the limits; speeds have none."""
+        high = (2 * self.position_limit, math.inf, 2 * self.angle_limit, math.inf)
+        return Box([-bound for bound in high], high)
+
+    @property
+    def action_space(self) -> Discrete:
+        """Two pushes."""
+        return Discrete(2)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Of the two pushes."""
+        return ("left", "right")
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Gymnasium's time limit."""
+        return 500
+
+    @property
+    def reward_threshold(self) -> float:
+        """The mean return that counts as solved."""
+        return 475.0
+
+    @property
+    def max_return(self) -> float:
+        """One for each step of an episode that reaches the time limit."""
+        return 500.0
 
     def reset(self, key: int) -> CartPoleState:
         """All four state variables uniform within ± start_range."""
@@ -57,3 +81,7 @@ class CartPole(NamedTuple):
         theta_dot = theta_dot + self.time_step * theta_acc
         terminated = abs(x) > self.position_limit or abs(theta) > self.angle_limit
         return (x, x_dot, theta, theta_dot), 1.0, terminated
+
+    def observe(self, state: CartPoleState) -> CartPoleState:
+        """The whole state."""
+        return state

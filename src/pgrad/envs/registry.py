@@ -1,16 +1,17 @@
 """Environments by name: `make` finds the compiled twin where there is one, and Gymnasium's own otherwise."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
+from pgrad.envs.acrobot import Acrobot
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import Dynamics, has_mask
+from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
+from pgrad.envs.originals import make_gymnasium
+from pgrad.envs.pendulum import Pendulum
 from pgrad.envs.spaces import Discrete, Space
 from pgrad.errors import EnvError, nearest
-
-if TYPE_CHECKING:
-    import gymnasium
-
 
 BACKENDS = ("auto", "compiled", "gymnasium")
 
@@ -41,7 +42,7 @@ def compiled_env(env_id: str, dynamics: Dynamics) -> Env:
         env_id,
         dynamics.observation_space.flat_size,
         dynamics.action_space,
-        dynamics.max_episode_steps,
+        dynamics.max_episode_steps or None,
         getattr(dynamics, "reward_threshold", None),
         getattr(dynamics, "max_return", None),
         getattr(dynamics, "action_names", ()),
@@ -50,7 +51,29 @@ def compiled_env(env_id: str, dynamics: Dynamics) -> Env:
     )
 
 
-COMPILED = {env.id: env for env in [compiled_env("CartPole-v1", CartPole())]}
+def tabular_env(env_id: str) -> Env:
+    """The same of one of Gymnasium's tabular environments."""
+    from pgrad.envs import toy_text
+
+    model = toy_text.read(env_id)
+    return replace(
+        compiled_env(env_id, toy_text.dynamics(model)),
+        reward_threshold=model.reward_threshold,
+        action_names=model.action_names,
+    )
+
+
+COMPILED: dict[str, Callable[[], Env]] = {
+    "CartPole-v1": lambda: compiled_env("CartPole-v1", CartPole()),
+    "Acrobot-v1": lambda: compiled_env("Acrobot-v1", Acrobot()),
+    "MountainCar-v0": lambda: compiled_env("MountainCar-v0", MountainCar()),
+    "MountainCarContinuous-v0": lambda: compiled_env("MountainCarContinuous-v0", MountainCarContinuous()),
+    "Pendulum-v1": lambda: compiled_env("Pendulum-v1", Pendulum()),
+    **{
+        env_id: partial(tabular_env, env_id)
+        for env_id in ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
+    },
+}
 
 
 def make(env: str | Env, backend: str = "auto") -> Env:
@@ -65,11 +88,11 @@ def make(env: str | Env, backend: str = "auto") -> Env:
     if backend not in BACKENDS:
         raise EnvError(f"unknown backend '{backend}': {nearest(backend, BACKENDS)}")
     if env in COMPILED and backend != "gymnasium":
-        return COMPILED[env]
+        return COMPILED[env]()
     if backend == "compiled":
         raise EnvError(f"'{env}' has no compiled twin ({nearest(env, COMPILED)}); backend 'gymnasium' may run it")
     original = from_gymnasium(env)
-    return COMPILED[original.id] if original.id in COMPILED and backend == "auto" else original
+    return COMPILED[original.id]() if original.id in COMPILED and backend == "auto" else original
 
 
 def from_gymnasium(env_id: str) -> Env:
@@ -85,7 +108,7 @@ def from_gymnasium(env_id: str) -> Env:
     if not isinstance(obs_space, spaces.Box) or len(obs_space.shape) != 1:
         raise EnvError(f"'{env_id}' has observations {obs_space}; supported so far: Box of one dimension")
     assert isinstance(spec, gymnasium.envs.registration.EnvSpec)
-    known = COMPILED.get(spec.id)  # the id with its version, where env_id has none
+    known = COMPILED[spec.id]() if spec.id in COMPILED else None  # the id with its version, where env_id has none
     return Env(
         spec.id,
         int(obs_space.shape[0]),
@@ -95,19 +118,3 @@ def from_gymnasium(env_id: str) -> Env:
         known.max_return if known else None,
         known.action_names if known else (),
     )
-
-
-def make_gymnasium(env_id: str) -> "gymnasium.Env[Any, Any]":
-    """gymnasium.make, with its errors turned into EnvErrors that name the way out."""
-    import gymnasium
-
-    try:
-        return gymnasium.make(env_id)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise EnvError(f"'{env_id}' needs a package that is not installed: {error}") from error
-    except (gymnasium.error.Error, ImportError) as error:
-        if env_id in gymnasium.registry:
-            raise EnvError(f"'{env_id}' cannot be made: {error}") from error
-        names = [*gymnasium.registry, *COMPILED]
-        hint = nearest(env_id, names, "`pgrad envs` lists the known ones")
-        raise EnvError(f"unknown environment '{env_id}': {hint}") from error

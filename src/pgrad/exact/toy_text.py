@@ -4,11 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.envs.registry import make_gymnasium
+from pgrad.envs.toy_text import Outcomes, read
 from pgrad.errors import EnvError, ModelError
-from pgrad.exact.mdp import MDP, Bools, Floats, require_size
-
-Outcomes = list[tuple[int, int, int, bool, float, float]]  # state, action, next state, terminated, probability, reward
+from pgrad.exact.mdp import MDP, Floats, require_size
 
 
 def from_gymnasium(env_id: str, discount: float = 0.99, time_limit: bool = False, **options: Any) -> MDP:
@@ -23,74 +21,24 @@ def from_gymnasium(env_id: str, discount: float = 0.99, time_limit: bool = False
 
     Raises EnvError where the environment cannot be made, has no model or, with `time_limit`, no limit.
     """
-    env = _made(env_id, options)
-    model, start, spec = getattr(env.unwrapped, "P", None), _start(env.unwrapped), env.spec
-    fickle = bool(getattr(env.unwrapped, "fickle_passenger", False))
-    env.close()
-    if model is None or start is None:
-        raise EnvError(
-            f"'{env_id}' has no model (its `P` and initial_state_distrib) to compute with: tabular environments such "
-            "as FrozenLake-v1 and CliffWalking-v1 have one"
-        )
-    if fickle:
-        raise EnvError(f"'{env_id}' with a fickle passenger does not follow its own model: leave fickle_passenger out")
-    limit = spec.max_episode_steps if time_limit and spec else None
+    model = read(env_id, **options)
+    limit = model.max_episode_steps if time_limit else None
     if time_limit and limit is None:
         raise EnvError(f"'{env_id}' has no max_episode_steps: leave time_limit out, or set it with dataclasses.replace")
+    terminal = model.states.terminal
     try:
-        transition, reward, terminal = _tables(_outcomes(model), start, len(model[0]))
-        start = np.concatenate([start, np.zeros(len(terminal) - len(start))])
-        return MDP(transition, reward, start, terminal, discount, limit, name=env_id)
+        transition, reward = _tables(model.states.outcomes, len(terminal), model.num_actions)
+        return MDP(transition, reward, model.start, terminal, discount, limit, name=env_id)
     except ModelError as error:
         raise ModelError(f"'{env_id}': {error}") from error
 
 
-def _made(env_id: str, options: dict[str, Any]) -> Any:
-    env = make_gymnasium(env_id)
-    if not options:
-        return env
-    env.close()
-    import gymnasium
-
-    try:
-        return gymnasium.make(env_id, **options)
-    except Exception as error:  # whatever the environment makes of options it does not know
-        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        raise EnvError(f"'{env_id}' cannot be made with {given}: {error}") from error
-
-
-def _start(env: Any) -> Floats | None:
-    """The distribution of the first state; older versions of CliffWalking give its index only."""
-    distribution = getattr(env, "initial_state_distrib", None)
-    if distribution is not None:
-        return np.array(distribution, dtype=np.float64)
-    index = getattr(env, "start_state_index", None)
-    return None if index is None else np.eye(len(env.P))[int(index)]
-
-
-def _outcomes(model: Any) -> Outcomes:
-    return [
-        (s, a, int(following), bool(terminated), float(probability), float(reward))
-        for s in range(len(model))
-        for a in range(len(model[s]))
-        for probability, following, reward, terminated in model[s][a]
-        if probability > 0
-    ]
-
-
-def _tables(outcomes: Outcomes, start: Floats, actions: int) -> tuple[Floats, Floats, Bools]:
-    """Transition, reward and terminal of the outcomes, with the twins of states that only sometimes end an episode."""
-    ending = {t for _, _, t, end, _, _ in outcomes if end}
-    going_on = {t for s, _, t, end, _, _ in outcomes if not end and s != t} | set(np.flatnonzero(start > 0).tolist())
-    states = len(start)
-    twins = {t: states + k for k, t in enumerate(sorted(ending & going_on))}
-    size = states + len(twins)
-    require_size("the transition array", (size, actions, size))
-    transition, reward = np.zeros((size, actions, size)), np.zeros((size, actions, size))
-    for s, a, t, end, probability, paid in outcomes:
-        to = twins.get(t, t) if end else t
-        transition[s, a, to] += probability
-        reward[s, a, to] += probability * paid
+def _tables(outcomes: Outcomes, states: int, actions: int) -> tuple[Floats, Floats]:
+    """Transition and reward of the outcomes, [S, A, S]."""
+    require_size("the transition array", (states, actions, states))
+    transition, reward = np.zeros((states, actions, states)), np.zeros((states, actions, states))
+    for s, a, t, _, probability, paid in outcomes:
+        transition[s, a, t] += probability
+        reward[s, a, t] += probability * paid
     np.divide(reward, transition, out=reward, where=transition > 0)
-    terminal = np.isin(np.arange(size), [*(ending - going_on), *twins.values()])
-    return transition, reward, terminal
+    return transition, reward

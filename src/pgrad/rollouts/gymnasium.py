@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from pgrad.envs.registry import Env, make_gymnasium
+from pgrad.envs.originals import make_gymnasium
+from pgrad.envs.registry import Env
 from pgrad.errors import EnvError
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.acting import CompiledActor

@@ -7,7 +7,6 @@ import numpy as np
 from pgrad.algorithms.estimates import sample_estimates
 from pgrad.algorithms.settings import Settings
 from pgrad.envs.finite import finite
-from pgrad.envs.spaces import Discrete
 from pgrad.estimators.choice import Estimator
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.optimizers import SGD
@@ -40,7 +39,7 @@ def sampled(
         policy.compiled,
         case.compiled_value.network,
         new_lanes(env, policy.compiled, min(MAX_LANES, episodes) or num_envs),
-        new_buffer(OBS_SIZE, Discrete(problem.num_actions), samples, samples),
+        new_buffer(OBS_SIZE, env.action_space, samples, samples),
         new_episodes(samples),
         estimates,
     )
