@@ -27,6 +27,7 @@ f4 = np.float32
 
 Array = Any
 
+STRIDE = 528  # of a block's rows: a power of two would put all of them into few sets of the cache
 BLOCK = 512  # lanes a block: wide enough to amortise the sums at its end, small enough for the second-level cache
 
 
@@ -194,7 +195,7 @@ def forward(net: MLP, x: Array, batch: int) -> Array:
     """Outputs [outputs, batch] for the first `batch` columns of x [inputs, ≥ batch]."""
     outputs = net.sizes[-1]
     y = np.empty((outputs, batch), f4)
-    activations = np.empty((net.rows, BLOCK), f4)
+    activations = np.empty((net.rows, STRIDE), f4)
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
         load_block(net, x, start, activations, lanes)
