@@ -41,6 +41,7 @@ pgrad: policy gradients done right.
   pgrad diagnose RUN  signal and noise of every estimator of the gradient, at a trained policy
   pgrad verify        every estimator of the gradient, proved against the exact one
   pgrad envs          the environments there are
+  pgrad check-env ENV is an environment sound: yours, or one of Gymnasium's
   pgrad info          versions, processor, GPU, extras
 
 Try:  pgrad train CartPole-v1 --seeds 30
@@ -393,6 +394,32 @@ def envs_command(argv: list[str]) -> int:
     return 0
 
 
+def check_env_command(argv: list[str]) -> int:
+    """`pgrad check-env`."""
+    parser = Parser(
+        "check-env",
+        "ENV [flags]",
+        "Play an environment with random and extreme actions, uncompiled and compiled, and say what is wrong with it.\n"
+        "Exit code 1 if anything is, 2 if there is no such environment.",
+        "Examples:\n"
+        "  pgrad check-env my_env.py:MyEnv\n"
+        "  pgrad check-env CartPole-v1\n"
+        "docs/extending.md shows how to write one.",
+    )
+    parser.add_argument("env", metavar="ENV", help="file.py:Name, package.module:Name, or a Gymnasium id")
+    parser.add_argument("--seed", default=0, help="of starts and actions (default 0)")
+    arguments, problems = parser.parse(argv)
+    seed = checked(problems, "--seed", arguments.seed, whole_number)
+    if problems or seed is None:
+        raise ConfigError(problems)
+
+    from pgrad.envs.check import check
+
+    report = check(arguments.env, seed)
+    print(report)
+    return 0 if report.holds else FAILED
+
+
 def info_command(argv: list[str]) -> int:
     """`pgrad info`."""
     _, problems = Parser("info", "", "Versions, processor, GPU, extras.").parse(argv)
@@ -410,6 +437,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "verify": verify_command,
     "diagnose": diagnose_command,
     "envs": envs_command,
+    "check-env": check_env_command,
     "info": info_command,
 }
 

@@ -5,7 +5,9 @@
 but cannot be looked for in it: `isfinite` is a difference of a number and itself there, and may be dropped.
 
 Numba notices an edit in the file of a cached function but not in the files of the functions it calls. The cache folder
-is therefore named by a hash of every source that compiled code can come from.
+is therefore named by a hash of every source that compiled code can come from. What is compiled for a user's own types
+has a folder for itself, named by a hash of the user's code as well (see kernels.fingerprint): an index in the cache
+names the types that it was compiled for, and a process that cannot import one of them could not read it.
 """
 
 import functools
@@ -13,6 +15,7 @@ import hashlib
 import inspect
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +26,7 @@ import numba
 import numba.extending
 from numba import config
 
+from pgrad.kernels.fingerprint import fingerprint, foreign_types
 from pgrad.kernels.inner import InnerCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +41,8 @@ INNER_OPTIONS = {
 }
 COMPILED_ROOMS = ("kernels", "envs", "estimators", "policies", "rollouts", "algorithms")
 KEPT_CACHES = 4
+FOREIGN_CACHES = "environments"  # a folder beside the caches, of caches for users' types
+KEPT_FOREIGN_CACHES = 16
 CACHE_NAME = re.compile(r"[0-9a-f]{16}")
 NUMBA_SUFFIXES = (".nbi", ".nbc")
 
@@ -58,7 +64,7 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgrad"
 
 
-def prepare_cache(root: Path, name: str) -> str | None:
+def prepare_cache(root: Path, name: str, kept: int = KEPT_CACHES) -> str | None:
     """Make `root/name`, forget all but the newest few siblings, return its path; None where nothing can be written."""
     folder = root / name
     try:
@@ -70,7 +76,7 @@ def prepare_cache(root: Path, name: str) -> str | None:
         return None
     try:
         caches = [sibling for sibling in root.iterdir() if CACHE_NAME.fullmatch(sibling.name) and sibling.is_dir()]
-        for stale in sorted(caches, key=lambda cache: cache.stat().st_mtime, reverse=True)[KEPT_CACHES:]:
+        for stale in sorted(caches, key=lambda cache: cache.stat().st_mtime, reverse=True)[kept:]:
             remove_cache(stale)
     except OSError:
         pass  # another process is tidying up
@@ -90,15 +96,34 @@ def remove_cache(folder: Path) -> None:
 CACHE_FOLDER = prepare_cache(cache_root(), source_hash())
 
 
+@functools.cache
+def foreign_cache(kinds: tuple[type, ...]) -> str | None:
+    """The folder of what is compiled for these types of a user's; None where nothing can be kept."""
+    code = fingerprint(kinds)
+    if code is None or CACHE_FOLDER is None:
+        return None
+    name = hashlib.sha256(f"{source_hash()} {code}".encode()).hexdigest()[:16]
+    return prepare_cache(cache_root() / FOREIGN_CACHES, name, KEPT_FOREIGN_CACHES)
+
+
+def cache_for(value: Any) -> str | None:
+    """The folder of what is compiled for an argument like `value`; None where nothing can be kept."""
+    kinds = foreign_types(value)
+    return foreign_cache(kinds) if kinds else CACHE_FOLDER
+
+
 @contextmanager
-def _numba_cache_folder() -> Iterator[None]:
+def _numba_cache_folder(folder: str | None) -> Iterator[None]:
     """Numba reads its cache folder while decorating: set ours for that moment, and leave other packages theirs."""
     theirs = config.CACHE_DIR
-    config.CACHE_DIR = CACHE_FOLDER or theirs
+    config.CACHE_DIR = folder or theirs
     try:
         yield
     finally:
         config.CACHE_DIR = theirs
+
+
+_DECORATING = threading.Lock()
 
 
 class Compiled:
@@ -109,29 +134,40 @@ class Compiled:
         functools.update_wrapper(self, function)
         self.options = options
         self.inner = numba.njit(**INNER_OPTIONS, **options)(function)
-        self.outer = function
-        if not interpreted:
-            with _numba_cache_folder():
-                self.outer = numba.njit(cache=CACHE_FOLDER is not None, **OPTIONS, **options)(function)
+        self.outer = function if interpreted else self._face(CACHE_FOLDER)
+        self._foreign_faces: dict[tuple[type, ...], Callable[..., Any]] = {}
+
+    def _face(self, folder: str | None) -> Callable[..., Any]:
+        with _numba_cache_folder(folder):
+            return numba.njit(cache=folder is not None, **OPTIONS, **self.options)(self.__wrapped__)  # type: ignore[no-any-return, attr-defined]
 
     def __call__(self, *args: Any) -> Any:
         """Call the outer face."""
         return self.outer(*args)
 
+    def face_for(self, value: Any) -> Callable[..., Any]:
+        """The outer face for an argument like `value`; users' types have one each.
+
+        Numba's dispatcher takes named tuples of one name and like fields for one type, be they of an edited file.
+        """
+        kinds = foreign_types(value)
+        if not kinds:
+            return self.outer
+        with _DECORATING:
+            if kinds not in self._foreign_faces:
+                self._foreign_faces[kinds] = self._face(foreign_cache(kinds))
+            return self._foreign_faces[kinds]
+
     @property
     def in_cache(self) -> bool:
         """Whether an earlier process has compiled the outer face (for some argument types, on some processor)."""
+        return self.in_cache_for(())
+
+    def in_cache_for(self, value: Any) -> bool:
+        """The same of the outer face for an argument like `value`."""
+        folder = cache_for(value)
         name = f"{self.__module__.rpartition('.')[2]}.{self.__qualname__}-*.nbi"  # type: ignore[attr-defined]
-        return CACHE_FOLDER is not None and any(Path(CACHE_FOLDER).glob(f"*/{name}"))
-
-    @functools.cached_property
-    def uncached(self) -> Callable[..., Any]:
-        """The outer face for types from outside pgrad.
-
-        An index in the cache names every type it was compiled for; another process that cannot import one of them
-        could not read it. And nothing would notice an edit of theirs.
-        """
-        return numba.njit(**OPTIONS, **self.options)(self.outer.py_func)  # type: ignore[no-any-return, attr-defined]
+        return folder is not None and any(Path(folder).glob(f"*/{name}"))
 
 
 @numba.extending.typeof_impl.register(Compiled)  # type: ignore[untyped-decorator]
@@ -140,9 +176,8 @@ def _type_of_compiled(value: Compiled, context: Any) -> Any:
 
 
 def face_for(function: F, value: Any) -> F:
-    """The outer face of a compiled function for an argument like `value`: cached only if its type is pgrad's own."""
-    own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return function if own else cast(F, cast(Any, function).uncached)
+    """The outer face of a compiled function for an argument like `value`, whose type may be a user's."""
+    return cast(F, cast(Compiled, function).face_for(value))
 
 
 def strict(function: F) -> F:

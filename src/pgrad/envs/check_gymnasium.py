@@ -1,0 +1,116 @@
+"""What can be found out about any Gymnasium environment from outside."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils.env_checker import check_env, data_equivalence
+
+from pgrad.envs.check_played import shown
+from pgrad.envs.findings import Findings
+
+EPISODES, MOST_STEPS = 5, 2_000
+TIMED_SECONDS = 0.2
+COLOURS = "\x1b[33m", "\x1b[0m", "WARN: "
+
+Make = Callable[[], "gymnasium.Env[Any, Any]"]
+
+
+def run_check_env(make: Make, findings: Findings) -> None:
+    """Gymnasium's own check; what it raises is a problem, what it warns of a hint."""
+    env = make()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            check_env(env.unwrapped, skip_render_check=True)
+        except Exception as error:
+            told = str(error) or type(error).__name__
+            findings.add("check_env", f"Gymnasium's check_env: {told}", "see Gymnasium's documentation of Env")
+        finally:
+            env.close()
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            text = str(warning.message)
+            for colour in COLOURS:
+                text = text.replace(colour, "")
+            findings.add(
+                text, f"Gymnasium's check_env warns: {text}", "Gymnasium's advice; pgrad does not mind", hint=True
+            )
+
+
+def play(make: Make, findings: Findings, seed: int = 0) -> tuple[list[int], list[float], float]:
+    """Random episodes of two copies side by side; returns lengths, returns and steps a second of one copy."""
+    env, copy = make(), make()
+    lengths, returns, seconds = [], [], 0.0
+    try:
+        for episode in range(EPISODES):
+            env.action_space.seed(seed + episode)
+            length, total, took = play_episode(env, copy, findings, seed + episode)
+            lengths.append(length)
+            returns.append(total)
+            seconds += took
+            if sum(lengths) >= MOST_STEPS:
+                break
+    except Exception as error:
+        findings.add("raised", f"it raised {type(error).__name__}: {error}", "it must take every action of its space")
+    finally:
+        env.close()
+        copy.close()
+    if lengths and set(lengths) == {1}:
+        findings.add("one step", "every episode ended at its first step", "look at `terminated`", hint=True)
+    return lengths, returns, sum(lengths) / seconds if seconds else math.nan
+
+
+def play_episode(
+    env: "gymnasium.Env[Any, Any]", copy: "gymnasium.Env[Any, Any]", findings: Findings, seed: int
+) -> tuple[int, float, float]:
+    """One episode; returns its length, its return and the seconds of the first copy."""
+    repeat = "draw every random number from self.np_random, which reset(seed=...) seeds"
+    (obs, info), (twin, _) = env.reset(seed=seed), copy.reset(seed=seed)
+    if not data_equivalence(obs, twin):
+        findings.add("reset repeats", f"two resets with seed {seed} gave {shown(obs)} and {shown(twin)}", repeat)
+        return 0, 0.0, 0.0
+    total, seconds = 0.0, 0.0
+    for t in range(MOST_STEPS):
+        mask = info.get("action_mask") if isinstance(env.action_space, gymnasium.spaces.Discrete) else None
+        action = env.action_space.sample(None if mask is None else np.asarray(mask, np.int8))
+        where = f"at step {t + 1} of seed {seed}, action {action}"
+        began = time.perf_counter()
+        obs, reward, terminated, truncated, info = env.step(action)
+        seconds += time.perf_counter() - began
+        twin, twin_reward, *ends, _ = copy.step(action)
+        look(env, findings, obs, reward, where)
+        total += float(reward)
+        if not data_equivalence(obs, twin) or (reward, terminated, truncated) != (twin_reward, *ends):
+            same = (obs, float(reward), terminated, truncated), (twin, float(twin_reward), *ends)
+            findings.add("step repeats", f"two copies gave {same[0]} and {same[1]} {where}", repeat)
+            break
+        if terminated or truncated:
+            break
+    return t + 1, total, seconds
+
+
+def look(env: "gymnasium.Env[Any, Any]", findings: Findings, obs: Any, reward: Any, where: str) -> None:
+    """Note what is not finite or outside its space."""
+    if not all(np.isfinite(numbers).all() for numbers in leaves(obs)):
+        findings.add("obs finite", f"the observation is {shown(obs)} {where}", "look for a division by zero or growth")
+    elif not env.observation_space.contains(obs):
+        way_out = f"observation_space is {env.observation_space}: widen it, or keep values and dtype inside"
+        findings.add("obs inside", f"the observation {shown(obs)} is outside its space {where}", way_out)
+    if (not np.isscalar(reward) and np.ndim(reward) > 0) or not math.isfinite(reward):
+        findings.add("reward finite", f"the reward is {reward} {where}", "it must be a finite number")
+
+
+def leaves(obs: Any) -> Iterator[Any]:
+    """The arrays of numbers in an observation of any form."""
+    if isinstance(obs, dict):
+        obs = tuple(obs.values())
+    if isinstance(obs, tuple | list):
+        for part in obs:
+            yield from leaves(part)
+    elif np.asarray(obs).dtype.kind in "fiub":
+        yield np.asarray(obs)

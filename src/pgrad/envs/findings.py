@@ -1,0 +1,47 @@
+"""What a check of an environment finds, each thing once: what is wrong, and the way out."""
+
+from dataclasses import dataclass, field
+from textwrap import indent
+
+MARK = "    → "
+
+
+@dataclass
+class Finding:
+    """One thing that was found."""
+
+    what: str
+    way_out: str
+    hint: bool  # it may be meant
+    times: int = 1
+
+    def __str__(self) -> str:
+        again = f" (and {self.times - 1:,} times more)" if self.times > 1 else ""
+        first, *rest = self.what.splitlines()
+        what = "\n".join([f"{first}{again}", *rest])
+        way_out = indent(self.way_out, " " * len(MARK)).lstrip()
+        return f"{'hint' if self.hint else 'problem'}: {what}\n{MARK}{way_out}"
+
+
+@dataclass
+class Findings:
+    """All that was found; of a kind only the first is told, and how often it came again."""
+
+    by_kind: dict[str, Finding] = field(default_factory=dict)
+
+    def add(self, kind: str, what: str, way_out: str, hint: bool = False) -> None:
+        """Note something."""
+        if kind in self.by_kind:
+            self.by_kind[kind].times += 1
+        else:
+            self.by_kind[kind] = Finding(what, way_out, hint)
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What cannot be meant."""
+        return [finding for finding in self.by_kind.values() if not finding.hint]
+
+    @property
+    def hints(self) -> list[Finding]:
+        """What may be meant."""
+        return [finding for finding in self.by_kind.values() if finding.hint]

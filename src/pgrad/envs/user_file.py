@@ -1,0 +1,279 @@
+"""An environment of one's own by where it is written: `my_env.py:MyEnv`, `my_env.py` or `package.module:Name`.
+
+What the name may be: a NamedTuple as `dynamics` describes it (its parameters take their defaults), one of its
+instances, a gymnasium.Env class, or a function without arguments that returns either.
+
+A Gymnasium id can look alike: `minigrid:MiniGrid-Empty-5x5-v0` tells Gymnasium to import `minigrid` first. What is a
+file's name before the last colon, or ends with .py, is ours. Of `module:Name`, it is ours if Name is a Python name: an
+id with its version never is one, for its dash (write `module:Name-v0` where Gymnasium's is meant).
+"""
+
+import ast
+import hashlib
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pgrad.envs.dynamics import Dynamics
+from pgrad.envs.members import class_problems, described, dynamics_problems, looks_like_dynamics, told
+from pgrad.errors import EnvError, nearest
+from pgrad.kernels.fingerprint import is_library
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    Factory = Callable[[], gymnasium.Env[Any, Any]]
+
+MODULE_PREFIX = "pgrad_user_file"
+WHAT_IT_CAN_BE = (
+    "an environment is a NamedTuple with reset and step (docs/extending.md shows one), one of its instances, "
+    "a gymnasium.Env class, or a function without arguments that returns one of these"
+)
+
+
+class Source(NamedTuple):
+    """A reference taken apart."""
+
+    file: Path | None
+    module: str  # where there is no file
+    name: str  # empty: whatever environment the file defines
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text says where an environment is written, and is not a Gymnasium id."""
+    place, _, name = text.rpartition(":")
+    if text.endswith(".py") or place.endswith(".py"):
+        return True
+    return name.isidentifier() and bool(place) and all(part.isidentifier() for part in place.split("."))
+
+
+def parse(reference: str) -> Source:
+    """The parts of a reference; raises EnvError where it is none."""
+    if not is_reference(reference):
+        raise EnvError(f"'{reference}' is neither `file.py:Name` nor `package.module:Name`")
+    if reference.endswith(".py"):
+        return Source(Path(reference), "", "")
+    place, _, name = reference.rpartition(":")
+    return Source(Path(place), "", name) if place.endswith(".py") else Source(None, place, name)
+
+
+def load(reference: str) -> "Dynamics | Factory":
+    """The environment: dynamics, or what makes a gymnasium.Env when called. Raises EnvError that says what is wrong."""
+    source = parse(reference)
+    module = import_file(source.file) if source.file else import_module(source.module)
+    name = source.name or only_environment(module, reference)
+    if not hasattr(module, name):
+        known = environments_in(module) or [known for known in vars(module) if not known.startswith("_")]
+        raise EnvError(f"'{reference}': there is no '{name}'; {nearest(name, known, 'nothing is defined there')}")
+    place = reference if source.name else f"{reference}:{name}"
+    return environment(getattr(module, name), place)
+
+
+def environment(value: Any, place: str) -> "Dynamics | Factory":
+    """What `value`, found at `place`, is as an environment."""
+    if inspect.isfunction(value) or is_gymnasium(value):
+        return returned_by(value, place)
+    if isinstance(value, type) and looks_like_dynamics(value):
+        if problems := class_problems(value):
+            raise EnvError(told(place, problems))
+        value = value()
+    if not looks_like_dynamics(value):
+        raise EnvError(f"'{place}' is {described(value)}: {WHAT_IT_CAN_BE}")
+    try:
+        problems = dynamics_problems(value)
+    except Exception as error:  # a property may do anything
+        raise EnvError(f"'{place}' raised when its members were looked at:\n{own_traceback(error)}") from error
+    if problems:
+        raise EnvError(told(place, problems))
+    return value  # type: ignore[no-any-return]
+
+
+def returned_by(function: Callable[[], Any], place: str) -> "Dynamics | Factory":
+    """The dynamics that a function returns, or the function itself if it makes a gymnasium.Env (as its class does)."""
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if needed:
+        raise EnvError(f"'{place}' needs arguments, {', '.join(needed)}: give these defaults")
+    try:
+        value = function()
+    except Exception as error:
+        raise EnvError(f"'{place}' raised when it was called:\n{own_traceback(error)}") from error
+    if is_gymnasium(type(value)):
+        value.close()
+        return function
+    if inspect.isfunction(value):
+        raise EnvError(f"'{place}' returns a function: {WHAT_IT_CAN_BE}")
+    return environment(value, f"{place}()")
+
+
+# --- importing
+
+
+LOADED: dict[str, dict[str, str]] = {}  # for each of our modules, the modules it brought along and their files' hashes
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module of that file, under a name of its own that any process gives it, until its content changes.
+
+    Compiled code is kept under the names of the types that it was compiled for, so these must be found again there.
+    """
+    if not path.is_file():
+        near = [str(path.with_name(other.name)) for other in path.parent.glob("*.py")]
+        raise EnvError(f"there is no file '{path}': {nearest(str(path), near, f'looked in {path.parent.resolve()}')}")
+    path = path.resolve()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EnvError(f"cannot read '{path}': {error.strerror or error}") from error
+    digest = hashlib.sha256(f"{path}\0".encode() + content).hexdigest()[:12]
+    name = f"{MODULE_PREFIX}_{digest}_{path.stem if path.stem.isidentifier() else 'module'}"
+    if name in sys.modules and unchanged(LOADED.get(name, {})):
+        return sys.modules[name]
+    for brought in LOADED.pop(name, {}):
+        sys.modules.pop(brought, None)
+    before = set(sys.modules)
+    module = executed(name, path, content)
+    before -= {other for brought in LOADED.values() for other in brought}  # neighbours may be shared
+    new = set(sys.modules) - before - {name}
+    LOADED[name] = {other: hash_of(other) for other in new if lies_beside(other, path)}
+    return module
+
+
+def executed(name: str, path: Path, content: bytes) -> ModuleType:
+    """A new module from a file's content, put into sys.modules."""
+    try:
+        tree = ast.parse(content, str(path))
+        code = compile(tree, str(path), "exec")
+    except SyntaxError as error:
+        raise EnvError(
+            f"'{path}' is not valid Python, line {error.lineno}: {error.msg}\n    {(error.text or '').strip()}"
+        ) from error
+    except ValueError as error:
+        raise EnvError(f"'{path}' is not valid Python: {error}") from error
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        with importing_from(path.parent):
+            exec(code, vars(module))
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception | SystemExit):
+            raise
+        raise EnvError(f"'{path}' raised when it was imported:\n{own_traceback(error)}") from error
+    if other := earlier_namesake(tree, path):
+        del sys.modules[name]
+        raise EnvError(
+            f"'{path}' imports '{other}' and has that file beside it, but this process already has another one, "
+            f"{sys.modules[other].__file__}: rename one of the two"
+        )
+    return module
+
+
+@contextmanager
+def importing_from(folder: Path) -> Iterator[None]:
+    """Imports find what lies in that folder first, as in a script there. No bytecode is kept of it: Python tells an
+    edit by the second, and by the file's size."""
+    theirs = sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = theirs
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def earlier_namesake(tree: ast.Module, path: Path) -> str | None:
+    """The name of an import that got an earlier module instead of the file's neighbour, if there is one."""
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    for name in sorted({name.partition(".")[0] for name in names}):
+        neighbour, file = path.with_name(f"{name}.py"), getattr(sys.modules.get(name), "__file__", None)
+        if neighbour.is_file() and file and Path(file).resolve() != neighbour and not is_library(name):
+            return name
+    return None
+
+
+def import_module(name: str) -> ModuleType:
+    """importlib.import_module, with the current folder searched as well; errors become EnvErrors."""
+    try:
+        with importing_from(Path.cwd()):
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise EnvError(f"there is no module '{name}' here: a file is named like `my_env.py:MyEnv`") from error
+        raise EnvError(f"'{name}' raised when it was imported:\n{own_traceback(error)}") from error
+    except SyntaxError as error:
+        raise EnvError(f"'{error.filename}' is not valid Python, line {error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise EnvError(f"'{name}' raised when it was imported:\n{own_traceback(error)}") from error
+
+
+def own_traceback(error: BaseException) -> str:
+    """An exception's traceback without pgrad's lines and the import system's."""
+    package = Path(__file__).parent.parent
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if package not in Path(f.filename).parents and "importlib" not in f.filename]
+    return "".join([*traceback.format_list(own), *traceback.format_exception_only(error)]).rstrip()
+
+
+def lies_beside(module: str, path: Path) -> bool:
+    """Whether a module's file is in the folder of `path`, or below it."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return file is not None and path.parent in Path(file).parents and "site-packages" not in Path(file).parts
+
+
+def hash_of(module: str) -> str:
+    """A hash of a module's file; empty where there is none any more."""
+    file: str = getattr(sys.modules.get(module), "__file__", None) or ""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def unchanged(brought: dict[str, str]) -> bool:
+    """Whether the files of these modules are as they were."""
+    return all(hash_of(name) == digest for name, digest in brought.items())
+
+
+# --- what is there
+
+
+def is_gymnasium(value: Any) -> bool:
+    """Whether a value is a gymnasium.Env class; found out without importing Gymnasium."""
+    bases = value.__mro__ if isinstance(value, type) else ()
+    return any(base.__module__ == "gymnasium.core" and base.__name__ == "Env" for base in bases)
+
+
+def environments_in(module: ModuleType) -> list[str]:
+    """The names of the environments that a module itself defines."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and value.__module__ == module.__name__
+        and (is_gymnasium(value) or looks_like_dynamics(value))
+    ]
+
+
+def only_environment(module: ModuleType, reference: str) -> str:
+    """The name of the one environment that a file defines."""
+    names = environments_in(module)
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise EnvError(
+            f"'{reference}' defines {len(names)} environments: say which, as in {reference}:{names[0]}, "
+            f"of {', '.join(names)}"
+        )
+    raise EnvError(f"'{reference}' defines no environment: {WHAT_IT_CAN_BE}")
