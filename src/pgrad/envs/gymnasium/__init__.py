@@ -1,0 +1,1 @@
+"""Any Gymnasium environment, or EnvPool, stepped in vector form. Not imported before an environment needs it."""

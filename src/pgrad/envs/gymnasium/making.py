@@ -1,0 +1,130 @@
+"""From an id, a factory or an instance to what training needs to know of an environment, and how to make more of it."""
+
+import copy
+import functools
+import re
+from collections.abc import Callable
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+from pgrad.envs.gymnasium.description import Description, GymnasiumEnv, quietly
+from pgrad.envs.gymnasium.envpool import describe_envpool
+from pgrad.envs.gymnasium.missing import way_out
+from pgrad.envs.gymnasium.spaces import actions_of, observations_of
+from pgrad.errors import EnvError
+
+# What gymnasium.make warns of.
+OUT_OF_DATE = re.compile(r"out of date.*upgrading to version `(v\d+)`")
+
+
+def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Description:
+    """The environment of that id (also `module:id`), from that factory, or like that instance; raises EnvError."""
+    if isinstance(env, str):
+        return _of_id(env)
+    if isinstance(env, gymnasium.Env):
+        return _of_instance(env)
+    if callable(env):
+        name = getattr(env, "__name__", type(env).__name__)
+        make = functools.partial(_from_factory, env, name)
+        instance = make()
+        try:
+            return _described(instance, instance.spec.id if instance.spec else type(instance.unwrapped).__name__, make)
+        finally:
+            instance.close()
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        raise EnvError(f"{env!r} holds several environments already; pass an id, one environment, or a factory of one")
+    raise EnvError(f"an environment is an id, a gymnasium.Env or a function that returns one, not {env!r}")
+
+
+def _of_id(env_id: str) -> Description:
+    notes: list[str] = []
+    try:
+        with quietly() as caught:
+            instance = gymnasium.make(env_id, disable_env_checker=True)
+        newer = [found[1] for message in caught if (found := OUT_OF_DATE.search(message))]
+        notes += [f"it is an old version, and there is a {version}" for version in newer[:1]]
+    except (Exception, SystemExit) as error:
+        if (there := describe_envpool(env_id)) is not None:
+            return there
+        raise EnvError(way_out(env_id, error)) from error
+    try:
+        assert instance.spec is not None
+        spec = gymnasium.spec(instance.spec.id)
+        make = functools.partial(_from_spec, spec)
+        return _described(instance, spec.id, make, spec=spec, by_id=True, notes=tuple(notes))
+    finally:
+        instance.close()
+
+
+def _of_instance(instance: GymnasiumEnv) -> Description:
+    name = instance.spec.id if instance.spec is not None else type(instance.unwrapped).__name__
+    if instance.spec is not None:
+        make: Callable[[], GymnasiumEnv] = functools.partial(_from_spec, instance.spec)
+        try:
+            make().close()
+            return _described(instance, name, make, spec=instance.spec)
+        except EnvError:
+            pass  # a wrapper that does not record its arguments: copying may still work
+    try:
+        pristine = copy.deepcopy(instance)
+        copy.deepcopy(pristine)
+    except Exception as error:
+        raise EnvError(
+            f"this {name} cannot be copied ({type(error).__name__}: {error}), and training steps several of it; "
+            "pass a function that makes one: lambda: MyEnv(...)"
+        ) from error
+    return _described(instance, name, functools.partial(copy.deepcopy, pristine))
+
+
+def _described(
+    instance: GymnasiumEnv,
+    name: str,
+    make: Callable[[], GymnasiumEnv],
+    spec: EnvSpec | None = None,
+    by_id: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Description:
+    observations = observations_of(instance.observation_space, name)
+    if observations.left_out:
+        notes += (f"the policy does not see what is no number: {', '.join(observations.left_out)}",)
+    known = instance.spec or spec
+    return Description(
+        name,
+        observations,
+        actions_of(instance.action_space, name),
+        make,
+        (known.max_episode_steps if known else None) or _time_limit(instance),
+        known.reward_threshold if known else None,
+        spec,
+        by_id,
+        notes,
+    )
+
+
+def _time_limit(env: GymnasiumEnv) -> int | None:
+    """Of a wrapper, where there is no specification."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, gymnasium.wrappers.TimeLimit):
+            return int(env._max_episode_steps)
+        env = env.env
+    return None
+
+
+def _from_spec(spec: EnvSpec) -> GymnasiumEnv:
+    try:
+        with quietly():
+            return gymnasium.make(spec, disable_env_checker=True)
+    except (Exception, SystemExit) as error:
+        raise EnvError(f"'{spec.id}' cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _from_factory(factory: Callable[[], GymnasiumEnv], name: str) -> GymnasiumEnv:
+    try:
+        with quietly():
+            made = factory()
+    except (Exception, SystemExit) as error:
+        raise EnvError(f"the factory {name} raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, gymnasium.Env):
+        raise EnvError(f"the factory {name} returned {made!r}, expected a gymnasium.Env")
+    return made
