@@ -10,6 +10,7 @@ import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+import pgrad
 from pgrad import cli
 from pgrad.envs.check import check
 
@@ -55,3 +56,9 @@ def test_gymnasium_finds_it_where_the_file_registers_it(folder: Path) -> None:
 def test_the_page_is_one_screen() -> None:
     assert len(FILE.splitlines()) <= 45
     assert all(len(line) <= 120 for line in PAGE.splitlines())
+
+
+def test_it_trains(folder: Path) -> None:
+    result = pgrad.train("capsule.py:Capsule", seeds=2, total_steps=200_000, evaluation_episodes=5)
+    assert (result.scores > 8).all()
+    assert result.policies[0].env == "capsule.py:Capsule"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.envs.registry import BACKENDS
+from pgrad.envs.registry import BACKENDS, VECTORIZATIONS
 from pgrad.errors import ConfigError, closest, nearest
 from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
@@ -33,6 +33,9 @@ class Config:
     env: str = _field("CartPole-v1", "environment id")
     algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other fields start from", ALGORITHMS)
     backend: str = _field("auto", "compiled twin if there is one, or Gymnasium's own", BACKENDS)
+    vectorization: str = _field("auto", "how Gymnasium's environments are stepped together", VECTORIZATIONS)
+    max_episode_steps: int | None = _field(None, "a time limit; 'none' for the environment's own")
+    step_timeout: float | None = _field(60.0, "seconds after which a step of the environment hangs; 'none' for never")
     seeds: tuple[int, ...] = _field((0,), "random seeds: a number of them, or a list like 7,8,9")
     hidden: tuple[int, ...] = _field((64,), "units of each hidden layer, like 64,64; 'none' for a linear policy")
     activation: str = _field("tanh", "between layers", ACTIVATIONS)
@@ -262,6 +265,8 @@ def _problems(config: Config) -> list[str]:
         "total_steps",
         "num_iterations",
         "checkpoint_every",
+        "max_episode_steps",
+        "step_timeout",
     ):
         value = getattr(config, name)
         require(value is None or value > 0, f"{name} must be positive, not {value}")
@@ -307,6 +312,10 @@ def _problems(config: Config) -> list[str]:
     require(
         config.estimator != "total-return" or config.standardize != "episode",
         "standardize 'episode' leaves nothing of estimator 'total-return', which is one number an episode",
+    )
+    require(
+        config.backend != "compiled" or config.vectorization == "auto",
+        f"vectorization '{config.vectorization}' is for Gymnasium's environments: leave it out with backend 'compiled'",
     )
     idle = {"batch": ("constant", "mean"), "episode": ("constant", "mean", "leave-one-out", "optimal")}
     require(

@@ -8,12 +8,15 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.registry import Env, make
+from pgrad.envs.registry import AnyEnv, make, original_of
+from pgrad.envs.watching import Busy, watched
 from pgrad.errors import ConfigError
 from pgrad.experiments.statistics import Estimate, bootstrap
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
 from pgrad.rollouts.acting import CompiledActor, act
+from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.rollouts.gymnasium import EnvLanes, rollout
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,16 +44,20 @@ class Evaluation:
 
 def evaluate(
     policy: MLPPolicy,
-    env: str | Env | None = None,
+    env: AnyEnv | None = None,
     episodes: int = 100,
     discount: float = 1.0,
     seed: int = 0,
     greedy: bool = False,
+    max_episode_steps: int | None = None,
+    step_timeout: float | None = 60.0,
 ) -> Evaluation:
     """Run `episodes` whole episodes with the policy as it is, and report their (discounted) returns.
 
-    `env` is an id, or where None the environment the policy was trained on; its compiled twin is not used. The policy
-    samples its actions, or with `greedy` takes the most probable ones. Raises ConfigError and EnvError.
+    `env` is whatever `pgrad.make` takes, or where None the environment the policy was trained on. It is Gymnasium's own
+    environment that runs, not its compiled twin; one that Gymnasium does not have runs through its Gymnasium face. The
+    policy samples its actions, or with `greedy` takes the most probable ones. Without a time limit (the environment's,
+    or max_episode_steps) an episode may never end. Raises ConfigError and EnvError.
     """
     target = policy.env if env is None else env
     problems = []
@@ -64,20 +71,35 @@ def evaluate(
         problems.append(f"seed must not be negative, not {seed}")
     if problems or target is None:
         raise ConfigError(problems)
-    original = make(target.id if isinstance(target, Env) and target.compiled else target, "gymnasium")
+    limit = max_episode_steps or trained_limit(policy, env)
+    original = original_of(make(target, max_episode_steps=limit))
+    description = original.description
+    assert description is not None, "every original has one"
     require_fit(policy, original)
-    from pgrad.rollouts.gymnasium import VectorEnv, rollout
+    from pgrad.envs.gymnasium.vector import VectorEnv
 
-    envs = VectorEnv(original, min(episodes, MAX_ENVS), fold_in(seed, EVALUATION_STREAM))
-    try:
-        rolled = rollout(envs, CompiledActor(policy.compiled, greedy), episodes=episodes)
-    finally:
-        envs.close()
+    key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
+    vectorization = "gymnasium" if description.original else "envpool"
+
+    def run() -> tuple[Batch, int, Episodes] | None:
+        envs = VectorEnv(description, count, key, vectorization, step_timeout, busy)
+        try:
+            return rollout(EnvLanes(envs, key), CompiledActor(policy.compiled, greedy), episodes=episodes)
+        finally:
+            envs.close()
+
+    rolled = watched(run, busy, step_timeout)
     assert rolled is not None, "nothing stops an evaluation"
     batch, _, _ = rolled
     weighted = batch.reward * discount**batch.time
     returns = np.bincount(batch.env, weights=weighted, minlength=episodes).astype(np.float64)
     return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)
+
+
+def trained_limit(policy: MLPPolicy, env: AnyEnv | None) -> int | None:
+    """The time limit that a policy was trained with in place of its environment's own."""
+    kept = policy.metadata.get("max_episode_steps") if env is None else None
+    return None if kept is None else int(kept)
 
 
 def compile_beside() -> None:

@@ -25,6 +25,7 @@ class ConsoleProgress:
         self.live: Live | None = None
         self.noticed = False
         self.printed = 0.0
+        self.notes: set[str] = set()
 
     def __enter__(self) -> "ConsoleProgress":
         if self.stream.isatty():
@@ -45,6 +46,10 @@ class ConsoleProgress:
         if compiling and not self.noticed:
             self.noticed = True
             self._line(compile_notice())
+        for note in snapshot.notes:
+            if note not in self.notes:
+                self.notes.add(note)
+                self._line(note)
         if self.live is not None:
             from rich.text import Text
 

@@ -10,14 +10,18 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import pgrad
-from pgrad.envs.spaces import Discrete
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.envs.gymnasium import vector
+from pgrad.envs.gymnasium.autoreset import Autoreset
+from pgrad.envs.gymnasium.description import Description
+from pgrad.envs.gymnasium.making import describe
+from pgrad.envs.gymnasium.vector import VectorEnv
+from pgrad.kernels.heads import Categorical, MultiCategorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts import gymnasium as adapter
 from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.gymnasium import VectorEnv
+from pgrad.rollouts.gymnasium import EnvLanes
 
 
 def rollout(*arguments: Any, **options: Any) -> tuple[Batch, int, Episodes]:
@@ -58,16 +62,18 @@ MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLE
 
 
 @pytest.fixture(params=MODES, ids=lambda mode: mode.name)
-def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[VectorEnv]:
-    def make_vector(env_id: str, num_envs: int) -> SyncVectorEnv:
-        envs = SyncVectorEnv([Counting] * num_envs, autoreset_mode=request.param)
+def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnvLanes]:
+    """Three counting environments that reset in each of the ways."""
+
+    def source(description: Description, seeds: list[int], *_: Any) -> tuple[Autoreset, str]:
+        envs = SyncVectorEnv([Counting] * len(seeds), autoreset_mode=request.param)
         for identity, env in enumerate(envs.envs):
             env.unwrapped.identity = identity  # type: ignore[attr-defined]
-        return envs
+        return Autoreset(envs, description.observations, description.actions, seeds[0]), "as the test wants it"
 
-    monkeypatch.setattr(adapter, "make_vector", make_vector)
-    envs = VectorEnv(pgrad.Env("Counting", 3, Discrete(2), None, None), 3, run_key=1)
-    yield envs
+    monkeypatch.setattr(vector, "chosen_source", source)
+    envs = VectorEnv(describe(Counting), 3, seed=1)
+    yield EnvLanes(envs, run_key=1)
     envs.close()
 
 
@@ -86,7 +92,7 @@ def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, b
         episode, t = (episode + 1, 0) if last else (episode, t + 1)
 
 
-def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: VectorEnv) -> None:
+def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> None:
     """Rows of a reset never appear, final observations are seen, and cuts lie where the episodes or the batch end."""
     for _ in range(3):  # three batches in a row: a reset may fall between two
         rollout(counting, actor(), num_steps=7)
@@ -115,7 +121,7 @@ def check_final_observations(batch: Batch) -> None:
         np.testing.assert_array_equal(batch.final_obs[:, c], batch.obs[:, b] + [0, 0, 1])
 
 
-def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: VectorEnv) -> None:
+def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: EnvLanes) -> None:
     for _ in range(2):
         batch, num_envs, episodes = rollout(counting, actor(), episodes=8)
         assert num_envs == 8
@@ -139,29 +145,50 @@ def test_cartpoles_own_vector_environment_and_copies_of_the_single_one_have_the_
     parameters = initial_parameters((4, 8, 2), "uniform", 1.0, np.random.default_rng(3))
     trained = pgrad.MLPPolicy(parameters, (4, 8, 2), env="CartPole-v1")
     own = pgrad.evaluate(trained, "CartPole-v1", episodes=400, seed=1).returns
-    env = pgrad.make("CartPole-v1", "gymnasium")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapter, "make_vector", lambda env_id, n: SyncVectorEnv([lambda: gymnasium.make(env_id)] * n))
-        copies = pgrad.evaluate(trained, env, episodes=400, seed=2).returns
+    copies = pgrad.evaluate(trained, lambda: gymnasium.make("CartPole-v1"), episodes=400, seed=2).returns
     error = np.hypot(own.std(), copies.std()) / np.sqrt(400)
     assert error > 0
     assert abs(own.mean() - copies.mean()) < 4 * error
 
 
-def test_an_environment_that_raises_is_named() -> None:
-    envs = VectorEnv(pgrad.make("CartPole-v1", "gymnasium"), 2, run_key=1)
-    envs.envs.close()
-    envs.envs.step = lambda action: 1 / 0  # type: ignore[assignment, return-value]
-    with pytest.raises(pgrad.EnvError, match=r"'CartPole-v1' failed in step 0 .*ZeroDivisionError"):
-        rollout(envs, actor_of_zeros(), num_steps=1)
+class Corridor(gymnasium.Env[Any, Any]):
+    """Three numbers to choose, and a mask that allows one of the first two's choices: the step's parity."""
+
+    observation_space = gymnasium.spaces.Discrete(4)
+    action_space = gymnasium.spaces.MultiDiscrete([2, 2])
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.t = 0
+        return self.t, {"action_mask": self.allowed()}
+
+    def allowed(self) -> Any:
+        return np.array([self.t % 2 == 0, self.t % 2 == 1, True, True], np.int8)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(action[0] == self.t % 2)
+        self.t += 1
+        return self.t, reward, self.t == 3, False, {"action_mask": self.allowed()}
+
+
+def test_masks_observations_and_several_actions_reach_the_batch() -> None:
+    envs = VectorEnv(describe(Corridor), 5, seed=1, vectorization="sync")
+    several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
+    parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
+    batch, _, _ = rollout(EnvLanes(envs, 1), CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several)), 40)
+    size = batch.reward.size
+    assert size > 5 * 20 and batch.action.shape == (2, size) and batch.mask.shape == (4, size)
+    np.testing.assert_array_equal(batch.obs, np.eye(4)[batch.time].T)
+    np.testing.assert_array_equal(batch.action[0], batch.time % 2)
+    np.testing.assert_array_equal(batch.mask[0], batch.time % 2 == 0)
+    np.testing.assert_array_equal(batch.reward, 1.0)
+    assert set(batch.action[1]) == {0, 1}
 
 
 def test_a_rollout_can_be_stopped_between_two_steps() -> None:
-    envs, stopping = VectorEnv(pgrad.make("CartPole-v1", "gymnasium"), 2, run_key=1), threading.Event()
+    envs, stopping = VectorEnv(describe("CartPole-v1"), 2, seed=1), threading.Event()
     stopping.set()
-    assert adapter.rollout(envs, actor_of_zeros(), num_steps=1, stopping=stopping) is None
+    parameters = np.zeros(10, np.float32)
+    zeros = CompiledActor(Policy(network(parameters, (4, 2), "tanh"), Categorical(1.0)))
+    assert adapter.rollout(EnvLanes(envs, 1), zeros, num_steps=1, stopping=stopping) is None
     assert envs.total_steps == 0
-
-
-def actor_of_zeros() -> CompiledActor:
-    return CompiledActor(Policy(network(np.zeros(10, np.float32), (4, 2), "tanh"), Categorical(1.0)))

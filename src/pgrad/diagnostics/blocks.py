@@ -141,13 +141,16 @@ def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) ->
 
 def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
     """Whole episodes of Gymnasium's environments."""
-    from pgrad.rollouts.gymnasium import VectorEnv
+    from pgrad.envs.gymnasium.vector import VectorEnv
+    from pgrad.rollouts.gymnasium import EnvLanes
     from pgrad.rollouts.gymnasium import rollout as rollout_gymnasium
 
-    envs = VectorEnv(env, max(parts), key)
+    assert env.description is not None
+    envs = VectorEnv(env.description, max(parts), key)
+    lanes = EnvLanes(envs, key)
     try:
         for size in parts:
-            rolled = rollout_gymnasium(envs, CompiledActor(policy.compiled), episodes=size)
+            rolled = rollout_gymnasium(lanes, CompiledActor(policy.compiled), episodes=size)
             assert rolled is not None, "nothing stops a diagnosis"
             yield rolled[0]
     finally:

@@ -10,7 +10,8 @@ from pgrad.envs.check_played import look_at_all, look_for_unseeded, play, requir
 from pgrad.envs.dynamics import Dynamics
 from pgrad.envs.explain import explain, globals_of
 from pgrad.envs.findings import Findings
-from pgrad.envs.registry import COMPILED, make_gymnasium
+from pgrad.envs.originals import make_gymnasium
+from pgrad.envs.registry import COMPILED
 from pgrad.envs.user_file import is_reference, load
 
 if TYPE_CHECKING:

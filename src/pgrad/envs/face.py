@@ -17,6 +17,7 @@ from gymnasium.envs.registration import EnvSpec
 from pgrad.envs import spaces
 from pgrad.envs.dynamics import Dynamics, has_mask, mask, observe, reset, step
 from pgrad.envs.members import class_problems, dynamics_problems, told
+from pgrad.envs.robot_arm import RobotArm
 from pgrad.envs.user_file import load, parse
 from pgrad.errors import EnvError
 from pgrad.kernels.random import fold_in
@@ -226,6 +227,9 @@ def gymnasium_id(reference: str) -> str:
 
 
 OWNERS: dict[str, str] = {}  # the file that each id of `gymnasium_id` stands for
+
+
+register(RobotArm, "RobotArm-v0")
 
 
 def slug(text: str) -> str:

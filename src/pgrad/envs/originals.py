@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pgrad.errors import EnvError, nearest
+from pgrad.errors import EnvError
 
 if TYPE_CHECKING:
     import gymnasium
@@ -12,15 +12,12 @@ def make_gymnasium(env_id: str, **options: Any) -> "gymnasium.Env[Any, Any]":
     """gymnasium.make(env_id, **options); raises EnvError where it does not work out."""
     import gymnasium
 
+    from pgrad.envs.gymnasium.missing import way_out
+
     try:
         env = gymnasium.make(env_id)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise EnvError(f"'{env_id}' needs a package that is not installed: {error}") from error
-    except (gymnasium.error.Error, ImportError) as error:
-        if env_id in gymnasium.registry:
-            raise EnvError(f"'{env_id}' cannot be made: {error}") from error
-        hint = nearest(env_id, gymnasium.registry, "`pgrad envs` lists the known ones")
-        raise EnvError(f"unknown environment '{env_id}': {hint}") from error
+    except Exception as error:
+        raise EnvError(way_out(env_id, error)) from error
     if not options:
         return env
     env.close()

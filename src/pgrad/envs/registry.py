@@ -1,24 +1,36 @@
-"""Environments by name: `make` finds the compiled twin where there is one, and Gymnasium's own otherwise."""
+"""Environments by name, by file, or as they are: `make` finds the compiled form where there is one."""
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from pgrad.envs.acrobot import Acrobot
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import Dynamics, has_mask
+from pgrad.envs.members import dynamics_problems, told
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
-from pgrad.envs.originals import make_gymnasium
 from pgrad.envs.pendulum import Pendulum
-from pgrad.envs.spaces import Discrete, Space
+from pgrad.envs.robot_arm import RobotArm
+from pgrad.envs.spaces import Space
+from pgrad.envs.user_file import is_reference, load
 from pgrad.errors import EnvError, nearest
 
+if TYPE_CHECKING:
+    import gymnasium
+
+    from pgrad.envs.gymnasium.description import Description
+
+
 BACKENDS = ("auto", "compiled", "gymnasium")
+# As envs.gymnasium.choice has them, which imports Gymnasium; a test holds them together.
+VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 
 @dataclass(frozen=True)
 class Env:
-    """What training needs to know of an environment. Without `dynamics` it is stepped through Gymnasium."""
+    """What training needs to know of an environment. It has `dynamics`, or else a `description` of Gymnasium's."""
 
     id: str
     obs_size: int  # O, numbers that the policy sees
@@ -27,13 +39,29 @@ class Env:
     reward_threshold: float | None  # the mean return that counts as solved
     max_return: float | None = None
     action_names: tuple[str, ...] = ()
-    has_mask: bool = False  # whether some states forbid actions
+    has_mask: bool = False  # whether some states forbid actions (known of compiled environments only)
     dynamics: Dynamics | None = None
+    obs_shape: tuple[int, ...] | None = None  # of observations before they are flat; None: flat
+    description: "Description | None" = None
 
     @property
     def compiled(self) -> bool:
         """Whether episodes run in compiled code."""
         return self.dynamics is not None
+
+    def limited(self, max_episode_steps: int | None) -> "Env":
+        """The same with a time limit of its own; None leaves it as it is."""
+        if max_episode_steps is None:
+            return self
+        described = self.description
+        if described is not None:
+            from pgrad.envs.gymnasium.making import limited
+
+            described = limited(described, max_episode_steps)
+        return dataclasses.replace(self, max_episode_steps=max_episode_steps, description=described)
+
+
+AnyEnv: TypeAlias = Union[str, Env, Dynamics, "gymnasium.Env[Any, Any]", "Callable[[], gymnasium.Env[Any, Any]]"]
 
 
 def compiled_env(env_id: str, dynamics: Dynamics) -> Env:
@@ -56,65 +84,96 @@ def tabular_env(env_id: str) -> Env:
     from pgrad.envs import toy_text
 
     model = toy_text.read(env_id)
-    return replace(
+    return dataclasses.replace(
         compiled_env(env_id, toy_text.dynamics(model)),
         reward_threshold=model.reward_threshold,
         action_names=model.action_names,
     )
 
 
+TABULAR = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
 COMPILED: dict[str, Callable[[], Env]] = {
     "CartPole-v1": lambda: compiled_env("CartPole-v1", CartPole()),
     "Acrobot-v1": lambda: compiled_env("Acrobot-v1", Acrobot()),
     "MountainCar-v0": lambda: compiled_env("MountainCar-v0", MountainCar()),
     "MountainCarContinuous-v0": lambda: compiled_env("MountainCarContinuous-v0", MountainCarContinuous()),
     "Pendulum-v1": lambda: compiled_env("Pendulum-v1", Pendulum()),
-    **{
-        env_id: partial(tabular_env, env_id)
-        for env_id in ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
-    },
+    "RobotArm-v0": lambda: compiled_env("RobotArm-v0", RobotArm()),
+    **{env_id: partial(tabular_env, env_id) for env_id in TABULAR},
 }
 
 
-def make(env: str | Env, backend: str = "auto") -> Env:
-    """The environment of that id; raises EnvError if there is none or pgrad cannot train on it.
+def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = None) -> Env:
+    """The environment that training uses; raises EnvError if there is none or pgrad cannot train on it.
 
-    backend: `auto` takes the compiled twin if there is one, `compiled` insists on it, `gymnasium` takes the original.
+    env      an id of Gymnasium's ("CartPole-v1", "module:id"), of ours ("RobotArm-v0") or of EnvPool's; where one is
+             written ("my_env.py:MyEnv"); a NamedTuple of dynamics; a gymnasium.Env, or a function that makes one
+    backend  `auto` takes the compiled form if there is one, `compiled` insists on it, `gymnasium` takes the original
+    max_episode_steps  a time limit in place of the environment's own
     """
-    if isinstance(env, Env):
-        return env
-    if not isinstance(env, str):
-        raise EnvError(f"env must be an id like 'CartPole-v1' or what pgrad.make returned, not {env!r}")
     if backend not in BACKENDS:
         raise EnvError(f"unknown backend '{backend}': {nearest(backend, BACKENDS)}")
-    if env in COMPILED and backend != "gymnasium":
-        return COMPILED[env]()
+    made = env if isinstance(env, Env) else _made(env, backend)
+    return made.limited(max_episode_steps)
+
+
+def _made(env: Any, backend: str) -> Env:
+    if isinstance(env, str):
+        if env in COMPILED and backend != "gymnasium":
+            return COMPILED[env]()
+        if is_reference(env):
+            return _own(env, load(env), backend)
+        if backend == "compiled":
+            raise EnvError(f"'{env}' has no compiled form ({nearest(env, COMPILED)}); backend 'gymnasium' may run it")
+        original = gymnasium_env(env)
+        return COMPILED[original.id]() if original.id in COMPILED and backend == "auto" else original
+    if isinstance(env, type) and hasattr(env, "_fields"):
+        env = env()
+    if isinstance(env, tuple) and hasattr(env, "_fields"):
+        return _own(type(env).__name__, env, backend)
     if backend == "compiled":
-        raise EnvError(f"'{env}' has no compiled twin ({nearest(env, COMPILED)}); backend 'gymnasium' may run it")
-    original = from_gymnasium(env)
-    return COMPILED[original.id]() if original.id in COMPILED and backend == "auto" else original
+        raise EnvError(f"backend 'compiled' needs an id or a NamedTuple of dynamics, not {env!r}")
+    return gymnasium_env(env)
 
 
-def from_gymnasium(env_id: str) -> Env:
-    """Gymnasium's environment of that id, looked at through one instance."""
-    import gymnasium
-    from gymnasium import spaces
+def _own(name: str, env: Any, backend: str) -> Env:
+    """An environment of the user's: dynamics, or what makes a gymnasium.Env."""
+    if not isinstance(env, tuple):
+        return dataclasses.replace(gymnasium_env(env), id=name)
+    if problems := dynamics_problems(env):
+        raise EnvError(told(name, problems))
+    own = compiled_env(name, env)  # type: ignore[arg-type]
+    return own if backend != "gymnasium" else original_of(own)
 
-    instance = make_gymnasium(env_id)
-    spec, obs_space, action_space = instance.spec, instance.observation_space, instance.action_space
-    instance.close()
-    if not isinstance(action_space, spaces.Discrete) or action_space.start != 0:
-        raise EnvError(f"'{env_id}' has actions {action_space}; supported so far: Discrete, starting at 0")
-    if not isinstance(obs_space, spaces.Box) or len(obs_space.shape) != 1:
-        raise EnvError(f"'{env_id}' has observations {obs_space}; supported so far: Box of one dimension")
-    assert isinstance(spec, gymnasium.envs.registration.EnvSpec)
-    known = COMPILED[spec.id]() if spec.id in COMPILED else None  # the id with its version, where env_id has none
+
+def gymnasium_env(env: "str | gymnasium.Env[Any, Any] | Callable[[], gymnasium.Env[Any, Any]]") -> Env:
+    """Gymnasium's environment of that id, like that instance or from that factory, looked at through one instance."""
+    from pgrad.envs.gymnasium.making import describe
+
+    described = describe(env)
+    known = COMPILED[described.name]() if described.name in COMPILED else None
     return Env(
-        spec.id,
-        int(obs_space.shape[0]),
-        Discrete(int(action_space.n)),
-        spec.max_episode_steps,
-        spec.reward_threshold,
+        described.name,
+        described.observations.size,
+        described.actions.space,
+        described.max_episode_steps,
+        described.reward_threshold,
         known.max_return if known else None,
         known.action_names if known else (),
+        obs_shape=described.observations.shape,
+        description=described,
     )
+
+
+def original_of(env: Env) -> Env:
+    """The environment that results are reported on: Gymnasium's own; of dynamics that it does not have, their face."""
+    if env.dynamics is None:
+        return env
+    import gymnasium
+
+    if env.id in COMPILED and env.id in gymnasium.registry:
+        return gymnasium_env(env.id).limited(env.max_episode_steps)
+    from pgrad.envs.face import GymnasiumFace
+
+    face = gymnasium_env(partial(GymnasiumFace, env.dynamics)).limited(env.max_episode_steps)
+    return dataclasses.replace(env, dynamics=None, obs_shape=face.obs_shape, description=face.description)

@@ -117,7 +117,7 @@ class Gaussian:
     @property
     def half_range(self) -> Floats:
         """(high - low) / 2, [D]."""
-        return (np.array(self.bounds.high) - np.array(self.bounds.low)) / 2
+        return np.asarray((np.array(self.bounds.high) - np.array(self.bounds.low)) / 2)
 
     def within(self, u: Floats) -> Floats:
         """The actions that the environment gets for drawn numbers u [N, D]."""

@@ -104,6 +104,8 @@ def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int 
 def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> MLPPolicy:
     """A copy of the learner's policy as it is now."""
     net = learner.policy.network
+    if config.max_episode_steps is not None:
+        metadata["max_episode_steps"] = config.max_episode_steps
     return MLPPolicy(
         net.parameters.copy(),
         tuple(int(size) for size in net.sizes),

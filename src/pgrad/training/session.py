@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pgrad.config import Config, resolve
-from pgrad.envs.registry import Env, make
-from pgrad.errors import ConfigError, PgradError, TrainingDiverged
+from pgrad.envs.registry import AnyEnv, Env, make, original_of
+from pgrad.envs.watching import Busy
+from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
 from pgrad.evaluation import evaluate
 from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
@@ -33,6 +34,7 @@ class Snapshot:
     planned_steps: int | None  # of all seeds, where the configuration says
     mean_return: float  # of the latest episodes, over seeds; NaN before the first
     recent_steps_per_second: float
+    notes: tuple[str, ...] = ()  # lines for the user, about how the environments are stepped
 
 
 Progress = Callable[[Snapshot], None]
@@ -47,7 +49,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    env: str | Env | None = None,
+    env: AnyEnv | None = None,
     *,
     algorithm: str | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -61,7 +63,8 @@ def train(
 ) -> Result:
     """Train a policy for every seed, evaluate each as it ends up, and return them with their histories.
 
-    env                  an id like "CartPole-v1", or what `pgrad.make` returned
+    env                  an id like "CartPole-v1", a file like "my_env.py:MyEnv", an environment, or a function that
+                         makes one: whatever `pgrad.make` takes, or has returned
     algorithm, settings  a preset and any of Config's fields over it; or a whole `config` instead
     seeds, seed          30 means seeds 0 to 29; or a list; or one
     threads              how many seeds train side by side (default: all cores); results do not depend on it
@@ -74,7 +77,7 @@ def train(
     Ctrl-C raises Interrupted. All three carry what there was by then as `.result`.
     """
     chosen = _chosen_config(env, algorithm, seeds, seed, config, threads, evaluation_episodes, settings)
-    environment = make(env if isinstance(env, Env) else chosen.env, chosen.backend)
+    environment = env_of(chosen, chosen.env if env is None else env)
     require_memory(chosen, environment)
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
     try:
@@ -99,7 +102,7 @@ def train(
 
 
 def _chosen_config(
-    env: str | Env | None,
+    env: AnyEnv | None,
     algorithm: str | None,
     seeds: int | Sequence[int] | None,
     seed: int | None,
@@ -112,7 +115,7 @@ def _chosen_config(
     problems = []
     if config is not None and (settings or algorithm or seeds is not None or seed is not None):
         problems.append("give either a whole config or settings, not both")
-    env_id = env.id if isinstance(env, Env) else env
+    env_id = env if env is None else name_of(env)
     if config is not None and env_id not in (None, config.env):
         problems.append(f"env is '{env_id}', but the config's is '{config.env}'")
     if seed is not None and seeds is not None:
@@ -132,6 +135,26 @@ def _chosen_config(
     return chosen
 
 
+def name_of(env: AnyEnv) -> str:
+    """What a configuration calls an environment."""
+    if isinstance(env, str | Env):
+        return env if isinstance(env, str) else env.id
+    spec = getattr(env, "spec", None)
+    return str(spec.id if spec is not None else getattr(env, "__name__", type(env).__name__))
+
+
+def env_of(config: Config, env: AnyEnv) -> Env:
+    """The environment as the configuration wants it; raises EnvError where that cannot be trained on."""
+    asked = config.backend == "auto" and config.vectorization != "auto"
+    made = make(env, "gymnasium" if asked else config.backend, config.max_episode_steps)
+    if made.max_episode_steps is None and config.episodes_per_iteration is not None:
+        raise EnvError(
+            f"'{made.id}' has no time limit, so that whole episodes may never end: set max_episode_steps, or "
+            "num_steps in place of episodes_per_iteration"
+        )
+    return made
+
+
 class Session:
     """The trainers of all seeds, and the threads that advance them."""
 
@@ -143,6 +166,7 @@ class Session:
         for index in range(len(config.seeds)):
             self.waiting.put(index)
         self.stopping = threading.Event()
+        self.busy = [Busy() for _ in config.seeds]
         self.errors: list[BaseException] = []
         # Gymnasium's environments run under Python's global lock: more threads would only get in each other's way.
         count = min(threads, len(config.seeds)) if env.compiled else 1
@@ -157,6 +181,8 @@ class Session:
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
         while working := [ended for ended in self.ended if not ended.is_set()]:
             working[0].wait(CHUNK_SECONDS)
+            for busy in self.busy:
+                busy.check(self.config.step_timeout)
             self._report("training")
         if self.errors:
             raise self.errors[0]
@@ -174,7 +200,7 @@ class Session:
             ended.set()
 
     def _train(self, index: int) -> None:
-        trainer = new_trainer(self.config, self.env, self.config.seeds[index], self.stopping)
+        trainer = new_trainer(self.config, self.env, self.config.seeds[index], self.stopping, self.busy[index])
         self.trainers[index] = trainer
         try:
             while not (trainer.finished or self.stopping.is_set()):
@@ -209,6 +235,7 @@ class Session:
                 planned_steps=planned * len(self.trainers) if planned else None,
                 mean_return=float(np.mean(known)) if known else np.nan,
                 recent_steps_per_second=(steps - before) / max(now - since, 1e-9),
+                notes=tuple(dict.fromkeys(trainer.note for trainer in begun if trainer.note)),
             )
         )
 
@@ -239,8 +266,10 @@ class Session:
 
     def evaluated(self, result: Result, episodes: int) -> Result:
         """The result with every seed's policy evaluated."""
-        evaluations, original = [], make(self.env.id, "gymnasium")
+        evaluations, timeout, original = [], self.config.step_timeout, original_of(self.env)
         for seed_result in result.seeds:
             self._report("evaluating")
-            evaluations.append(evaluate(seed_result.policy, original, episodes, seed=seed_result.seed))
+            evaluations.append(
+                evaluate(seed_result.policy, original, episodes, seed=seed_result.seed, step_timeout=timeout)
+            )
         return result.with_evaluations(evaluations)

@@ -22,14 +22,17 @@ from pgrad.algorithms.update import (
 )
 from pgrad.config import Config
 from pgrad.envs.registry import Env
-from pgrad.errors import ConfigError, EnvError
+from pgrad.envs.watching import Busy
+from pgrad.errors import ConfigError
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
+from pgrad.rollouts.gymnasium import EnvLanes, rollout
 from pgrad.training.learner import (
+    ENDLESS,
     ROLLOUT_STREAM,
     checkpoints_of,
     new_learner,
@@ -78,8 +81,10 @@ class History:
 class Trainer(ABC):
     """Trains one seed. `advance` works for about CHUNK_SECONDS; what it does never depends on how long that is."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
-        self.config, self.env, self.seed, self.stopping = config, env, seed, stopping
+    note: str | None = None  # one line for the user, about how the environments are stepped
+
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
+        self.config, self.env, self.seed, self.stopping, self.busy = config, env, seed, stopping, busy
         self.settings = settings_of(config)
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
         self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
@@ -140,11 +145,10 @@ class Trainer(ABC):
 class CompiledTrainer(Trainer):
     """The loop in one compiled call a chunk."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
-        super().__init__(config, env, seed, stopping)
-        if env.dynamics is None or env.max_episode_steps is None:
-            raise EnvError(f"'{env.id}' has no compiled form with a time limit")
-        self.dynamics, limit = env.dynamics, env.max_episode_steps
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
+        super().__init__(config, env, seed, stopping, busy)
+        assert env.dynamics is not None, "session.made_for has looked"
+        self.dynamics, limit = env.dynamics, env.max_episode_steps or ENDLESS
         self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
         self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)
         samples = self.episodes * limit or self.num_envs * self.num_steps
@@ -184,23 +188,21 @@ class CompiledTrainer(Trainer):
 class GymnasiumTrainer(Trainer):
     """The loop in Python, around Gymnasium's vector environment."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event) -> None:
-        super().__init__(config, env, seed, stopping)
-        from pgrad.rollouts.gymnasium import VectorEnv, rollout
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
+        super().__init__(config, env, seed, stopping, busy)
+        from pgrad.envs.gymnasium.vector import VectorEnv
 
-        self.envs = VectorEnv(env, self.num_envs, self.run_key)
-        self.rollout, self.actor = rollout, CompiledActor(self.learner.policy)
+        assert env.description is not None
+        self.envs = VectorEnv(
+            env.description, self.num_envs, self.run_key, config.vectorization, config.step_timeout, busy
+        )
+        self.note = self.envs.note
+        self.lanes, self.actor = EnvLanes(self.envs, self.run_key), CompiledActor(self.learner.policy)
 
     def _advance(self) -> tuple[int, bool]:
         began, learner, settings = time.perf_counter(), self.learner, self.settings
         while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
-            rolled = self.rollout(
-                self.envs,
-                self.actor,
-                self.num_steps,
-                self.episodes,
-                stopping=self.stopping,
-            )
+            rolled = rollout(self.lanes, self.actor, self.num_steps, self.episodes, self.stopping)
             if rolled is None:
                 return FINE, True
             batch, num_envs, episodes = rolled
@@ -213,6 +215,7 @@ class GymnasiumTrainer(Trainer):
             if status != FINE:
                 return status, False
             self._metrics.append(metrics)
+        self.note = self.envs.note
         return FINE, not self._finished_by_plan()
 
     def close(self) -> None:
@@ -238,7 +241,12 @@ def require_memory(config: Config, env: Env) -> None:
         )
 
 
-def new_trainer(config: Config, env: Env, seed: int, stopping: threading.Event | None = None) -> Trainer:
-    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be."""
+def new_trainer(
+    config: Config, env: Env, seed: int, stopping: threading.Event | None = None, busy: Busy | None = None
+) -> Trainer:
+    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be.
+
+    `busy` tells another thread since when a call into the environment has been running.
+    """
     kind = CompiledTrainer if env.compiled else GymnasiumTrainer
-    return kind(config, env, seed, stopping or threading.Event())
+    return kind(config, env, seed, stopping or threading.Event(), busy or Busy())

@@ -28,6 +28,7 @@ class Description:
     max_episode_steps: int | None = None
     reward_threshold: float | None = None
     spec: EnvSpec | None = None  # where it came from the registry, by its id or as an instance
+    original: bool = True  # Gymnasium can make it; False: EnvPool alone
     by_id: bool = False  # it is the registered environment itself: its own vector form and EnvPool's mean the same
     notes: tuple[str, ...] = ()  # a line each, for the user
 

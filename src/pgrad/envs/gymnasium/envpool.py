@@ -142,6 +142,7 @@ def describe_envpool(env_id: str) -> Description | None:
         _NotInGymnasium(env_id),
         None if limit == ENDLESS else limit,
         getattr(spec, "reward_threshold", None),
+        original=False,
         by_id=True,
         notes=("Gymnasium cannot make it here: EnvPool's version is all there is",),
     )

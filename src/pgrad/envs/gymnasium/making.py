@@ -1,6 +1,7 @@
 """From an id, a factory or an instance to what training needs to know of an environment, and how to make more of it."""
 
 import copy
+import dataclasses
 import functools
 import re
 from collections.abc import Callable
@@ -77,6 +78,21 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
     return _described(instance, name, functools.partial(copy.deepcopy, pristine))
 
 
+def limited(description: Description, max_episode_steps: int) -> Description:
+    """The same with a time limit; one of its own that is shorter still holds."""
+    return dataclasses.replace(
+        description,
+        make=functools.partial(_limited, description.make, max_episode_steps),
+        max_episode_steps=max_episode_steps,
+        spec=None,
+        by_id=False,
+    )
+
+
+def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> GymnasiumEnv:
+    return gymnasium.wrappers.TimeLimit(make(), max_episode_steps)
+
+
 def _described(
     instance: GymnasiumEnv,
     name: str,
@@ -97,8 +113,8 @@ def _described(
         (known.max_episode_steps if known else None) or _time_limit(instance),
         known.reward_threshold if known else None,
         spec,
-        by_id,
-        notes,
+        by_id=by_id,
+        notes=notes,
     )
 
 
