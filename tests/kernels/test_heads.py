@@ -102,7 +102,7 @@ def test_the_gradient_is_autograds(
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-5 * scale)
     if policy.num_extra:
         assert np.abs(expected[-policy.num_extra :]).max() > 1e-3 * scale, "log σ has a gradient to compare"
-    assert entropy == pytest.approx(float(total_entropy) / size, abs=2e-5)
+    assert entropy == pytest.approx(total_entropy.item() / size, abs=2e-5)
 
 
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
@@ -175,7 +175,7 @@ def test_a_forbidden_action_has_probability_zero_in_sampling_gradient_and_entrop
     objective.backward()  # type: ignore[no-untyped-call]
     expected = theta.grad.numpy()  # type: ignore[union-attr]
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
-    assert entropy == pytest.approx(float(total) / size, abs=1e-5)
+    assert entropy == pytest.approx(total.item() / size, abs=1e-5)
     env = np.zeros(size, np.int32)
     each = trajectory_gradients(policy.compiled, flat, drawn, columns, *by_trajectory(env, 1), weight[None])
     plain, _ = policy_gradient(policy.compiled, flat, drawn, columns, weight, 0.0)

@@ -20,6 +20,7 @@ from pgrad.training import session as session_module
 from pgrad.training import trainer as trainer_module
 from pgrad.training.learner import new_learner
 from pgrad.training.session import Interrupted, Snapshot
+from pgrad.envs.watching import Busy
 from pgrad.training.trainer import CompiledTrainer, History, new_trainer
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
@@ -123,7 +124,7 @@ def test_notebook_is_the_notebook() -> None:
 def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
     """The notebook's loss, backward() and Adam, on the episodes that the compiled loop collected."""
     trainer = CompiledTrainer(
-        resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42, threading.Event()
+        resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42, threading.Event(), Busy()
     )
     module = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2))
     for layer, (weight, bias) in zip((module[0], module[2]), trainer.policy.layers, strict=True):
@@ -322,10 +323,10 @@ def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytes
 def test_an_environment_that_fails_leaves_the_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     original = session_module.new_trainer
 
-    def failing(config: Any, env: Any, seed: int, stopping: Any) -> Any:
+    def failing(config: Any, env: Any, seed: int, *rest: Any) -> Any:
         if seed == 2:
             raise pgrad.EnvError("seed 2 fails")
-        return original(config, env, seed, stopping)
+        return original(config, env, seed, *rest)
 
     monkeypatch.setattr(session_module, "new_trainer", failing)
     with pytest.raises(pgrad.EnvError, match="seed 2 fails") as caught:
@@ -355,7 +356,7 @@ def test_an_error_in_one_seed_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
         ({"config": resolve("CartPole-v1"), "hidden": 3}, "either a whole config or settings"),
         ({"learning_rat": 1}, "did you mean 'learning_rate'"),
         ({"seeds": [1, 1]}, "seeds must differ"),
-        ({"env": "CartPole-v7"}, "unknown environment 'CartPole-v7': did you mean 'CartPole-v"),
+        ({"env": "CartPole-v7"}, "Gymnasium has no 'CartPole-v7': did you mean 'CartPole-v"),
     ],
 )
 def test_bad_arguments_are_named_before_anything_starts(arguments: dict[str, Any], message: str) -> None:

@@ -18,9 +18,6 @@ class Discrete:
         if not isinstance(self.n, int) or self.n < 1:
             raise EnvError(f"Discrete(n) needs a positive whole number, not {self.n!r}")
 
-    def __str__(self) -> str:
-        return f"{self.n} actions"
-
     @property
     def counts(self) -> tuple[int, ...]:
         """How many choices there are, for each of its parts."""
@@ -42,9 +39,6 @@ class MultiDiscrete:
         object.__setattr__(self, "counts", tuple(self.counts))
         if not self.counts or not all(isinstance(count, int) and count >= 1 for count in self.counts):
             raise EnvError(f"MultiDiscrete(counts) needs positive whole numbers, not {self.counts!r}")
-
-    def __str__(self) -> str:
-        return f"{' × '.join(map(str, self.counts))} actions"
 
     @property
     def flat_size(self) -> int:
@@ -73,10 +67,6 @@ class Box:
         object.__setattr__(self, "low", lows)
         object.__setattr__(self, "high", highs)
 
-    def __str__(self) -> str:
-        low, high = min(self.low), max(self.high)
-        return f"{len(self.low)} real action{'s' if len(self.low) > 1 else ''} in [{low:g}, {high:g}]"
-
     @property
     def flat_size(self) -> int:
         """D."""
@@ -89,3 +79,11 @@ class Box:
 
 
 Space = Discrete | MultiDiscrete | Box
+
+
+def actions_in_words(space: Space) -> str:
+    """An action space for people: 2 actions, 3 × 2 actions, 1 real action in [-2, 2]."""
+    if isinstance(space, Box):
+        plural = "s" if space.flat_size > 1 else ""
+        return f"{space.flat_size} real action{plural} in [{min(space.low):g}, {max(space.high):g}]"
+    return f"{' × '.join(map(str, space.counts))} actions"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.registry import Env
-from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import EnvError, ObservationError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
@@ -122,11 +122,11 @@ class MLPPolicy(MLPNetwork):
             raise ObservationError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
         wanted = num_outputs(self.actions, self.std)
         if self.sizes[-1] != wanted:
-            raise ObservationError(f"{self.actions} needs {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})")
+            raise ObservationError(f"{actions_in_words(self.actions)} need {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})")
         if not isinstance(self.actions, Box):
             object.__setattr__(self, "squash", False)
         elif self.squash and not self.actions.bounded:
-            raise ObservationError(f"only actions with finite bounds can be squashed to them, not {self.actions}")
+            raise ObservationError(f"only actions with finite bounds can be squashed to them, not {actions_in_words(self.actions)}")
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
@@ -165,7 +165,7 @@ class MLPPolicy(MLPNetwork):
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
         """π(· | s); [A] or [N, A]. Raises ObservationError where actions are not Discrete."""
         if not isinstance(self.actions, Discrete):
-            raise ObservationError(f"the probabilities of {self.actions} are no one row of numbers: see `distribution`")
+            raise ObservationError("only Discrete actions have their probabilities in one row: see `distribution`")
         logits = self.logits(obs)
         if mask is not None:
             logits = np.where(np.asarray(mask, np.bool_), logits, -np.inf)
@@ -195,8 +195,8 @@ def require_fit(policy: MLPPolicy, env: Env) -> None:
     """Raise EnvError where an environment shows or takes something else than the policy was made for."""
     if (env.obs_size, env.actions) != (policy.sizes[0], policy.actions):
         raise EnvError(
-            f"'{env.id}' has {env.obs_size} observations and {env.actions}; "
-            f"this policy was made for {policy.sizes[0]} and {policy.actions}"
+            f"'{env.id}' has {env.obs_size} observations and {actions_in_words(env.actions)}; "
+            f"this policy was made for {policy.sizes[0]} and {actions_in_words(policy.actions)}"
         )
 
 

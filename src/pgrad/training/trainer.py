@@ -118,9 +118,11 @@ class Trainer(ABC):
     def advance(self) -> None:
         """Train for a chunk; sets `finished` at the end of the run or when something stops being finite."""
         began = time.perf_counter()
-        status, more = self._advance()
-        self.seconds += time.perf_counter() - began
-        self._publish(total_steps=self.total_steps, iterations=self.iterations)
+        try:
+            status, more = self._advance()
+        finally:  # an environment that fails leaves the policy of the last iteration
+            self.seconds += time.perf_counter() - began
+            self._publish(total_steps=self.total_steps, iterations=self.iterations)
         if status != FINE:
             self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations + 1})"
         self.finished = status != FINE or not more
