@@ -374,9 +374,7 @@ def breaking() -> Iterator[Callable[[str, int], str]]:
         del gymnasium.registry[name]
 
 
-BREAKS = pytest.mark.parametrize(
-    ("what", "said"), [("reward", "the reward is nan"), ("obs", "observation[1] is inf")]
-)
+BREAKS = pytest.mark.parametrize(("what", "said"), [("reward", "the reward is nan"), ("obs", "observation[1] is inf")])
 SMALL: dict[str, Any] = {"num_envs": 2, "num_steps": 50, "hidden": 4, "learning_rate_schedule": "constant"}
 SMALL_FLAGS = [word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", value)]
 

@@ -15,12 +15,12 @@ from pgrad.algorithms.loop import train_chunk
 from pgrad.algorithms.update import values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
+from pgrad.envs.watching import Busy
 from pgrad.kernels.jit import face_for
 from pgrad.training import session as session_module
 from pgrad.training import trainer as trainer_module
 from pgrad.training.learner import new_learner
 from pgrad.training.session import Interrupted, Snapshot
-from pgrad.envs.watching import Busy
 from pgrad.training.trainer import CompiledTrainer, History, new_trainer
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.kernels.jit import strict
-from pgrad.rollouts.batch import Batch
+from pgrad.algorithms.needs import Unneeded
+from pgrad.kernels.jit import compiled_as, strict
+from pgrad.rollouts.batch import Batch, with_rewards
 
 f4 = np.float32
 
@@ -52,6 +53,33 @@ def merged(count: float, mean: float, squares: float, n: float, batch_mean: floa
     """Mean and Σ (x - mean)² of two samples together (Chan, Golub and LeVeque 1983)."""
     total, apart = count + n, batch_mean - mean
     return mean + apart * n / total, squares + batch_squares + apart * apart * count * n / total
+
+
+def observe(needed: Any, normalization: Normalization, batch: Batch) -> None:
+    """Take a batch's observations into the statistics, for the iterations to come, where statistics are needed."""
+    if needed.needed:
+        observe_batch(normalization, batch)
+
+
+def with_scaled_rewards(needed: Any, normalization: Normalization, batch: Batch, discount: float) -> Batch:
+    """The batch with its rewards scaled, where statistics are needed."""
+    return with_rewards(batch, scaled_rewards(normalization, batch, discount)) if needed.needed else batch
+
+
+@compiled_as(observe)
+def _observe_compiled(needed: Any, normalization: Any, batch: Any) -> Any:
+    if needed.instance_class is Unneeded:
+        return lambda needed, normalization, batch: None
+    return lambda needed, normalization, batch: observe_batch(normalization, batch)
+
+
+@compiled_as(with_scaled_rewards)
+def _with_scaled_rewards_compiled(needed: Any, normalization: Any, batch: Any, discount: Any) -> Any:
+    if needed.instance_class is Unneeded:
+        return lambda needed, normalization, batch, discount: batch
+    return lambda needed, normalization, batch, discount: with_rewards(
+        batch, scaled_rewards(normalization, batch, discount)
+    )
 
 
 @strict

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.algorithms.needs import Needed, Unneeded
 from pgrad.algorithms.normalization import Normalization
 from pgrad.estimators.choice import Estimator
 from pgrad.kernels.heads import Policy
@@ -23,6 +24,8 @@ class Settings(NamedTuple):
     linear_decay: bool  # of the learning rates, to zero at the end
     num_iterations: int  # end of the run, whichever comes first
     total_steps: int
+    scores: Needed | Unneeded = Needed()  # of trajectories one by one, for the optimal baseline
+    statistics: Needed | Unneeded = Needed()  # of observations and rewards, to normalise them
 
 
 class Checkpoints(NamedTuple):

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.algorithms.checkpoints import keep
-from pgrad.algorithms.normalization import observe_batch, scaled_rewards
+from pgrad.algorithms.needs import Unneeded
+from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.algorithms.settings import Learner, Settings
 from pgrad.estimators import gradient as estimate
 from pgrad.estimators.choice import OPTIMAL, VALUE
 from pgrad.estimators.statistics import mean, row_sum, variance, variance_of_difference
 from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weights
 from pgrad.kernels import optimizers
-from pgrad.kernels.jit import strict
+from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.mlp import forward
-from pgrad.rollouts.batch import Batch, with_rewards
+from pgrad.rollouts.batch import Batch
 
 Array = Any
 
@@ -63,15 +64,27 @@ def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_e
         explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
     overlap = np.empty((2, 0))
     if estimator.baseline == OPTIMAL:
-        overlap = score_overlaps(settings, policy, batch, multiplied, num_envs)
+        overlap = score_overlaps(settings.scores, policy, batch, multiplied, num_envs)
     weight = weights(estimator, multiplied, batch.env, overlap, num_envs)
     step_weight = normaliser(estimator, batch.reward.size, num_envs)
     return Advantages(weight, step_weight, multiplied.target, explained)
 
 
+def score_overlaps(needed: Any, policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
+    """What the optimal baseline needs of each trajectory's scores, [2, N]; nothing, [2, 0], where it is not needed."""
+    return overlaps_of(policy, batch, multiplied, num_envs) if needed.needed else np.empty((2, 0))
+
+
+@compiled_as(score_overlaps)
+def _score_overlaps_compiled(needed: Any, policy: Any, batch: Any, multiplied: Any, num_envs: Any) -> Any:
+    if needed.instance_class is Unneeded:
+        return lambda needed, policy, batch, multiplied, num_envs: np.empty((2, 0))
+    return lambda needed, policy, batch, multiplied, num_envs: overlaps_of(policy, batch, multiplied, num_envs)
+
+
 @strict
-def score_overlaps(settings: Settings, policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
-    """What the optimal baseline needs of each trajectory's scores, [2, N]."""
+def overlaps_of(policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
+    """The same, needed."""
     order, first = estimate.by_trajectory(batch.env, num_envs)
     weight = np.empty((2, batch.reward.size))
     for b in range(batch.reward.size):
@@ -153,7 +166,7 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     iteration = learner.iteration[0]
     factor = decay(settings, iteration, steps - batch.reward.size)
     learning_rate = settings.learning_rate * factor
-    learnt = with_rewards(batch, scaled_rewards(learner.normalization, batch, settings.estimator.discount))
+    learnt = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
     advantage = advantages(settings, learner.policy, learner.critic, learnt, num_envs)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
     status, norm = ascend(
@@ -190,6 +203,6 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
             learner.normalization.scale,
             learner.normalization.reward_scale[0],
         )
-        observe_batch(learner.normalization, batch)
+        observe(settings.statistics, learner.normalization, batch)
         learner.iteration[0] += 1
     return status

@@ -122,11 +122,15 @@ class MLPPolicy(MLPNetwork):
             raise ObservationError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
         wanted = num_outputs(self.actions, self.std)
         if self.sizes[-1] != wanted:
-            raise ObservationError(f"{actions_in_words(self.actions)} need {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})")
+            raise ObservationError(
+                f"{actions_in_words(self.actions)} need {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})"
+            )
         if not isinstance(self.actions, Box):
             object.__setattr__(self, "squash", False)
         elif self.squash and not self.actions.bounded:
-            raise ObservationError(f"only actions with finite bounds can be squashed to them, not {actions_in_words(self.actions)}")
+            raise ObservationError(
+                f"only actions with finite bounds can be squashed to them, not {actions_in_words(self.actions)}"
+            )
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")

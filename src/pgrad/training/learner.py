@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from pgrad.algorithms.needs import Needed, Unneeded
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.algorithms.settings import Checkpoints, Learner, Settings
 from pgrad.config import Config
 from pgrad.envs.registry import Env
-from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS, VALUE, Estimator
+from pgrad.estimators.choice import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, Estimator
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
@@ -50,6 +51,8 @@ def settings_of(config: Config) -> Settings:
         linear_decay=config.learning_rate_schedule == "linear",
         num_iterations=config.num_iterations or ENDLESS,
         total_steps=config.total_steps or ENDLESS,
+        scores=Needed() if BASELINES[config.baseline] == OPTIMAL else Unneeded(),
+        statistics=Needed() if config.normalize_obs or config.normalize_rewards else Unneeded(),
     )
 
 
