@@ -11,6 +11,7 @@ from pgrad.errors import (
     ModelError,
     ObservationError,
     PgradError,
+    PolicyError,
     RunError,
     TrainingDiverged,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "ModelError",
     "ObservationError",
     "PgradError",
+    "PolicyError",
     "Result",
     "RunError",
     "TrainingDiverged",

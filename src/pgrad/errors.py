@@ -36,6 +36,10 @@ class ModelError(PgradError, ValueError):
     """A finite Markov decision process, or a policy on it, that is not one, is endless, or is too large."""
 
 
+class PolicyError(PgradError, ValueError):
+    """A PyTorch module that cannot serve as a policy or value function: what it returns does not fit, or it fails."""
+
+
 class EstimatorError(PgradError, ValueError):
     """A function given as an estimator that raises, returns something else than a gradient, or changes its input."""
 

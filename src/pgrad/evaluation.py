@@ -3,12 +3,12 @@
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.registry import AnyEnv, make, original_of
+from pgrad.envs.registry import AnyEnv, Env, make, original_of
 from pgrad.envs.watching import Busy, watched
 from pgrad.errors import ConfigError
 from pgrad.experiments.statistics import Estimate, bootstrap
@@ -16,7 +16,10 @@ from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
 from pgrad.rollouts.acting import CompiledActor, act
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.gymnasium import EnvLanes, rollout
+from pgrad.rollouts.gymnasium import Actor, EnvLanes, rollout
+
+if TYPE_CHECKING:
+    from pgrad.torch import TorchPolicy
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,7 +46,7 @@ class Evaluation:
 
 
 def evaluate(
-    policy: MLPPolicy,
+    policy: "MLPPolicy | TorchPolicy",
     env: AnyEnv | None = None,
     episodes: int = 100,
     discount: float = 1.0,
@@ -75,7 +78,7 @@ def evaluate(
     original = original_of(make(target, max_episode_steps=limit))
     description = original.description
     assert description is not None, "every original has one"
-    require_fit(policy, original)
+    actor = actor_for(policy, original, greedy)
     from pgrad.envs.gymnasium.vector import VectorEnv
 
     key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
@@ -84,7 +87,7 @@ def evaluate(
     def run() -> tuple[Batch, int, Episodes] | None:
         envs = VectorEnv(description, count, key, vectorization, step_timeout, busy)
         try:
-            return rollout(EnvLanes(envs, key), CompiledActor(policy.compiled, greedy), episodes=episodes)
+            return rollout(EnvLanes(envs, key), actor, episodes=episodes)
         finally:
             envs.close()
 
@@ -96,10 +99,21 @@ def evaluate(
     return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)
 
 
-def trained_limit(policy: MLPPolicy, env: AnyEnv | None) -> int | None:
+def trained_limit(policy: "MLPPolicy | TorchPolicy", env: AnyEnv | None) -> int | None:
     """The time limit that a policy was trained with in place of its environment's own."""
     kept = policy.metadata.get("max_episode_steps") if env is None else None
     return None if kept is None else int(kept)
+
+
+def actor_for(policy: "MLPPolicy | TorchPolicy", env: Env, greedy: bool) -> Actor:
+    """What acts with the policy; raises EnvError where the environment is another than it was made for."""
+    if isinstance(policy, MLPPolicy):
+        require_fit(policy, env)
+        return CompiledActor(policy.compiled, greedy)
+    from pgrad.torch.actor import TorchActor
+
+    policy.require_fit(env)
+    return TorchActor(policy, greedy)
 
 
 def compile_beside() -> None:

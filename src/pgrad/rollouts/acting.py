@@ -27,15 +27,22 @@ def choose(
     """
     net = policy.network
     forward_block(net, rows, False, lanes)
-    outputs = rows[net.rows - net.sizes[-1] :]
+    decide(policy.head, rows[net.rows - net.sizes[-1] :], mask, keys, steps, greedy, action, at, lanes)
+
+
+@strict
+def decide(
+    head: Any, outputs: Any, mask: Any, keys: Any, steps: Any, greedy: bool, action: Any, at: int, lanes: int
+) -> None:
+    """An action for each lane from a policy's outputs [K, ≥ lanes], which are overwritten; see `choose`."""
     forbid(outputs, mask, at, lanes)
     if greedy:
-        mode(policy.head, outputs, action, at, lanes)
+        mode(head, outputs, action, at, lanes)
         return
     bits = np.empty(lanes, np.uint64)
     for n in range(lanes):
         bits[n] = fold_in(keys[n], steps[n])
-    draw(policy.head, outputs, bits, action, at, lanes)
+    draw(head, outputs, bits, action, at, lanes)
 
 
 @strict
@@ -58,21 +65,29 @@ class CompiledActor:
         self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
     ) -> npt.NDArray[Any]:
         """What is drawn for obs [N, O] and mask [N, Σ counts], [N] or [D, N]; keys and steps [N]."""
-        head, size = self.policy.head, obs.shape[0]
-        if isinstance(head, Categorical):
-            action: npt.NDArray[Any] = np.empty(size, np.int32)
-        elif isinstance(head, Gaussian):
-            action = np.empty((len(head.low), size), f4)
-        else:
-            action = np.empty((head.counts.size, size), np.int32)
+        action = room_for_actions(self.policy.head, obs.shape[0])
         allowed = NO_MASK if mask is None else np.ascontiguousarray(mask.T)
         act(self.policy, np.ascontiguousarray(obs.T), allowed, keys, steps, self.greedy, action)
         return action
 
     def env_actions(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What the environments get of what was drawn: [N], or [N, D] within the bounds."""
-        if action.ndim == 1:
-            return action
-        result = np.empty_like(action)
-        env_actions(self.policy.head, action, result)
-        return result.T
+        return as_env_actions(self.policy.head, action)
+
+
+def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
+    """An array for so many actions as they are drawn, [N] or [D, N]."""
+    if isinstance(head, Categorical):
+        return np.empty(size, np.int32)
+    if isinstance(head, Gaussian):
+        return np.empty((len(head.low), size), f4)
+    return np.empty((head.counts.size, size), np.int32)
+
+
+def as_env_actions(head: Any, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What the environments get of drawn actions [N] or [D, N]: [N], or [N, D] within the bounds."""
+    if action.ndim == 1:
+        return action
+    result = np.empty_like(action)
+    env_actions(head, action, result)
+    return result.T

@@ -96,13 +96,13 @@ def act(env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, 
 
 @strict
 def step_lanes(
-    env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int
+    env: Dynamics, like: State, head: Any, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int
 ) -> None:
     """Step the active lanes with the actions recorded from sample `at` on, and record what came of it."""
     state, reward, terminated = lanes.state, batch.reward[at:], batch.terminated[at:]
     for n in range(active):
         key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
-        action = env_action(policy.head, batch.action, at + n)
+        action = env_action(head, batch.action, at + n)
         after, reward[n], terminated[n] = step(env, column(state, n, like), action, key)
         set_column(state, n, after)
     for n in range(active):
@@ -131,6 +131,70 @@ def log_episode(lanes: Lanes, lane: int, episodes: Episodes) -> None:
 
 
 @strict
+def begin_batch(env: Dynamics, plan: Plan, lanes: Lanes) -> tuple[int, int]:
+    """Begin episodes where the batch needs them; returns how many lanes are active, and the batch's trajectories."""
+    active = lanes.steps.size
+    num_envs = active
+    if plan.episodes > 0:
+        active, num_envs = min(active, plan.episodes), plan.episodes
+    if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
+        for n in range(active):
+            begin_episode(env, plan.run_key, lanes, n, n)
+    return active, num_envs
+
+
+@strict
+def end_episodes(
+    env: Dynamics,
+    like: State,
+    plan: Plan,
+    lanes: Lanes,
+    buffer: Batch,
+    episodes: Episodes,
+    at: int,
+    active: int,
+    begun: int,
+    finals: int,
+) -> tuple[int, int, int]:
+    """After a step recorded from sample `at` on: log what ended, and put new episodes into its lanes.
+
+    Returns how many lanes are active, how many of the batch's episodes have begun, and how many final observations are
+    kept.
+    """
+    lanes.counters[STEPS] += active
+    for n in range(active - 1, -1, -1):
+        truncated = buffer.truncated[at + n]
+        if not (truncated or buffer.terminated[at + n]):
+            continue
+        if truncated:
+            finals = record_final_obs(env, like, lanes, n, buffer, at + n, finals)
+        log_episode(lanes, n, episodes)
+        if plan.episodes == 0:
+            begin_episode(env, plan.run_key, lanes, n, n)
+        elif begun < plan.episodes:
+            begin_episode(env, plan.run_key, lanes, n, begun)
+            begun += 1
+        else:
+            active -= 1
+            move_lane(lanes, active, n)
+    return active, begun, finals
+
+
+@strict
+def cut_lanes(
+    env: Dynamics, like: State, plan: Plan, lanes: Lanes, buffer: Batch, samples: int, active: int, finals: int
+) -> int:
+    """Where a fixed number of steps ends the batch, cut the episodes in progress; returns how many finals are kept."""
+    if plan.episodes == 0:
+        for n in range(active):
+            b = samples - active + n
+            if not (buffer.truncated[b] or buffer.terminated[b]):
+                buffer.truncated[b] = True
+                finals = record_final_obs(env, like, lanes, n, buffer, b, finals)
+    return finals
+
+
+@strict
 def rollout(
     env: Dynamics,
     like: State,
@@ -144,41 +208,15 @@ def rollout(
 
     `like` is any state, for its length. `buffer` has room for a whole batch and `episodes` for the episodes it may end.
     """
-    active = lanes.steps.size
-    num_envs = active
-    if plan.episodes > 0:
-        active, num_envs = min(active, plan.episodes), plan.episodes
-    if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
-        for n in range(active):
-            begin_episode(env, plan.run_key, lanes, n, n)
+    active, num_envs = begin_batch(env, plan, lanes)
     begun, samples, finals, t = active, 0, 0, 0
     while active > 0 and (plan.episodes > 0 or t < plan.num_steps):
         act(env, like, policy, lanes, buffer, samples, active)
-        step_lanes(env, like, policy, lanes, buffer, samples, active, plan.max_episode_steps)
-        lanes.counters[STEPS] += active
+        step_lanes(env, like, policy.head, lanes, buffer, samples, active, plan.max_episode_steps)
         at, t = samples, t + 1
         samples += active
-        for n in range(active - 1, -1, -1):
-            truncated = buffer.truncated[at + n]
-            if not (truncated or buffer.terminated[at + n]):
-                continue
-            if truncated:
-                finals = record_final_obs(env, like, lanes, n, buffer, at + n, finals)
-            log_episode(lanes, n, episodes)
-            if plan.episodes == 0:
-                begin_episode(env, plan.run_key, lanes, n, n)
-            elif begun < plan.episodes:
-                begin_episode(env, plan.run_key, lanes, n, begun)
-                begun += 1
-            else:
-                active -= 1
-                move_lane(lanes, active, n)
-    if plan.episodes == 0:
-        for n in range(active):
-            b = samples - active + n
-            if not (buffer.truncated[b] or buffer.terminated[b]):
-                buffer.truncated[b] = True
-                finals = record_final_obs(env, like, lanes, n, buffer, b, finals)
+        active, begun, finals = end_episodes(env, like, plan, lanes, buffer, episodes, at, active, begun, finals)
+    finals = cut_lanes(env, like, plan, lanes, buffer, samples, active, finals)
     return trimmed(buffer, samples, finals), num_envs
 
 

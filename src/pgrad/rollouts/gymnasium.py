@@ -1,14 +1,15 @@
 """Act, step, record: environments stepped together from Python, whatever they are and whoever acts."""
 
 import threading
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.random import fold_in
-from pgrad.rollouts.batch import Batch, Episodes, concatenated
+from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.compiled import ACTION_KEY
 
 Array = npt.NDArray[Any]
@@ -48,6 +49,9 @@ class Environments(Protocol):
 
     def step(self, action: Array) -> Stepped:
         """Step all with actions [N] or [N, D]."""
+
+    def close(self) -> None:
+        """Let them go."""
 
 
 class Actor(Protocol):
@@ -92,10 +96,12 @@ class EnvLanes:
         were_resetting = self.envs.resetting
         stepped = self.envs.step(action)
         counted = ~were_resetting
-        self.steps[counted] += 1
-        self.returns[counted] += stepped.reward[counted]
+        self.steps += counted
+        np.add(self.returns, stepped.reward, out=self.returns, where=counted)
         ended = (stepped.terminated | stepped.truncated) & counted
-        self._begin(were_resetting | (ended & ~self.envs.resetting))
+        begun = were_resetting | (ended & ~self.envs.resetting)
+        if begun.any():
+            self._begin(begun)
         return stepped
 
 
@@ -124,88 +130,95 @@ def rollout(
         if stopping is not None and stopping.is_set():
             return None
         counted = (trajectory >= 0) & ~envs.resetting
-        obs, mask, steps, returns = envs.obs, envs.mask, lanes.steps.copy(), lanes.returns.copy()
-        action = lanes.act(actor)
-        stepped = lanes.step(actor.env_actions(action))
-        recorder.record(counted, obs, mask, action, stepped, trajectory, steps)
-        ended = np.flatnonzero(counted & (stepped.terminated | stepped.truncated))
-        recorder.log(returns[ended] + stepped.reward[ended], steps[ended] + 1, envs.total_steps)
-        finished, t = finished + ended.size, t + 1
+        before = Before(
+            counted, envs.obs, envs.mask, lanes.act(actor), trajectory.copy(), lanes.steps.copy(), lanes.returns.copy()
+        )
+        stepped = lanes.step(actor.env_actions(before.action))
+        recorder.record(before, stepped, envs.total_steps)
+        t += 1
         if episodes:
-            for n in ended:
+            for n in np.flatnonzero(counted & (stepped.terminated | stepped.truncated)):
+                finished += 1
                 trajectory[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
     batch = recorder.batch(envs.obs, np.zeros(envs.num_envs, np.bool_) if episodes else ~envs.resetting)
     return batch, episodes or envs.num_envs, recorder.episodes()
 
 
+class Before(NamedTuple):
+    """A vector step's rows as it begins."""
+
+    counted: Array  # [N] rows that belong to the batch
+    obs: Array  # [N, O]
+    mask: Array | None  # [N, Σ counts]
+    action: Array  # [N] or [D, N]
+    trajectory: Array  # [N]
+    time: Array  # [N] steps of the episode before this one
+    returns: Array  # [N] of the episode before this one's reward
+
+
+def stacked(arrays: Sequence[Array]) -> Array:
+    """Arrays of one shape [...] as [T, ...]; for many small ones faster than np.stack."""
+    return np.concatenate(arrays).reshape(len(arrays), *arrays[0].shape)
+
+
 class Recorder:
-    """Collects the rows of a batch, step by step."""
+    """Keeps the rows of a batch, step by step, and puts them in order at the end."""
 
     def __init__(self) -> None:
-        self.columns: list[tuple[Array, ...]] = []
-        self.masks: list[Array] = []
-        self.final_obs: list[Array] = []
-        self.final_sample: list[Array] = []
-        self.logged: list[Episodes] = []
-        self.size = 0
+        self.before: list[Before] = []
+        self.stepped: list[Stepped] = []
+        self.total_steps: list[int] = []
+        self.logged: Episodes  # after `batch`
 
-    def record(
-        self,
-        counted: Array,
-        obs: Array,
-        mask: Array | None,
-        action: Array,
-        stepped: Stepped,
-        trajectory: Array,
-        steps: Array,
-    ) -> None:
-        """Append the counted environments' rows; keep what the truncated ones observed afterwards."""
-        rows = (obs, action.T, stepped.reward, stepped.terminated, stepped.truncated, trajectory.copy(), steps)
-        after = stepped.after
-        if not counted.all():
-            rows = tuple(column[counted] for column in rows)  # type: ignore[assignment]
-            after, mask = after[counted], mask if mask is None else mask[counted]
-        cut = np.flatnonzero(rows[4])
-        if cut.size:
-            self.final_obs.append(after[cut])
-            self.final_sample.append(self.size + cut)
-        self.columns.append(rows)
-        if mask is not None:
-            self.masks.append(mask)
-        self.size += rows[2].size
-
-    def log(self, episode_return: Array, length: Array, total_steps: int) -> None:
-        """Append finished episodes."""
-        if length.size:
-            self.logged.append(Episodes(episode_return, length, np.full(length.size, total_steps, np.int64)))
+    def record(self, before: Before, stepped: Stepped, total_steps: int) -> None:
+        """Append a step, after which the run had taken so many."""
+        self.before.append(before)
+        self.stepped.append(stepped)
+        self.total_steps.append(total_steps)
 
     def batch(self, obs: Array, cut_at_end: Array) -> Batch:
         """The batch; trajectories of the chosen environments that have not ended are cut, before `obs`."""
-        columns = [np.concatenate(column) for column in zip(*self.columns, strict=True)]
-        flat_obs, action, reward, terminated, truncated, trajectory, steps = columns
-        last = np.full(obs.shape[0], -1)
-        if cut_at_end.any():
-            last[trajectory] = np.arange(self.size)  # the last assignment wins
-        for n in np.flatnonzero(cut_at_end & (last >= 0)):
-            if not (terminated[last[n]] or truncated[last[n]]):
-                truncated[last[n]] = True
-                self.final_obs.append(obs[n : n + 1])
-                self.final_sample.append(last[n : n + 1])
-        final_obs = np.concatenate([np.empty((0, obs.shape[1]), np.float32), *self.final_obs])
-        final_sample = np.concatenate([np.empty(0, np.int64), *self.final_sample])
+        counted = stacked([step.counted for step in self.before])
+        reward = stacked([step.reward for step in self.stepped])
+        terminated = stacked([step.terminated for step in self.stepped])
+        truncated = stacked([step.truncated for step in self.stepped])
+        time = stacked([step.time for step in self.before])
+        self._log(counted & (terminated | truncated), reward, time)
+        number = (counted.cumsum() - 1).reshape(counted.shape)  # of each row's sample
+        cut = truncated & counted
+        final_obs = [self.stepped[t].after[cut[t]] for t in np.flatnonzero(cut.any(axis=1))]
+        final_sample = [number[cut]]
+        everyone = np.arange(counted.shape[1])
+        last = counted.shape[0] - 1 - counted[::-1].argmax(axis=0)  # each environment's last counted step
+        open_at_end = cut_at_end & counted.any(axis=0) & ~(terminated | truncated)[last, everyone]
+        truncated[last[open_at_end], everyone[open_at_end]] = True
+        final_obs.append(obs[open_at_end])
+        final_sample.append(number[last, everyone][open_at_end])
+        whole = bool(counted.all())
+
+        def flat(rows: Array) -> Array:
+            return rows.reshape(-1, *rows.shape[2:]) if whole else rows[counted]
+
+        masks = [step.mask for step in self.before if step.mask is not None]
         return Batch(
-            obs=np.ascontiguousarray(flat_obs.T),
-            action=np.ascontiguousarray(action.T),
-            reward=reward,
-            terminated=terminated,
-            truncated=truncated,
-            env=trajectory.astype(np.int32),
-            time=steps,
-            final_obs=np.ascontiguousarray(final_obs.T),
-            final_sample=final_sample.astype(np.int64),
-            mask=np.ascontiguousarray(np.concatenate(self.masks).T) if self.masks else NO_MASK,
+            obs=np.ascontiguousarray(flat(stacked([step.obs for step in self.before])).T),
+            action=np.ascontiguousarray(flat(stacked([step.action.T for step in self.before])).T),
+            reward=flat(reward),
+            terminated=flat(terminated),
+            truncated=flat(truncated),
+            env=flat(stacked([step.trajectory for step in self.before])).astype(np.int32),
+            time=flat(time),
+            final_obs=np.ascontiguousarray(np.concatenate(final_obs).T),
+            final_sample=np.concatenate(final_sample),
+            mask=np.ascontiguousarray(flat(stacked(masks)).T) if masks else NO_MASK,
         )
 
+    def _log(self, ended: Array, reward: Array, time: Array) -> None:
+        """Keep what is known of the episodes that have ended [T, N]."""
+        returns = stacked([step.returns for step in self.before]) + reward
+        steps = np.repeat(np.array(self.total_steps, np.int64), ended.sum(axis=1))
+        self.logged = Episodes(returns[ended], (time + np.int32(1))[ended], steps)
+
     def episodes(self) -> Episodes:
-        """The finished episodes."""
-        return concatenated(self.logged)
+        """The finished episodes, after `batch`."""
+        return self.logged

@@ -16,6 +16,7 @@ import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from pgrad.config import Config, resolve, to_toml
 from pgrad.errors import ConfigError, RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.files import write_atomically
+from pgrad.runs.module_file import load_module, save_module, save_value_module
 from pgrad.runs.network_file import (
     load_checkpoints,
     load_policy,
@@ -36,6 +38,11 @@ from pgrad.runs.network_file import (
 from pgrad.training.learner import in_rewards
 from pgrad.training.result import Result
 from pgrad.training.trainer import History
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pgrad.torch import TorchPolicy
 
 RUNS = Path("runs")
 
@@ -62,9 +69,14 @@ class RunFolder:
                 folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
-            save_policy(seed.policy, folder / "policy.safetensors")
-            if seed.critic is not None:
+            if isinstance(seed.policy, MLPPolicy):
+                save_policy(seed.policy, folder / "policy.safetensors")
+            else:
+                save_module(seed.policy, folder / "policy.safetensors")
+            if isinstance(seed.critic, MLPValue):
                 save_value(seed.critic, folder / "value.safetensors")
+            elif seed.critic is not None:
+                save_value_module(seed.critic, folder / "value.safetensors")
             if seed.checkpoints is not None and seed.checkpoints.iteration.size:
                 save_checkpoints(seed.checkpoints, folder / "checkpoints.safetensors")
 
@@ -185,6 +197,16 @@ def seeds_of(path: Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def load(run: str | os.PathLike[str], seed: int | None = None) -> MLPPolicy:
-    """The policy of a run folder (its first seed, or the one named), or of a policy file; raises RunError."""
-    return load_policy(policy_path(run, seed))
+@overload
+def load(run: str | os.PathLike[str], seed: int | None = None, module: None = None) -> MLPPolicy: ...
+@overload
+def load(run: str | os.PathLike[str], seed: int | None = None, *, module: "nn.Module") -> "TorchPolicy": ...
+def load(
+    run: str | os.PathLike[str], seed: int | None = None, module: "nn.Module | None" = None
+) -> "MLPPolicy | TorchPolicy":
+    """The policy of a run folder (its first seed, or the one named), or of a policy file; raises RunError.
+
+    A run that trained a PyTorch module keeps its numbers alone: give a `module` built alike, which is not changed.
+    """
+    path = policy_path(run, seed)
+    return load_policy(path) if module is None else load_module(path, module)

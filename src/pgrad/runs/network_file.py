@@ -22,6 +22,7 @@ from pgrad.runs.files import write_atomically
 
 HEADER = "pgrad"
 POLICY, VALUE, CHECKPOINTS = "pgrad-policy-1", "pgrad-value-1", "pgrad-checkpoints-1"
+AS_MODULE = "pgrad-module-1"  # see runs.module_file
 
 CHECKPOINT_ARRAYS = (  # name, axes, kind
     ("iteration", 1, np.int64),
@@ -48,12 +49,12 @@ def save_policy(policy: MLPPolicy, path: Path) -> None:
         "env": policy.env,
         "training": policy.metadata,
     }
-    _write(path, POLICY, _tensors(policy), description)
+    write(path, POLICY, _tensors(policy), description)
 
 
 def load_policy(path: Path) -> MLPPolicy:
     """Read a policy that save_policy wrote; raises RunError for anything else."""
-    with _reading(path, POLICY, "policy") as (tensors, description):
+    with reading(path, POLICY, "policy") as (tensors, description):
         sizes, parameters, inputs = _network(path, tensors, description)
         return MLPPolicy(
             parameters,
@@ -62,7 +63,7 @@ def load_policy(path: Path) -> MLPPolicy:
             float(description["temperature"]),
             description["env"],
             dict(description["training"]),
-            _space(description["actions"]),
+            space_of(description["actions"]),
             description["std"],
             bool(description["squash"]),
             **inputs,
@@ -71,12 +72,12 @@ def load_policy(path: Path) -> MLPPolicy:
 
 def save_value(critic: MLPValue, path: Path) -> None:
     """Write the value network to `path`; raises RunError."""
-    _write(path, VALUE, _tensors(critic), {"kind": "value, a multilayer perceptron", **_shape(critic)})
+    write(path, VALUE, _tensors(critic), {"kind": "value, a multilayer perceptron", **_shape(critic)})
 
 
 def load_value(path: Path) -> MLPValue:
     """Read a value network that save_value wrote; raises RunError for anything else."""
-    with _reading(path, VALUE, "value network") as (tensors, description):
+    with reading(path, VALUE, "value network") as (tensors, description):
         sizes, parameters, inputs = _network(path, tensors, description)
         return MLPValue(parameters, sizes, description["activation"], **inputs)
 
@@ -84,12 +85,12 @@ def load_value(path: Path) -> MLPValue:
 def save_checkpoints(checkpoints: Checkpoints, path: Path) -> None:
     """Write the parameters kept along a run to `path`; raises RunError."""
     tensors: Tensors = {name: getattr(checkpoints, name) for name, _, _ in CHECKPOINT_ARRAYS}
-    _write(path, CHECKPOINTS, tensors, {"every": int(checkpoints.every[0])})
+    write(path, CHECKPOINTS, tensors, {"every": int(checkpoints.every[0])})
 
 
 def load_checkpoints(path: Path) -> Checkpoints:
     """Read what save_checkpoints wrote; raises RunError for anything else."""
-    with _reading(path, CHECKPOINTS, "file of checkpoints") as (tensors, description):
+    with reading(path, CHECKPOINTS, "file of checkpoints") as (tensors, description):
         count = tensors["iteration"].size
         for name, axes, kind in CHECKPOINT_ARRAYS:
             array = tensors[name]
@@ -106,7 +107,7 @@ def _shape(network: MLPNetwork) -> dict[str, Any]:
     return {"sizes": network.sizes, "activation": network.activation}
 
 
-def _space(description: dict[str, Any]) -> Space:
+def space_of(description: dict[str, Any]) -> Space:
     """An action space from what dataclasses.asdict made of it."""
     members = dict(description)
     kind = members.pop("space")
@@ -151,7 +152,8 @@ def _array(path: Path, tensors: Tensors, name: str, shape: tuple[int, ...]) -> n
     return array
 
 
-def _write(path: Path, file_format: str, tensors: Tensors, description: dict[str, Any]) -> None:
+def write(path: Path, file_format: str, tensors: Tensors, description: dict[str, Any]) -> None:
+    """Write arrays and what they mean to `path`; raises RunError."""
     from safetensors.numpy import save
 
     # One entry: the library writes several in an order of its own, and equal networks shall be equal files.
@@ -161,13 +163,18 @@ def _write(path: Path, file_format: str, tensors: Tensors, description: dict[str
 
 
 @contextmanager
-def _reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, dict[str, Any]]]:
+def reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, dict[str, Any]]]:
     """A file's arrays and header; whatever is wrong with them, here or in the caller's hands, becomes a RunError."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             description = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            if description.get("format") == AS_MODULE != file_format:
+                raise RunError(
+                    f"{path} holds the numbers of a PyTorch module, a {description.get('class')}: give the module they "
+                    "are for, as in pgrad.load(run, module=...)"
+                )
             if description.get("format") != file_format:
                 raise RunError(f"{path} is not a {what} that pgrad wrote: its format is {description.get('format')!r}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +21,21 @@ from pgrad.training.trainer import History
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from pgrad.torch import TorchPolicy, TorchValue
+
 
 @dataclass(frozen=True)
 class SeedResult:
     """One seed."""
 
     seed: int
-    policy: MLPPolicy
+    policy: MLPPolicy | TorchPolicy
     history: History
     failure: str | None  # what went wrong, if anything
     total_steps: int
     evaluation: Evaluation | None = None
     finished: bool = True  # False where training was interrupted
-    critic: MLPValue | None = None  # of a run with a value baseline
+    critic: MLPValue | TorchValue | None = None  # of a run with a value baseline
     checkpoints: Checkpoints | None = None  # parameters along the way
 
 
@@ -50,8 +52,8 @@ class Result:
         return f"<Result: {self.env.id}, {self.config.algorithm}, {len(self.seeds)} seeds, {self.total_steps:,} steps>"
 
     @property
-    def policies(self) -> list[MLPPolicy]:
-        """One a seed, in the order of config.seeds."""
+    def policies(self) -> list[Any]:
+        """One a seed, in the order of config.seeds: MLPPolicy, or for modules torch.TorchPolicy."""
         return [seed.policy for seed in self.seeds]
 
     @property

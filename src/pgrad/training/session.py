@@ -1,5 +1,6 @@
 """Many seeds at once: `train` runs their trainers on all cores, and keeps what they achieved whatever happens."""
 
+import math
 import os
 import queue
 import threading
@@ -15,9 +16,11 @@ from pgrad.envs.registry import AnyEnv, Env, make, original_of
 from pgrad.envs.watching import Busy
 from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
 from pgrad.evaluation import evaluate
+from pgrad.training.modules import Modules
 from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
 
+MODULES_OWN = ("std", "initial_std")  # settings of compiled policies that no module reads
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
 
 
@@ -59,6 +62,11 @@ def train(
     evaluation_episodes: int = 100,
     progress: Progress | None = None,
     on_trained: Callable[[Result], None] | None = None,
+    policy: Any = None,
+    value: Any = None,
+    optimizer: str | Callable[..., Any] | None = None,
+    value_coef: float | None = None,
+    device: str | None = None,
     **settings: Any,
 ) -> Result:
     """Train a policy for every seed, evaluate each as it ends up, and return them with their histories.
@@ -72,14 +80,32 @@ def train(
     progress             called about ten times a second with a Snapshot
     on_trained           called with the Result when training is done and evaluation has not begun
 
+    A PyTorch module as the policy (`pip install "pgrad[torch]"`), in place of the compiled one:
+
+    policy               a torch.nn.Module that takes observations [N, ...] and returns logits, or mean and log σ, or a
+                         torch.distributions.Distribution, or one of these with V(s) (pgrad.torch.outputs has the
+                         details). It is not changed: each seed trains a copy, from the parameters it has. Or a function
+                         without arguments that makes a module, which gives each seed an initialisation of its own
+    value                likewise, for V(s); by default a multilayer perceptron of `hidden` units, where V is read
+    optimizer            "adam" or "sgd"; or a class of torch.optim, which gets learning_rate (for a value module of
+                         its own value_learning_rate); or a function from parameters to an optimiser
+    value_coef           weight of V's mean squared error, where policy and value have parameters in common (0.5)
+    device               "cpu" (default), "cuda", or "auto" for a GPU where there is one
+
+    Modules are in evaluation mode while they train: dropout would make the policy that acts another one than the
+    policy whose gradient is taken. Result.policies holds them as pgrad.torch.TorchPolicy.
+
     Raises ConfigError and EnvError before anything starts. A seed whose numbers stop being finite ends with its last
     good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
     Ctrl-C raises Interrupted. All three carry what there was by then as `.result`.
     """
+    if isinstance(optimizer, str):
+        settings["optimizer"], optimizer = optimizer, None
+    modules = _chosen_modules(policy, value, optimizer, value_coef, device, settings)
     chosen = _chosen_config(env, algorithm, seeds, seed, config, threads, evaluation_episodes, settings)
     environment = env_of(chosen, chosen.env if env is None else env)
     require_memory(chosen, environment)
-    session = Session(chosen, environment, threads or os.cpu_count() or 1, progress)
+    session = Session(chosen, environment, threads or os.cpu_count() or 1, progress, modules)
     try:
         session.run()
         result = session.result()
@@ -99,6 +125,41 @@ def train(
         diverged.result = result
         raise diverged
     return result
+
+
+def _chosen_modules(
+    policy: Any,
+    value: Any,
+    optimizer: Callable[..., Any] | None,
+    value_coef: float | None,
+    device: str | None,
+    settings: dict[str, Any],
+) -> Modules | None:
+    """The modules that train()'s arguments ask for, or None; one ConfigError for all that is wrong with them."""
+    given = {"value": value, "optimizer": optimizer, "value_coef": value_coef, "device": device}
+    problems = []
+    if policy is None:
+        problems = [
+            f"{name}={argument!r} is for a PyTorch module: give one as policy="
+            for name, argument in given.items()
+            if argument is not None
+        ]
+    else:
+        problems = [f"{name} is the module's own affair: remove it" for name in MODULES_OWN if name in settings]
+        if value_coef is not None and not (math.isfinite(value_coef) and value_coef > 0):
+            problems.append(f"value_coef must be positive and finite, not {value_coef}")
+        if optimizer is not None and not callable(optimizer):
+            problems.append(f"optimizer must be a name, a class of torch.optim, or a function, not {optimizer!r}")
+    if problems:
+        raise ConfigError(problems)
+    if policy is None:
+        return None
+    from pgrad.torch.available import require_torch
+    from pgrad.torch.devices import device_of
+
+    require_torch()
+    device_of(device or "cpu")
+    return Modules(policy, value, optimizer, 0.5 if value_coef is None else value_coef, device or "cpu")
 
 
 def _chosen_config(
@@ -158,8 +219,10 @@ def env_of(config: Config, env: AnyEnv) -> Env:
 class Session:
     """The trainers of all seeds, and the threads that advance them."""
 
-    def __init__(self, config: Config, env: Env, threads: int, progress: Progress | None) -> None:
-        self.config, self.env, self.progress = config, env, progress
+    def __init__(
+        self, config: Config, env: Env, threads: int, progress: Progress | None, modules: Modules | None = None
+    ) -> None:
+        self.config, self.env, self.progress, self.modules = config, env, progress, modules
         self.began = time.perf_counter()
         self.trainers: list[Trainer | None] = [None] * len(config.seeds)
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -168,8 +231,9 @@ class Session:
         self.stopping = threading.Event()
         self.busy = [Busy() for _ in config.seeds]
         self.errors: list[BaseException] = []
-        # Gymnasium's environments run under Python's global lock: more threads would only get in each other's way.
-        count = min(threads, len(config.seeds)) if env.compiled else 1
+        # Gymnasium's environments and modules run under Python's global lock: more threads would only get in each
+        # other's way.
+        count = min(threads, len(config.seeds)) if env.compiled and modules is None else 1
         self.ended = [threading.Event() for _ in range(count)]
         self.workers = [threading.Thread(target=self._work, args=(ended,), daemon=True) for ended in self.ended]
         self.ticks: list[tuple[float, int]] = [(self.began, 0)]
@@ -200,7 +264,8 @@ class Session:
             ended.set()
 
     def _train(self, index: int) -> None:
-        trainer = new_trainer(self.config, self.env, self.config.seeds[index], self.stopping, self.busy[index])
+        seed, busy = self.config.seeds[index], self.busy[index]
+        trainer = new_trainer(self.config, self.env, seed, self.stopping, busy, self.modules)
         self.trainers[index] = trainer
         try:
             while not (trainer.finished or self.stopping.is_set()):

@@ -5,11 +5,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.loop import train_chunk
+from pgrad.algorithms.settings import Checkpoints
 from pgrad.algorithms.update import (
     BAD_GRADIENT,
     BAD_OBS,
@@ -27,10 +29,12 @@ from pgrad.errors import ConfigError
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.acting import CompiledActor
-from pgrad.rollouts.batch import Episodes, concatenated
+from pgrad.rollouts.batch import Batch, Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
-from pgrad.rollouts.gymnasium import EnvLanes, rollout
+from pgrad.rollouts.gymnasium import Actor, Environments, EnvLanes, rollout
+from pgrad.rollouts.stepwise import SteppedLanes
 from pgrad.training.learner import (
     ENDLESS,
     ROLLOUT_STREAM,
@@ -41,6 +45,10 @@ from pgrad.training.learner import (
     settings_of,
     value_of,
 )
+from pgrad.training.modules import Modules
+
+if TYPE_CHECKING:
+    from pgrad.torch import TorchPolicy, TorchValue
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,6 +89,9 @@ class History:
 class Trainer(ABC):
     """Trains one seed. `advance` works for about CHUNK_SECONDS; what it does never depends on how long that is."""
 
+    policy: "MLPPolicy | TorchPolicy"
+    critic: "MLPValue | TorchValue | None"
+    checkpoints: Checkpoints | None = None
     note: str | None = None  # one line for the user, about how the environments are stepped
 
     def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
@@ -90,19 +101,19 @@ class Trainer(ABC):
         self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
         self.num_steps = config.num_steps or 0
         self.num_envs = min(config.num_envs, self.episodes) if self.episodes else config.num_envs
-        self.learner = new_learner(config, env, seed, self.episodes or self.num_envs)
-        self._publish()
         self.failure: str | None = None
         self.total_steps = 0
         self.seconds = 0.0
         self.finished = False
         self._metrics: list[Floats] = []
         self._episodes: list[Episodes] = []
+        self._prepare()
+        self._publish()
 
     @property
+    @abstractmethod
     def iterations(self) -> int:
         """Iterations done."""
-        return int(self.learner.iteration[0])
 
     @property
     def history(self) -> History:
@@ -123,15 +134,17 @@ class Trainer(ABC):
         finally:  # an environment that fails leaves the policy of the last iteration
             self.seconds += time.perf_counter() - began
             self._publish(total_steps=self.total_steps, iterations=self.iterations)
-        if status != FINE:
+        if status != FINE and self.failure is None:
             self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations + 1})"
         self.finished = status != FINE or not more
 
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make what learns."""
+
+    @abstractmethod
     def _publish(self, **metadata: int) -> None:
-        """What others may look at, as of the last whole chunk."""
-        self.policy = policy_of(self.config, self.env, self.learner, seed=self.seed, **metadata)
-        self.critic = value_of(self.config, self.learner)
-        self.checkpoints = checkpoints_of(self.learner)
+        """Set `policy` and `critic`, which others may look at, as of the last whole chunk."""
 
     def close(self) -> None:  # noqa: B027, most have nothing to release
         """Release what the environment holds."""
@@ -144,7 +157,24 @@ class Trainer(ABC):
         """Train for a chunk; returns what went wrong, if anything, and whether there is more to do."""
 
 
-class CompiledTrainer(Trainer):
+class CompiledPolicyTrainer(Trainer):
+    """Trains multilayer perceptrons in compiled code."""
+
+    def _prepare(self) -> None:
+        self.learner = new_learner(self.config, self.env, self.seed, self.episodes or self.num_envs)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done."""
+        return int(self.learner.iteration[0])
+
+    def _publish(self, **metadata: int) -> None:
+        self.policy = policy_of(self.config, self.env, self.learner, seed=self.seed, **metadata)
+        self.critic = value_of(self.config, self.learner)
+        self.checkpoints = checkpoints_of(self.learner)
+
+
+class CompiledTrainer(CompiledPolicyTrainer):
     """The loop in one compiled call a chunk."""
 
     def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
@@ -187,42 +217,67 @@ class CompiledTrainer(Trainer):
         return status, not self._finished_by_plan()
 
 
-class GymnasiumTrainer(Trainer):
-    """The loop in Python, around Gymnasium's vector environment."""
+class StepwiseTrainer(Trainer):
+    """The loop in Python, around anything that steps environments."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
-        super().__init__(config, env, seed, stopping, busy)
+    envs: Environments | SteppedLanes
+    actor: Actor
+
+    def _make_envs(self) -> None:
+        """Gymnasium's environments, stepped together."""
         from pgrad.envs.gymnasium.vector import VectorEnv
 
-        assert env.description is not None
+        config, described = self.config, self.env.description
+        assert described is not None, "an environment without dynamics has a description"
         self.envs = VectorEnv(
-            env.description, self.num_envs, self.run_key, config.vectorization, config.step_timeout, busy
+            described, self.num_envs, self.run_key, config.vectorization, config.step_timeout, self.busy
         )
-        self.note = self.envs.note
-        self.lanes, self.actor = EnvLanes(self.envs, self.run_key), CompiledActor(self.learner.policy)
+        self.note, self.lanes = self.envs.note, EnvLanes(self.envs, self.run_key)
+
+    def _rollout(self) -> tuple[Batch, int, Episodes] | None:
+        """A batch, its number of trajectories, and the episodes that ended; None when stopped meanwhile."""
+        if isinstance(self.envs, SteppedLanes):
+            return self.envs.rollout(self.actor, self.stopping)
+        return rollout(self.lanes, self.actor, self.num_steps, self.episodes, self.stopping)
+
+    @abstractmethod
+    def _improve(self, batch: Batch, num_envs: int, metrics: Floats) -> int:
+        """Learn from a batch; returns what went wrong, if anything. Fills the last five of METRICS."""
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
 
     def _advance(self) -> tuple[int, bool]:
-        began, learner, settings = time.perf_counter(), self.learner, self.settings
+        began = time.perf_counter()
         while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
-            rolled = rollout(self.lanes, self.actor, self.num_steps, self.episodes, self.stopping)
+            rolled = self._rollout()
             if rolled is None:
                 return FINE, True
             batch, num_envs, episodes = rolled
             metrics = np.full((1, len(METRICS)), np.nan)
             mean_return = episodes.episode_return.mean() if episodes.length.size else np.nan
-            metrics[0, :3] = self.envs.total_steps, episodes.length.size, mean_return
-            status = improve(settings, learner, batch, num_envs, self.envs.total_steps, metrics[0, 3:])
             self.total_steps = self.envs.total_steps
+            metrics[0, :3] = self.total_steps, episodes.length.size, mean_return
             self._episodes.append(episodes)
+            status = self._improve(batch, num_envs, metrics[0, 3:])
             if status != FINE:
                 return status, False
             self._metrics.append(metrics)
-        self.note = self.envs.note
+        self.note = getattr(self.envs, "note", None)
         return FINE, not self._finished_by_plan()
 
-    def close(self) -> None:
-        """Close the environments."""
-        self.envs.close()
+
+class GymnasiumTrainer(CompiledPolicyTrainer, StepwiseTrainer):
+    """A compiled policy in Gymnasium's environments."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._make_envs()
+        self.actor = CompiledActor(self.learner.policy)
+
+    def _improve(self, batch: Batch, num_envs: int, metrics: Floats) -> int:
+        return improve(self.settings, self.learner, batch, num_envs, self.total_steps, metrics)
 
 
 def require_memory(config: Config, env: Env) -> None:
@@ -244,11 +299,20 @@ def require_memory(config: Config, env: Env) -> None:
 
 
 def new_trainer(
-    config: Config, env: Env, seed: int, stopping: threading.Event | None = None, busy: Busy | None = None
+    config: Config,
+    env: Env,
+    seed: int,
+    stopping: threading.Event | None = None,
+    busy: Busy | None = None,
+    modules: Modules | None = None,
 ) -> Trainer:
-    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be.
+    """The trainer that fits the environment and the policy; setting `stopping` ends a chunk early, where it can be.
 
     `busy` tells another thread since when a call into the environment has been running.
     """
-    kind = CompiledTrainer if env.compiled else GymnasiumTrainer
-    return kind(config, env, seed, stopping or threading.Event(), busy or Busy())
+    arguments = (config, env, seed, stopping or threading.Event(), busy or Busy())
+    if modules is not None:
+        from pgrad.training.torch_trainer import TorchTrainer
+
+        return TorchTrainer(*arguments, modules)
+    return (CompiledTrainer if env.compiled else GymnasiumTrainer)(*arguments)

@@ -1,0 +1,23 @@
+"""PyTorch modules as policies. `pgrad.train(env, policy=module)` trains one; see torch.outputs for what it returns.
+
+Importing pgrad does not import this room, which needs `pip install "pgrad[torch]"`.
+"""
+
+from pgrad.torch.available import require_torch
+
+require_torch()
+
+from pgrad.torch.conversion import from_module, to_module, value_from_module  # noqa: E402
+from pgrad.torch.modules import ConvPolicy, MLPModule, PolicyNetwork  # noqa: E402
+from pgrad.torch.policy import TorchPolicy, TorchValue  # noqa: E402
+
+__all__ = [
+    "ConvPolicy",
+    "MLPModule",
+    "PolicyNetwork",
+    "TorchPolicy",
+    "TorchValue",
+    "from_module",
+    "to_module",
+    "value_from_module",
+]

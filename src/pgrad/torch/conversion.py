@@ -1,0 +1,129 @@
+"""Between compiled networks and PyTorch modules, both ways and without loss: the same float32 numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pgrad.envs.spaces import Box, Space
+from pgrad.errors import PolicyError
+from pgrad.policies.distributions import STATE_INDEPENDENT
+from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
+from pgrad.torch.devices import seeded, to_numpy
+from pgrad.torch.modules import ACTIVATIONS, MLPModule, PolicyNetwork
+from pgrad.torch.policy import TorchPolicy
+
+
+def to_module(network: MLPNetwork) -> MLPModule:
+    """A compiled policy or value network as a module with the same outputs, in float32.
+
+    A softmax policy's temperature is not part of its outputs: train the module with the same one.
+    """
+    if not isinstance(network, MLPPolicy | MLPValue):
+        raise PolicyError(f"to_module takes an MLPPolicy or an MLPValue, not {network!r}")
+    actions, std = (network.actions, network.std) if isinstance(network, MLPPolicy) else (None, STATE_INDEPENDENT)
+    with seeded(0, torch.device("cpu")):  # whatever it starts with is overwritten, and nobody's random numbers move on
+        module = MLPModule(network.sizes, network.activation, actions, std, network.shift, network.scale)
+    with torch.no_grad():
+        for layer, (weight, bias) in zip(linear_layers(module), network.layers, strict=True):
+            layer.weight.copy_(torch.tensor(weight))
+            layer.bias.copy_(torch.tensor(bias))
+        if module.log_std is not None:
+            module.log_std.copy_(torch.tensor(network.parameters[-network.num_extra :]))
+    return module
+
+
+def from_module(
+    module: nn.Module | TorchPolicy, actions: Space | None = None, temperature: float = 1.0, squash: bool = False
+) -> MLPPolicy:
+    """A compiled policy with a multilayer perceptron's numbers; raises PolicyError for any other module.
+
+    module   an MLPModule, a PolicyNetwork, an nn.Sequential of nn.Linear with nn.Tanh or nn.ReLU between them, or a
+             trained TorchPolicy over one of these, which brings its temperature and all else along
+    actions  of the environment; where not given the module's own, or Discrete, one a logit
+    """
+    if isinstance(module, TorchPolicy):
+        return _from_policy(module)
+    sizes, activation, parameters = perceptron(module)
+    if not isinstance(module, MLPModule):
+        return MLPPolicy(parameters, sizes, activation, temperature, actions=actions, squash=squash)  # type: ignore[arg-type]
+    if module.actions is None:
+        raise PolicyError("this MLPModule is a value network: it has no actions")
+    shift, scale = to_numpy(module.shift).copy(), to_numpy(module.scale).copy()
+    return MLPPolicy(
+        parameters,
+        sizes,
+        activation,
+        temperature,
+        actions=module.actions,
+        std=module.std,
+        squash=squash,
+        shift=shift,
+        scale=scale,
+    )
+
+
+def value_from_module(module: nn.Module) -> MLPValue:
+    """A compiled value network with a multilayer perceptron's numbers; raises PolicyError for any other module."""
+    sizes, activation, parameters = perceptron(module)
+    inputs = {}
+    if isinstance(module, MLPModule):
+        inputs = {name: to_numpy(getattr(module, name)).copy() for name in ("shift", "scale")}
+    return MLPValue(parameters, sizes, activation, **inputs)
+
+
+def perceptron(module: nn.Module) -> tuple[tuple[int, ...], str, npt.NDArray[np.float32]]:
+    """Sizes, activation and flat parameters of a multilayer perceptron; raises PolicyError for any other module."""
+    layers = linear_layers(module)
+    sizes = (layers[0].in_features, *(layer.out_features for layer in layers))
+    arrays = [to_numpy(parameter).ravel() for parameter in in_order(module)]
+    return sizes, _activation(module), np.concatenate(arrays)
+
+
+def in_order(module: nn.Module) -> list[nn.Parameter]:
+    """A multilayer perceptron's parameters in the order of a compiled one; raises PolicyError for any other module."""
+    parameters = [parameter for layer in linear_layers(module) for parameter in layer.parameters()]
+    log_std = getattr(module, "log_std", None)
+    return parameters if log_std is None else [*parameters, log_std]
+
+
+def linear_layers(module: nn.Module) -> list[nn.Linear]:
+    """The layers of a multilayer perceptron; raises PolicyError where the module is none."""
+    layers = _layers(module)
+    known = layers[1::2]
+    plain = len(layers) % 2 == 1 and all(type(layer) is nn.Linear and layer.bias is not None for layer in layers[::2])
+    alike = len({type(layer) for layer in known}) <= 1 and all(type(k) in ACTIVATIONS.values() for k in known)
+    if not (plain and alike and all(p.dtype == torch.float32 for p in module.parameters())):
+        raise PolicyError(
+            f"{type(module).__name__} is not a multilayer perceptron that compiled code has: nn.Linear layers with "
+            f"bias, in float32, with nn.Tanh or else nn.ReLU between all of them; it is {module}"
+        )
+    return layers[::2]  # type: ignore[return-value]
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    """What the module applies one after another; a subclass of a known one may do anything, so it does not count."""
+    if type(module) in (MLPModule, PolicyNetwork):
+        return list(module.layers)  # type: ignore[arg-type]
+    return list(module) if type(module) is nn.Sequential else [module]
+
+
+def _activation(module: nn.Module) -> str:
+    between = [type(layer) for layer in _layers(module)][1::2]
+    return next((name for name, kind in ACTIVATIONS.items() if kind in between), "tanh")
+
+
+def _from_policy(policy: TorchPolicy) -> MLPPolicy:
+    """With the temperature, the normalisation of inputs and the labels that it was trained with."""
+    squash = policy.squash and isinstance(policy.actions, Box)
+    converted = from_module(policy.module, policy.actions, policy.temperature, squash)
+    inputs = policy.inputs
+    if not inputs.shift.size:
+        return replace(converted, env=policy.env, metadata=policy.metadata)
+    if converted.shift.size:
+        raise PolicyError("inputs that are normalised twice, by the module and by the training, cannot be converted")
+    return replace(
+        converted, env=policy.env, metadata=policy.metadata, shift=inputs.shift.copy(), scale=inputs.scale.copy()
+    )

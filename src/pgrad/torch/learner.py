@@ -1,0 +1,39 @@
+"""What learns: the modules, their optimisers, the running statistics. One seed's own, never the user's objects."""
+
+import copy
+from dataclasses import dataclass, replace
+
+from pgrad.algorithms.normalization import Normalization
+from pgrad.algorithms.settings import Settings
+from pgrad.torch.ascent import Ascent
+from pgrad.torch.policy import TorchPolicy, TorchValue
+
+
+@dataclass
+class TorchLearner:
+    """The modules are updated in place. With parameters in common, policy and value have one optimiser."""
+
+    settings: Settings
+    policy: TorchPolicy
+    value: TorchValue | None  # in the rewards it learns from; None where nothing reads V
+    ascent: Ascent  # of the policy, or of both
+    value_ascent: Ascent | None  # of the value module, where it shares nothing with the policy
+    value_coef: float  # weight of the mean squared error in the objective of both
+    normalization: Normalization
+    iteration: int = 0  # iterations done
+
+    def restore(self) -> None:
+        """Take the last steps back."""
+        for ascent in filter(None, (self.ascent, self.value_ascent)):
+            ascent.restore()
+
+    def published(self, **metadata: object) -> tuple[TorchPolicy, TorchValue | None]:
+        """Copies of policy and value as they are now, V in the environment's own rewards."""
+        critic = None if self.value is None else self.value.module
+        module, value_module = copy.deepcopy((self.policy.module, critic))
+        inputs = self.policy.inputs
+        kept = inputs._replace(shift=inputs.shift.copy(), scale=inputs.scale.copy())
+        labels = {**self.policy.metadata, **{name: str(value) for name, value in metadata.items()}}
+        policy = replace(self.policy, module=module, inputs=kept, metadata=labels)
+        scale = float(self.normalization.reward_scale[0])
+        return policy, None if self.value is None else TorchValue(policy, value_module, scale)

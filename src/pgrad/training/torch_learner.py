@@ -1,0 +1,154 @@
+"""From a configuration and the user's modules to what learns with them."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pgrad.algorithms.normalization import new_normalization
+from pgrad.config import Config
+from pgrad.envs.registry import Env
+from pgrad.errors import ConfigError, PolicyError
+from pgrad.estimators.choice import BASELINES, VALUE
+from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
+from pgrad.torch.ascent import new_ascent, trained_parameters
+from pgrad.torch.conversion import in_order, to_module
+from pgrad.torch.devices import device_of, seeded
+from pgrad.torch.learner import TorchLearner
+from pgrad.torch.outputs import Own, Said
+from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, shape_of
+from pgrad.training.learner import INITIALIZATION_STREAM, settings_of
+from pgrad.training.modules import Modules
+
+PROBE = 2  # observations of zeros that tell what a module returns
+
+
+def new_torch_learner(modules: Modules, config: Config, env: Env, seed: int, num_trajectories: int) -> TorchLearner:
+    """One seed's own modules and optimisers; raises ConfigError and PolicyError where they do not fit."""
+    device = device_of(modules.device)
+    with seeded(_initialization_seed(seed), device):
+        module, value = made(modules)
+    normalization = new_normalization(
+        env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
+    )
+    trained_parameters("policy", module)
+    policy = TorchPolicy(
+        module.to(device).eval(),
+        Inputs(shape_of(env), normalization.shift, normalization.scale, device),
+        env.actions,
+        config.temperature,
+        config.squash,
+        env.id,
+        {"algorithm": config.algorithm, "seed": str(seed)},
+    )
+    critic = critic_of(policy, value, config, env, seed)
+    parameters, own = divided(module, None if critic is None else critic.module)
+    settings = settings_of(config)
+    return TorchLearner(
+        settings,
+        policy,
+        critic,
+        new_ascent(parameters, modules.optimizer, settings, settings.learning_rate),
+        new_ascent(own, modules.optimizer, settings, settings.value_learning_rate) if own else None,
+        modules.value_coef,
+        normalization,
+    )
+
+
+def critic_of(policy: TorchPolicy, value: nn.Module | None, config: Config, env: Env, seed: int) -> TorchValue | None:
+    """What estimates V, tried out; None where nothing reads it."""
+    module = chosen_value(value, probed(policy, config, env), config, env, seed)
+    if BASELINES[config.baseline] != VALUE:
+        return None
+    critic = TorchValue(policy, None if module is None else module.to(policy.inputs.device).eval())
+    with torch.no_grad():
+        critic.estimate(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
+    return critic
+
+
+def divided(policy: nn.Module, value: nn.Module | None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The parameters of the policy's optimiser and of the value's own; if they share any, all are the first's."""
+    parameters = compiled_order(policy, trained_parameters("policy", policy))
+    if value is None:
+        return parameters, []
+    own = trained_parameters("value", value)
+    if set(map(id, parameters)) & set(map(id, own)):
+        return trained_parameters("policy", policy, value), []
+    return parameters, own
+
+
+def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """The parameters in the order of a compiled network, if the module is one and all of it is trained."""
+    try:
+        ordered = in_order(module)
+    except PolicyError:
+        return parameters
+    return ordered if set(map(id, ordered)) == set(map(id, parameters)) else parameters
+
+
+def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
+    """This seed's own modules: copies of those given (together, so that what they share stays shared), or new ones."""
+    policy, value = modules.policy, modules.value
+    given = [module if isinstance(module, nn.Module) else None for module in (policy, value)]
+    copies = copy.deepcopy(given)
+    return _module("policy", policy, copies[0]), None if value is None else _module("value", value, copies[1])
+
+
+def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
+    if own is None and callable(given) and not isinstance(given, MLPPolicy | MLPValue):
+        own = given()
+        given = own
+    if not isinstance(own, nn.Module):
+        hint = ": pgrad.torch.to_module makes one of it" if isinstance(given, MLPPolicy | MLPValue) else ""
+        raise ConfigError(
+            [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {given!r}{hint}"]
+        )
+    return own
+
+
+def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
+    """What the policy says of observations of zeros; raises PolicyError where it does not fit the settings."""
+    with torch.no_grad():
+        said = policy.said(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
+    if isinstance(said.output, Own):
+        kind = type(said.output.distribution).__name__
+        if config.squash:
+            raise PolicyError(
+                f"squash is for modules that return (mean, log_std), not a {kind}: use a TransformedDistribution"
+            )
+        if config.temperature != 1.0:
+            raise PolicyError(f"temperature is for modules that return logits, not a {kind}")
+        if env.has_mask:
+            raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
+        sample = said.output.distribution.sample()
+        entropy = said.output.log_prob_and_entropy(sample, None, True)[1]
+        if config.entropy_coef and bool(entropy.isnan().any()):
+            raise PolicyError(f"entropy_coef {config.entropy_coef} needs an entropy, and {kind} has none: set it to 0")
+    return said
+
+
+def chosen_value(value: nn.Module | None, said: Said, config: Config, env: Env, seed: int) -> nn.Module | None:
+    """The value module, given or by default; None where the policy says V itself, or nothing reads it."""
+    reads = BASELINES[config.baseline] == VALUE
+    if value is not None and not reads:
+        raise ConfigError([f"value is read by baseline 'value' only, not by '{config.baseline}'"])
+    if value is not None and said.value is not None:
+        raise ConfigError(["the policy returns a value itself: give either that or value, not both"])
+    if value is not None or said.value is not None or not reads:
+        return value
+    if len(shape_of(env)) > 1:
+        raise ConfigError(
+            [
+                f"baseline 'value' needs a value module for observations of shape {shape_of(env)}: give value=, or let "
+                "the policy return (logits, value) as ConvPolicy does, or use algorithm 'reinforce'"
+            ]
+        )
+    sizes, rng = (env.obs_size, *config.hidden, 1), np.random.default_rng([seed, INITIALIZATION_STREAM, 1])
+    return to_module(MLPValue(initial_parameters(sizes, config.initialization, 1.0, rng), sizes, config.activation))
+
+
+def _initialization_seed(seed: int) -> int:
+    """Of PyTorch's own random numbers, 64 bits of this seed's stream."""
+    return int(np.random.default_rng([seed, INITIALIZATION_STREAM]).integers(2**63))

@@ -1,0 +1,270 @@
+"""A module and a compiled policy with the same parameters: the same distribution, gradient, actions and training."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pgrad
+from pgrad.algorithms.update import METRICS
+from pgrad.config import resolve
+from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
+from pgrad.estimators.gradient import policy_gradient
+from pgrad.kernels.heads import NO_MASK
+from pgrad.policies.mlp import MLPPolicy, initial_policy
+from pgrad.rollouts.acting import CompiledActor
+from pgrad.torch import PolicyNetwork, from_module, to_module
+from pgrad.torch.actor import TorchActor, actor_of
+from pgrad.torch.ascent import global_norm, gradients_of
+from pgrad.torch.outputs import Logits
+from pgrad.torch.policy import Inputs, TorchPolicy
+from pgrad.training.modules import Modules
+from pgrad.training.torch_learner import new_torch_learner
+from pgrad.training.trainer import CompiledTrainer
+
+SIZE = 700  # more than one block of compiled lanes
+
+HEADS: dict[str, tuple[Space, str, bool]] = {
+    "softmax": (Discrete(3), "state-independent", False),
+    "several": (MultiDiscrete((3, 2, 4)), "state-independent", False),
+    "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
+    "squashed": (Box(-2.0, 1.0, 2), "state-independent", True),
+    "squashed, state-dependent": (Box(-2.0, 1.0, 3), "state-dependent", True),
+}
+
+
+def compiled_policy(actions: Space, std: str, squash: bool, normalised: bool = False) -> MLPPolicy:
+    """Random, far from uniform, with σ around e^-0.5."""
+    rng = np.random.default_rng(5)
+    outputs = {"state-dependent": 2, "state-independent": 1}[std] * actions.flat_size
+    sizes = (4, 16, 16, outputs)
+    parameters = initial_policy(sizes, "uniform", actions, std, 0.6, rng) * np.float32(1.5)
+    inputs = (rng.normal(size=4), rng.uniform(0.5, 2, 4)) if normalised else (np.empty(0), np.empty(0))
+    shift, scale = (array.astype(np.float32) for array in inputs)
+    temperature = 1.0 if isinstance(actions, Box) else 0.7
+    return MLPPolicy(parameters, sizes, "tanh", temperature, None, {}, actions, std, squash, shift=shift, scale=scale)
+
+
+def as_module(policy: MLPPolicy) -> TorchPolicy:
+    """With the normalisation outside of the module, as training has it."""
+    bare = MLPPolicy(
+        policy.parameters, policy.sizes, policy.activation, actions=policy.actions, std=policy.std, squash=policy.squash
+    )
+    inputs = Inputs(policy.sizes[:1], policy.shift, policy.scale, torch.device("cpu"))
+    return TorchPolicy(to_module(bare), inputs, policy.actions, policy.temperature, policy.squash)
+
+
+def observations() -> Any:
+    return np.random.default_rng(6).normal(0, 2, (SIZE, 4)).astype(np.float32)
+
+
+def masks(actions: Space) -> Any:
+    """Half of the choices, but never none of a part."""
+    rng, parts = np.random.default_rng(7), []
+    for count in actions.counts:  # type: ignore[union-attr]
+        part = rng.random((SIZE, count)) < 0.5
+        part[np.arange(SIZE), rng.integers(0, count, SIZE)] = True
+        parts.append(part)
+    return np.concatenate(parts, axis=1)
+
+
+def drawn(policy: MLPPolicy, mask: Any = None, greedy: bool = False, actor: Any = None) -> Any:
+    keys, steps = np.arange(SIZE, dtype=np.uint64) * 77, np.arange(SIZE, dtype=np.int32) % 9
+    return (actor or CompiledActor(policy.compiled, greedy))(observations(), mask, keys, steps)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_same_actions_are_drawn_and_given_to_the_environments(head: str) -> None:
+    policy = compiled_policy(*HEADS[head], normalised=True)
+    module = as_module(policy)
+    for greedy in (False, True):
+        ours, theirs = drawn(policy, None, greedy), drawn(policy, actor=TorchActor(module, greedy))
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
+        both = CompiledActor(policy.compiled), TorchActor(module)
+        np.testing.assert_array_equal(both[0].env_actions(ours), both[1].env_actions(ours))
+    if not isinstance(policy.actions, Box):
+        mask = masks(policy.actions)
+        np.testing.assert_array_equal(drawn(policy, mask), drawn(policy, mask, actor=TorchActor(module)))
+        assert not np.array_equal(drawn(policy, mask), drawn(policy))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("head", HEADS)
+def test_the_same_log_probabilities_entropy_and_gradient(head: str, masked: bool) -> None:
+    """The weighted scores with an entropy bonus, over 700 samples; the float64 distribution is the third opinion."""
+    policy = compiled_policy(*HEADS[head], normalised=True)
+    real = isinstance(policy.actions, Box)
+    if real and masked:
+        pytest.skip("real actions have no mask")
+    module, obs = as_module(policy), observations()
+    mask = masks(policy.actions) if masked else None
+    action = drawn(policy, mask)
+    weight, bonus = np.random.default_rng(8).normal(size=SIZE), 0.05
+    gradient, entropy = policy_gradient(
+        policy.compiled,
+        np.ascontiguousarray(obs.T),
+        action,
+        NO_MASK if mask is None else np.ascontiguousarray(mask.T),
+        weight,
+        bonus,
+    )
+    output = module.said(module.inputs.prepared(obs)).output
+    tensor = torch.tensor(action.T if real else action.T.astype(np.int64))
+    log_prob, entropies = output.log_prob_and_entropy(tensor, None if mask is None else torch.tensor(mask), True)
+    objective = (torch.tensor(weight, dtype=torch.float32) * log_prob).sum() + bonus * entropies.sum()
+    parameters = [p for layer in module.module.layers for p in layer.parameters()]  # type: ignore[union-attr]
+    if module.module.log_std is not None:
+        parameters.append(module.module.log_std)  # type: ignore[arg-type]
+    parts = gradients_of(objective, parameters)
+    ours = torch.cat([part.ravel() for part in parts if part is not None]).numpy()
+    np.testing.assert_allclose(ours, gradient, rtol=2e-3, atol=2e-4 * np.abs(gradient).max())
+    assert float(entropies.detach().mean()) == pytest.approx(entropy, abs=1e-4)
+    exact = policy.distribution(obs, mask)
+    expected = exact.log_prob_drawn(action.T) if real else exact.log_prob(action.T)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(log_prob.detach(), expected, rtol=1e-4, atol=1e-4)
+    assert global_norm(parts) == pytest.approx(np.linalg.norm(gradient.astype(np.float64)), rel=1e-4)
+
+
+def test_a_forbidden_action_has_probability_exactly_zero_and_no_gradient() -> None:
+    logits = torch.tensor([[0.3, 5.0, -0.2]], requires_grad=True)
+    mask = torch.tensor([[True, False, True]])
+    output = Logits(logits, (3,), 1.0)
+    assert output.parts(mask)[0].exp()[0, 1] == 0
+    log_prob, entropy = output.log_prob_and_entropy(torch.tensor([2]), mask, True)
+    (log_prob + entropy).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0
+    assert logits.grad.isfinite().all()
+    assert float(entropy.detach()) == pytest.approx(0.6628, abs=1e-3)  # of a coin with logits 0.3 and -0.2
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_compiled_policy_becomes_a_module_and_back_without_loss(head: str, normalised: bool) -> None:
+    policy = compiled_policy(*HEADS[head], normalised=normalised)
+    module = to_module(policy)
+    back = from_module(module, temperature=policy.temperature, squash=policy.squash)
+    for name in ("parameters", "shift", "scale"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(policy, name))
+    same = ("sizes", "activation", "temperature", "actions", "std", "squash")
+    assert [getattr(back, name) for name in same] == [getattr(policy, name) for name in same]
+    back.parameters[:] = 0
+    assert module.layers[0].weight.abs().max() > 0, "its numbers are its own"
+    said = module(torch.tensor(observations()))
+    outputs = torch.cat([said[0], said[1]], -1) if policy.std == "state-dependent" else said
+    outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+    np.testing.assert_allclose(outputs.detach(), policy.outputs(observations()), rtol=1e-4, atol=1e-4)
+
+
+def test_a_value_network_becomes_a_module_and_back_without_loss() -> None:
+    from pgrad.torch import value_from_module
+
+    value = pgrad.MLPValue(np.random.default_rng(0).normal(size=25).astype(np.float32), (4, 4, 1), "relu")
+    back = value_from_module(to_module(value))
+    np.testing.assert_array_equal(back.parameters, value.parameters)
+    assert (back.sizes, back.activation) == (value.sizes, value.activation)
+
+
+def test_only_multilayer_perceptrons_become_compiled() -> None:
+    for module in (
+        nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2)),
+        nn.Sequential(nn.Linear(4, 8, bias=False), nn.Tanh(), nn.Linear(8, 2)),
+        nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)),
+        nn.Sequential(nn.Linear(4, 8), nn.Tanh()),
+        nn.Linear(4, 2).double(),
+        nn.LSTM(4, 2),
+    ):
+        with pytest.raises(pgrad.PolicyError, match="is not a multilayer perceptron"):
+            from_module(module)
+    assert from_module(nn.Linear(4, 2)).sizes == (4, 2)
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {"num_steps": 8, "num_envs": 5, "entropy_coef": 0.02, "normalize_obs": True, "normalize_rewards": True},
+    {"optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.1, "value_learning_rate": 0.003},
+    {"algorithm": "reinforce", "discounting": "exact", "temperature": 2.0},
+    {"algorithm": "reinforce", "baseline": "optimal", "standardize": "none", "normalizer": "episode"},
+    {"algorithm": "reinforce", "baseline": "none", "optimizer": "sgd", "max_grad_norm": None, "learning_rate": 1e-3},
+]
+
+
+@pytest.mark.parametrize("by_torch", [False, True], ids=["compiled optimiser", "torch.optim"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, Any], by_torch: bool) -> None:
+    """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
+    settings = {"num_iterations": 10, "total_steps": None, **settings}
+    config = resolve("CartPole-v1", settings.get("algorithm"), settings)
+    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event())
+    start, critic = compiled.policy, compiled.critic
+    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer] if by_torch else None
+    bare = MLPPolicy(start.parameters.copy(), start.sizes, start.activation)  # training normalises
+    value = None
+    if critic is not None:
+        value = to_module(pgrad.MLPValue(critic.parameters.copy(), critic.sizes, critic.activation))
+    result = pgrad.train(
+        "CartPole-v1",
+        policy=to_module(bare),
+        value=value,
+        evaluation_episodes=0,
+        **{**settings, "optimizer": optimizer or config.optimizer},
+    )
+    while not compiled.finished:
+        compiled.advance()
+    ours, history = from_module(result.policies[0]), result.seeds[0].history
+    np.testing.assert_array_equal(history.episodes.length, compiled.history.episodes.length)
+    np.testing.assert_allclose(history.metrics, compiled.history.metrics, rtol=5e-3, atol=1e-3)
+    moved = np.abs(ours.parameters - start.parameters).max()
+    np.testing.assert_allclose(ours.parameters, compiled.policy.parameters, atol=0.02 * moved)
+    np.testing.assert_allclose(ours.shift, compiled.policy.shift)
+    np.testing.assert_allclose(ours.scale, compiled.policy.scale)
+    assert ours.temperature == compiled.policy.temperature
+    if critic is not None:
+        assert compiled.critic is not None
+        obs = observations() / 10
+        np.testing.assert_allclose(result.seeds[0].critic.value(obs), compiled.critic.value(obs), rtol=0.01, atol=0.05)  # type: ignore[union-attr]
+    assert len(METRICS) == history.metrics.shape[1]
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(backend: str) -> None:
+    """A subclass may do anything, so it is not taken for a perceptron; here it does the same."""
+
+    class Mine(PolicyNetwork):
+        pass
+
+    torch.manual_seed(4)
+    known, unknown = PolicyNetwork(4, 2, 16), Mine(4, 2, 16)
+    unknown.load_state_dict(known.state_dict())
+    options: dict[str, Any] = {"backend": backend, "total_steps": 2000, "normalize_obs": True, "evaluation_episodes": 0}
+    results = [pgrad.train("CartPole-v1", policy=module, **options) for module in (known, unknown)]
+    ours, theirs = (result.policies[0].module.state_dict() for result in results)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-3)
+        assert (ours[name] - known.state_dict()[name]).abs().max() > 1e-3
+    lengths = [result.seeds[0].history.episodes.length for result in results]
+    np.testing.assert_array_equal(*lengths)
+
+
+def test_who_acts_compiled() -> None:
+    """Perceptrons in float32 whose every parameter is trained by pgrad's own optimisers on a CPU."""
+
+    def kind(policy: Any, env: Any = "CartPole-v1", **settings: Any) -> type:
+        config = resolve("CartPole-v1", "reinforce")
+        made = pgrad.make(env) if isinstance(env, str) else env
+        return type(actor_of(new_torch_learner(Modules(policy, **settings), config, made, 0, 8)))
+
+    frozen = PolicyNetwork(4, 2)
+    frozen.layers[0].requires_grad_(False)
+    assert kind(PolicyNetwork(4, 2)) is CompiledActor
+    assert kind(frozen) is TorchActor
+    assert kind(PolicyNetwork(4, 2), optimizer=torch.optim.Adam) is TorchActor
+    assert kind(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))) is TorchActor
+    real = pgrad.Env("Real", 4, Box(-1.0, 1.0, 2), 10, None)
+    gaussian = to_module(compiled_policy(real.actions, "state-independent", False))
+    assert gaussian.log_std is not None
+    assert next(gaussian.parameters()) is gaussian.log_std, "not where compiled code has it"
+    assert kind(gaussian, real) is CompiledActor

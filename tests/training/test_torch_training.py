@@ -1,0 +1,447 @@
+"""Training PyTorch modules: they learn, the user's objects stay as they were, and what does not fit is told so."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Independent, Normal, TransformedDistribution
+from torch.distributions.transforms import TanhTransform
+
+import pgrad
+from pgrad.envs.cartpole import CartPole, CartPoleState
+from pgrad.envs.registry import compiled_env
+from pgrad.envs.spaces import Box
+from pgrad.kernels.random import uniform
+from pgrad.runs.folder import RunFolder
+from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
+
+SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
+REINFORCE: dict[str, Any] = {"algorithm": "reinforce", "evaluation_episodes": 0}
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "pgrad")
+
+
+class Says(nn.Module):
+    """Returns what a function makes of its linear layer's outputs."""
+
+    def __init__(self, outputs: int, function: Any = lambda outputs: outputs) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Linear(4, outputs), function
+
+    def forward(self, obs: Tensor) -> Any:
+        return self.function(self.layer(obs))
+
+
+class Trunk(nn.Module):
+    """Logits and V of the same features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.heads = nn.Linear(4, 16), nn.Linear(16, 3)
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        logits, value = self.heads(torch.tanh(self.features(obs))).split([2, 1], dim=-1)
+        return logits, value
+
+
+def numbers(module: nn.Module) -> Any:
+    return torch.cat([parameter.detach().ravel() for parameter in module.parameters()]).numpy().copy()
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_the_notebooks_network_learns_cartpole(backend: str) -> None:
+    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
+    options: dict[str, Any] = {"backend": backend, "seeds": 2, "total_steps": 40_000, "evaluation_episodes": 20}
+    options |= {"policy": lambda: PolicyNetwork(4, 2, 64)}
+    assert pgrad.train("CartPole-v1", **options).scores.min() > 100
+    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).scores.max() < 60
+
+
+def test_the_users_module_stays_as_it_was_and_each_seed_trains_a_copy() -> None:
+    torch.manual_seed(0)
+    module = PolicyNetwork(4, 2, 8)
+    before = numbers(module)
+    result = pgrad.train("CartPole-v1", policy=module, seeds=2, num_iterations=1, learning_rate=1e-9, **REINFORCE)
+    np.testing.assert_array_equal(numbers(module), before)
+    for policy in result.policies:
+        assert policy.module is not module
+        np.testing.assert_allclose(numbers(policy.module), before, atol=1e-8)
+    again = pgrad.train("CartPole-v1", policy=module, seeds=2, **SHORT)
+    trained = [numbers(policy.module) for policy in again.policies]
+    assert np.abs(trained[0] - before).max() > 1e-3
+    assert not np.array_equal(trained[0], trained[1]), "the seeds have different episodes"
+
+
+def test_a_function_makes_each_seed_a_module_of_its_own_and_a_run_can_be_repeated() -> None:
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    runs = [
+        pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=seeds, **SHORT) for seeds in (2, [1])
+    ]
+    assert torch.equal(torch.get_rng_state(), before), "nobody else's random numbers are touched"
+    first, second = (numbers(policy.module) for policy in runs[0].policies)
+    np.testing.assert_array_equal(second, numbers(runs[1].policies[0].module))
+    assert not np.array_equal(first, second)
+    tiny: dict[str, Any] = {"num_iterations": 1, "learning_rate": 1e-9, **REINFORCE}
+    starts = pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=2, **tiny).policies
+    assert np.abs(numbers(starts[0].module) - numbers(starts[1].module)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [
+        (Trunk, {}),
+        (lambda: Says(2), {"baseline": "optimal", "standardize": "none", **REINFORCE}),
+        (lambda: Says(2, lambda logits: Categorical(logits=logits)), {"entropy_coef": 0.01}),
+        (lambda: Says(2), {"optimizer": torch.optim.RMSprop}),
+        (lambda: Says(2), {"optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)}),
+        (lambda: Says(2), {"value": lambda: Says(1, lambda v: v.squeeze(-1)), "device": "auto"}),
+    ],
+    ids=["trunk", "optimal baseline", "own distribution", "class", "function", "value"],
+)
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+def test_every_kind_of_module_trains(backend: str, policy: Any, settings: dict[str, Any]) -> None:
+    options = {**SHORT, **settings, "backend": backend}
+    still = pgrad.train("CartPole-v1", policy=policy, **{**options, "num_iterations": 1, "total_steps": None})
+    moved = pgrad.train("CartPole-v1", policy=policy, **options)
+    difference = numbers(moved.policies[0].module) - numbers(still.policies[0].module)
+    assert np.abs(difference).max() > 1e-3
+    history = moved.seeds[0].history.metrics
+    assert np.isfinite(history[:, 3:6]).all()
+    assert (moved.seeds[0].critic is None) == ("baseline" in settings)
+    if "baseline" not in settings:
+        assert np.isfinite(history[:, 6:]).all()
+        assert np.isfinite(moved.seeds[0].critic.value(np.zeros((3, 4)))).all()  # type: ignore[union-attr]
+
+
+def test_parameters_in_common_are_counted_once_whoever_holds_them() -> None:
+    """A trunk that returns V beside, and two modules over one trunk: the same numbers after training."""
+
+    class Head(nn.Module):
+        def __init__(self, trunk: Trunk, which: int) -> None:
+            super().__init__()
+            self.trunk, self.which = trunk, which
+
+        def forward(self, obs: Tensor) -> Any:
+            return self.trunk(obs)[self.which]
+
+    torch.manual_seed(2)
+    trunk = Trunk()
+    one = pgrad.train("CartPole-v1", policy=trunk, **SHORT).policies[0].module
+    two = pgrad.train("CartPole-v1", policy=Head(trunk, 0), value=Head(trunk, 1), **SHORT).policies[0].module
+    np.testing.assert_allclose(numbers(one), numbers(two.trunk), atol=1e-5)
+    other = pgrad.train("CartPole-v1", policy=trunk, value_coef=5.0, **SHORT).policies[0].module
+    assert np.abs(numbers(one) - numbers(other)).max() > 1e-3
+
+
+def test_frozen_parameters_stay_and_the_others_train() -> None:
+    module = PolicyNetwork(4, 2, 8)
+    module.layers[0].requires_grad_(False)
+    trained = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0].module
+    torch.testing.assert_close(trained.layers[0].weight, module.layers[0].weight)
+    assert (trained.layers[2].weight - module.layers[2].weight).abs().max() > 1e-3
+
+
+class Reach(NamedTuple):
+    """One step; the reward is highest where the action is the observation's first number."""
+
+    size: int = 4
+    reward_scale: float = 1.0
+
+    observation_space = Box(-1.0, 1.0, 4)
+    action_space = Box(-1.0, 1.0, 2)
+    max_episode_steps = 5
+
+    def reset(self, key: int) -> tuple[float, float, float, float]:
+        return (uniform(key, 0, -0.5, 0.5), uniform(key, 1, -0.5, 0.5), 0.0, 1.0)
+
+    def step(
+        self, state: tuple[float, float, float, float], action: tuple[float, float], key: int
+    ) -> tuple[tuple[float, float, float, float], float, bool]:
+        a, b, _, _ = state
+        reward = -((action[0] - a) ** 2) - (action[1] - b) ** 2
+        return (uniform(key, 0, -0.5, 0.5), uniform(key, 1, -0.5, 0.5), 0.0, 1.0), self.reward_scale * reward, False
+
+
+class Reacher(nn.Module):
+    """Mean and log σ, or a distribution of them."""
+
+    def __init__(self, own: Any = None) -> None:
+        super().__init__()
+        self.mean, self.log_std, self.own = nn.Linear(4, 2), nn.Parameter(torch.zeros(2)), own
+
+    def forward(self, obs: Tensor) -> Any:
+        mean = self.mean(obs)
+        return (mean, self.log_std) if self.own is None else self.own(mean, self.log_std.exp())
+
+
+def own_normal(mean: Tensor, std: Tensor) -> Any:
+    return Independent(Normal(mean, std), 1)
+
+
+@pytest.mark.parametrize(("own", "squash"), [(None, False), (None, True), (own_normal, False)])
+def test_real_actions_are_learnt(own: Any, squash: bool) -> None:
+    """To the best return there is, 0; the best that any constant action can have is -5 · 2/12."""
+    options = {"squash": squash, "total_steps": 20_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
+    result = pgrad.train(
+        compiled_env("Reach", Reach()), policy=lambda: Reacher(own), learning_rate=0.03, discount=0.0, **options
+    )
+    returns = result.seeds[0].history.episodes.episode_return
+    assert returns[:200].mean() < -3
+    assert returns[-200:].mean() > -0.1
+
+
+class Spot(NamedTuple):
+    """A 6 × 6 image with one bright pixel; the action that names its column's third is rewarded by one."""
+
+    brightness: float = 255.0
+
+    observation_space = Box(0.0, 255.0, 36)
+    action_space = pgrad.envs.spaces.Discrete(3)
+    max_episode_steps = 10
+
+    def reset(self, key: int) -> tuple[float, float]:
+        return (float(int(uniform(key, 0, 0.0, 6.0))), float(int(uniform(key, 1, 0.0, 6.0))))
+
+    def step(self, state: tuple[float, float], action: int, key: int) -> tuple[tuple[float, float], float, bool]:
+        reward = 1.0 if int(state[1]) // 2 == action else 0.0
+        return (float(int(uniform(key, 0, 0.0, 6.0))), float(int(uniform(key, 1, 0.0, 6.0)))), reward, False
+
+    def observe_into(self, state: tuple[float, float], rows: Any, lane: int) -> None:
+        for pixel in range(36):
+            rows[pixel, lane] = 0.0
+        rows[int(state[0]) * 6 + int(state[1]), lane] = self.brightness
+
+
+def test_a_convolutional_policy_learns_what_only_the_image_tells() -> None:
+    """Chance is 10 / 3 of ten; three seeds."""
+    env = replace(compiled_env("Spot", Spot()), obs_shape=(1, 6, 6))
+    options = {"seeds": 3, "total_steps": 12_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
+    result = pgrad.train(
+        env, policy=lambda: ConvPolicy((1, 6, 6), 3, hidden=32), learning_rate=0.003, discount=0.0, **options
+    )
+    for seed in result.seeds:
+        returns = seed.history.episodes.episode_return
+        assert returns[:50].mean() < 4.5
+        assert returns[-100:].mean() > 6.5
+    image = np.zeros((6, 6), np.float32)
+    image[3, 5] = 255
+    assert result.policies[0].act(image[None]) == 2
+    with pytest.raises(pgrad.ConfigError, match=r"needs a value module for observations of shape \(1, 6, 6\)"):
+        pgrad.train(env, policy=lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), **SHORT)
+
+
+class Masked(CartPole):
+    """CartPole in which pushing to the left is forbidden."""
+
+    def mask(self, state: CartPoleState) -> tuple[bool, bool]:
+        return (False, True)
+
+
+def test_forbidden_actions_are_never_taken() -> None:
+    env = compiled_env("Masked", Masked())
+    result = pgrad.train(env, policy=lambda: Says(2), **{**SHORT, "total_steps": 600})
+    assert np.isfinite(result.seeds[0].history.metrics[:, 3:6]).all()
+    assert result.seeds[0].history.metrics[:, 3].max() == pytest.approx(0, abs=1e-6), "one action: no entropy"
+    with pytest.raises(
+        pgrad.PolicyError, match="forbids some actions: its policy must return logits, not a Categorical"
+    ):
+        pgrad.train(env, policy=lambda: Says(2, lambda x: Categorical(logits=x)), **SHORT)
+
+
+def test_a_module_is_evaluated_like_any_policy() -> None:
+    """As worth as the compiled policy with its numbers, on the same episodes."""
+    module = pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), **SHORT).policies[0]
+    for greedy in (False, True):
+        ours = pgrad.evaluate(module, episodes=20, greedy=greedy).returns
+        np.testing.assert_array_equal(ours, pgrad.evaluate(from_module(module), episodes=20, greedy=greedy).returns)
+    with pytest.raises(
+        pgrad.EnvError, match=r"'Acrobot-v1' has observations \(6,\) and 3 actions; this policy was made"
+    ):
+        pgrad.evaluate(module, "Acrobot-v1")
+
+
+def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
+    result = pgrad.train("CartPole-v1", policy=Trunk, normalize_obs=True, seeds=2, **SHORT)
+    folder = RunFolder(tmp_path / "run", result.config)
+    folder.save_policies(result)
+    folder.save_result(result)
+    back = pgrad.load(tmp_path / "run", 1, module=Trunk())
+    obs = np.random.default_rng(0).normal(size=(5, 4))
+    np.testing.assert_array_equal(back.probabilities(obs), result.policies[1].probabilities(obs))
+    assert (back.env, back.metadata["seed"]) == ("CartPole-v1", "1")
+    with pytest.raises(pgrad.RunError, match=r"numbers of a PyTorch module, a .*Trunk: give the module.*module="):
+        pgrad.load(tmp_path / "run")
+    with pytest.raises(pgrad.RunError, match=r"(?s)holds a .*Trunk, which does not fit this module: .*Missing key"):
+        pgrad.load(tmp_path / "run", module=PolicyNetwork(4, 2))
+    assert not list((tmp_path / "run").rglob("value.safetensors")), "V is in the policy"
+    compiled = pgrad.train("CartPole-v1", **SHORT)
+    RunFolder(tmp_path / "other", compiled.config).save_policies(compiled)
+    with pytest.raises(pgrad.RunError, match="is not a PyTorch policy that pgrad wrote"):
+        pgrad.load(tmp_path / "other", module=Trunk())
+
+
+def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
+    result = pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
+    RunFolder(tmp_path / "run", result.config).save_policies(result)
+    from safetensors.numpy import load_file
+
+    tensors = load_file(tmp_path / "run" / "seed-0" / "value.safetensors")
+    critic: Any = result.seeds[0].critic
+    np.testing.assert_array_equal(tensors["module.layers.0.weight"], critic.module.layers[0].weight.detach())
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (lambda: Says(3), r"the logits that Says returned must have shape \(2, 2\), not \(2, 3\)"),
+        (lambda: Says(2, lambda x: x[0]), r"must have shape \(2, 2\), not \(2,\)"),
+        (lambda: Says(2, lambda x: x.long()), r"must be of floating-point numbers, not torch.int64"),
+        (lambda: Says(2, lambda x: "left"), r"returned a str .* must return logits \[N, 2\], or a torch.distributions"),
+        (lambda: Says(2, lambda x: (x, x, x)), r"Says returned \(a tensor \(2, 2\), a tensor \(2, 2\), a tensor"),
+        (
+            lambda: Says(2, lambda x: (x, x)),
+            r"the value that Says returned must have shape \(2,\) or \(2, 1\), not \(2, 2\)",
+        ),
+        (lambda: Says(2, lambda x: x.to("meta")), r"is on device 'meta', but training runs on 'cpu': .* buffers"),
+        (
+            lambda: Says(2, lambda x: x @ torch.ones(3)),
+            r"Says failed on observations \(2, 4\) of torch.float32.*RuntimeError",
+        ),
+        (lambda: nn.Linear(5, 2), r"policy module Linear failed on observations \(2, 4\)"),
+        (lambda: nn.Flatten(), "policy module Flatten has no parameters: there is nothing to train"),
+        (lambda: Says(2).requires_grad_(False), "none of the 2 parameters of the policy module Says has requires_grad"),
+        (lambda: Says(2, lambda x: x.detach()), "output of the policy module does not depend on its parameters"),
+        (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
+        (
+            lambda: Says(2, lambda x: Normal(x, 1.0)),
+            r"Normal.sample\(\) has shape .* not|log_prob of actions .*Independent",
+        ),
+    ],
+)
+def test_a_module_that_does_not_fit_is_told_so(module: Any, message: str) -> None:
+    with pytest.raises(pgrad.PolicyError, match=message):
+        pgrad.train("CartPole-v1", policy=module, **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("own", "settings", "message"),
+    [
+        (
+            lambda mean, std: Normal(mean, std),
+            {},
+            r"Normal.log_prob of actions \(2, 2\) has shape \(2, 2\), not \(2,\): wrap",
+        ),
+        (lambda mean, std: mean, {}, r"Reacher returned a tensor \(2, 2\) .*must return \(mean \[N, 2\], log_std"),
+        (
+            lambda mean, std: (mean, std[:1]),
+            {},
+            r"the log_std that Reacher returned must have shape \(2, 2\) or \(2,\)",
+        ),
+        (
+            lambda mean, std: (mean[:, :1], std),
+            {},
+            r"the mean that Reacher returned must have shape \(2, 2\), not \(2, 1\)",
+        ),
+        (lambda mean, std: (mean, 0.5), {}, "the log_std that Reacher returned must be a tensor, not a float"),
+        (own_normal, {"squash": True}, "squash is for modules that return .*not a Independent"),
+        (
+            lambda mean, std: TransformedDistribution(own_normal(mean, std), [TanhTransform()]),
+            {"entropy_coef": 0.1},
+            "entropy_coef 0.1 needs an entropy, and TransformedDistribution has none",
+        ),
+    ],
+)
+def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settings: Any, message: str) -> None:
+    with pytest.raises(pgrad.PolicyError, match=message):
+        pgrad.train(compiled_env("Reach", Reach()), policy=lambda: Reacher(own), **SHORT, **settings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"policy": 3}, "policy must be a torch.nn.Module, or a function without arguments that makes one, not 3"),
+        ({"policy": lambda: None}, "policy must be a torch.nn.Module, .* not None"),
+        ({"policy": pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))}, "policy must be .*to_module makes one of it"),
+        ({"value": nn.Linear(4, 1)}, r"value=Linear\(.*is for a PyTorch module: give one as policy="),
+        ({"device": "cuda"}, "device='cuda' is for a PyTorch module"),
+        (
+            {"policy": Says(2), "value": nn.Linear(4, 1), **REINFORCE},
+            "read by baseline 'value' only, not by 'leave-one-out'",
+        ),
+        ({"policy": Trunk(), "value": nn.Linear(4, 1)}, "the policy returns a value itself: give either"),
+        ({"policy": Says(2), "std": "state-dependent"}, "std is the module's own affair"),
+        ({"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
+        ({"policy": Says(2), "optimizer": 3}, "optimizer must be a name, a class of torch.optim, or a function, not 3"),
+        ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),
+        ({"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
+        ({"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_so(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(pgrad.ConfigError, match=message):
+        pgrad.train("CartPole-v1", **{**SHORT, **arguments})
+
+
+def test_a_value_module_of_the_wrong_shape_is_told_so() -> None:
+    with pytest.raises(
+        pgrad.PolicyError, match=r"the value that Linear returned must have shape \(2,\) or \(2, 1\), not"
+    ):
+        pgrad.train("CartPole-v1", policy=Says(2), value=nn.Linear(4, 2), **SHORT)
+
+
+def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameters() -> None:
+    """In the output, in the gradient, and in the parameters."""
+
+    class Broken(nn.Module):
+        """Fine until its weight has moved."""
+
+        def __init__(self, output: bool) -> None:
+            super().__init__()
+            self.layer, self.output = nn.Linear(4, 2), output
+            self.register_buffer("start", self.layer.weight.detach().clone())
+
+        def forward(self, obs: Tensor) -> Tensor:
+            moved = (self.layer.weight - self.start).abs().sum()  # type: ignore[operator]
+            bad = torch.nan if self.output else torch.sqrt(0 * moved)  # zero, but its gradient is not a number
+            return self.layer(obs) + bad if bool(moved > 0.05) else self.layer(obs)
+
+    for output, message in ((True, "Broken returned numbers that are not finite"), (False, "gradient is not finite")):
+        with pytest.raises(pgrad.TrainingDiverged, match=rf"{message}.*\(seed 0, iteration \d+\)") as caught:
+            pgrad.train("CartPole-v1", policy=Broken(output), **SHORT)
+        policy = caught.value.result.policies[0]
+        assert np.isfinite(numbers(policy.module)).all()
+        assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
+    with pytest.raises(pgrad.TrainingDiverged, match="parameters infinite"):
+        pgrad.train(
+            "CartPole-v1", policy=Says(2), **{**SHORT, "learning_rate": 1e40, "optimizer": "sgd", "max_grad_norm": None}
+        )
+
+
+def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "pgrad")
+    pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=2, **SHORT)
+    assert len(caplog.messages) == 1, "once, not for each seed"
+    assert "times faster, here on this CPU; train it without policy=, with hidden=(8,)" in caplog.messages[0]
+    caplog.clear()
+    pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
+    assert not caplog.messages
+
+
+def test_a_compiled_policy_goes_on_as_a_module_and_back() -> None:
+    start = pgrad.train("CartPole-v1", **SHORT).policies[0]
+    trained = pgrad.train("CartPole-v1", policy=to_module(start), **SHORT).policies[0]
+    back = from_module(trained)
+    np.testing.assert_allclose(back.probabilities(np.ones((3, 4))), trained.probabilities(np.ones((3, 4))), rtol=1e-5)
+    assert (back.env, back.metadata["algorithm"]) == ("CartPole-v1", "actor-critic")
+    assert np.abs(back.parameters - start.parameters).max() > 1e-3
