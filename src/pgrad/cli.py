@@ -169,6 +169,7 @@ def train_request(argv: list[str]) -> TrainRequest:
     """The checked arguments of `pgrad train`; one ConfigError for all that is wrong with them."""
     from pgrad.envs.registry import make
     from pgrad.runs.folder import free_path
+    from pgrad.training.session import env_of
     from pgrad.training.trainer import require_memory
 
     arguments, problems = train_parser().parse(argv)
@@ -200,9 +201,10 @@ def train_request(argv: list[str]) -> TrainRequest:
         problems += error.problems
     if isinstance(env, str):
         try:
-            made = make(env, config.backend if config else "auto")
-            if config is not None:
-                require_memory(config, made)
+            if config is None:
+                make(env)
+            else:
+                require_memory(config, env_of(config, env))
         except PgradError as error:
             problems.append(str(error))
     if problems or config is None or episodes is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pgrad.envs.registry import Env
-from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import EnvError, ObservationError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of
@@ -145,7 +145,7 @@ class TorchPolicy:
         """Raise EnvError where an environment shows or takes something else than the policy was made for."""
         if (shape_of(env), env.actions) != (self.inputs.shape, self.actions):
             raise EnvError(
-                f"'{env.id}' has observations {shape_of(env)} and {env.actions}; this policy was made for "
+                f"'{env.id}' has observations {shape_of(env)} and {actions_in_words(env.actions)}; this policy was made for "
                 f"{self.inputs.shape} and {self.actions}"
             )
 

@@ -264,14 +264,20 @@ class Session:
             ended.set()
 
     def _train(self, index: int) -> None:
-        seed, busy = self.config.seeds[index], self.busy[index]
-        trainer = new_trainer(self.config, self.env, seed, self.stopping, busy, self.modules)
+        trainer = self._new_trainer(self.config, self.env, self.config.seeds[index], self.stopping, self.busy[index])
         self.trainers[index] = trainer
         try:
             while not (trainer.finished or self.stopping.is_set()):
                 trainer.advance()
         finally:
             trainer.close()
+
+    def _new_trainer(self, *arguments: Any) -> Trainer:
+        if self.modules is None:
+            return new_trainer(*arguments)
+        from pgrad.training.torch_trainer import TorchTrainer
+
+        return TorchTrainer(*arguments, self.modules)
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait a little (one that is compiling cannot)."""

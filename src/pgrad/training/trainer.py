@@ -45,7 +45,6 @@ from pgrad.training.learner import (
     settings_of,
     value_of,
 )
-from pgrad.training.modules import Modules
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy, TorchValue
@@ -304,15 +303,10 @@ def new_trainer(
     seed: int,
     stopping: threading.Event | None = None,
     busy: Busy | None = None,
-    modules: Modules | None = None,
 ) -> Trainer:
-    """The trainer that fits the environment and the policy; setting `stopping` ends a chunk early, where it can be.
+    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be.
 
     `busy` tells another thread since when a call into the environment has been running.
     """
-    arguments = (config, env, seed, stopping or threading.Event(), busy or Busy())
-    if modules is not None:
-        from pgrad.training.torch_trainer import TorchTrainer
-
-        return TorchTrainer(*arguments, modules)
-    return (CompiledTrainer if env.compiled else GymnasiumTrainer)(*arguments)
+    kind = CompiledTrainer if env.compiled else GymnasiumTrainer
+    return kind(config, env, seed, stopping or threading.Event(), busy or Busy())
