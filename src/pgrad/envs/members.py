@@ -3,7 +3,7 @@
 import inspect
 from typing import Any, get_args
 
-from pgrad.envs.spaces import Discrete, Space
+from pgrad.envs.spaces import Discrete, MultiDiscrete, Space
 
 METHODS = {
     "reset": ("self", "key"),
@@ -71,6 +71,12 @@ def member_problems(kind: type, owner: Any = None) -> list[str]:
             problems.append(f"{name} is missing: write `{name} = {example}` in the class")
         elif not isinstance(space, (*get_args(Space), property)) and not is_field(kind, name):
             problems.append(f"{name} is {space!r:.60}: it must be a Box, Discrete or MultiDiscrete of pgrad.envs")
+        elif name == "observation_space" and isinstance(space, Discrete | MultiDiscrete):
+            size = space.flat_size
+            problems.append(
+                f"observation_space is {space!r:.60}: a compiled environment shows real numbers; let observe(self, "
+                f"state) return it one-hot, and write `observation_space = Box(0.0, 1.0, {size})`"
+            )
     limit = getattr(owner, "max_episode_steps", None)
     if limit is None:
         problems.append("max_episode_steps is missing: write `max_episode_steps = 500` in the class")

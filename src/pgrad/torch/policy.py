@@ -145,8 +145,8 @@ class TorchPolicy:
         """Raise EnvError where an environment shows or takes something else than the policy was made for."""
         if (shape_of(env), env.actions) != (self.inputs.shape, self.actions):
             raise EnvError(
-                f"'{env.id}' has observations {shape_of(env)} and {actions_in_words(env.actions)}; this policy was made for "
-                f"{self.inputs.shape} and {self.actions}"
+                f"'{env.id}' has observations {shape_of(env)} and {actions_in_words(env.actions)}; "
+                f"this policy was made for {self.inputs.shape} and {actions_in_words(self.actions)}"
             )
 
 

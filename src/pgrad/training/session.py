@@ -264,7 +264,7 @@ class Session:
             ended.set()
 
     def _train(self, index: int) -> None:
-        trainer = self._new_trainer(self.config, self.env, self.config.seeds[index], self.stopping, self.busy[index])
+        trainer = self._new_trainer(self.config.seeds[index], self.busy[index])
         self.trainers[index] = trainer
         try:
             while not (trainer.finished or self.stopping.is_set()):
@@ -272,12 +272,12 @@ class Session:
         finally:
             trainer.close()
 
-    def _new_trainer(self, *arguments: Any) -> Trainer:
+    def _new_trainer(self, seed: int, busy: Busy) -> Trainer:
         if self.modules is None:
-            return new_trainer(*arguments)
+            return new_trainer(self.config, self.env, seed, self.stopping, busy)
         from pgrad.training.torch_trainer import TorchTrainer
 
-        return TorchTrainer(*arguments, self.modules)
+        return TorchTrainer(self.config, self.env, seed, self.stopping, busy, self.modules)
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
