@@ -16,7 +16,7 @@ from pgrad.algorithms.needs import Unneeded
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.algorithms.settings import Learner, Settings
 from pgrad.estimators import gradient as estimate
-from pgrad.estimators.choice import OPTIMAL, VALUE
+from pgrad.estimators.choice import OPTIMAL, VALUE, Estimator
 from pgrad.estimators.statistics import mean, row_sum, variance, variance_of_difference
 from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weights
 from pgrad.kernels import optimizers
@@ -54,20 +54,34 @@ def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_e
 
     The critic is asked only with a value baseline, and the policy's scores only with the optimal one.
     """
-    estimator, explained = settings.estimator, np.nan
-    value, final_value = np.empty(0), np.empty(0)
+    estimator, value, final_value = settings.estimator, np.empty(0), np.empty(0)
     if estimator.baseline == VALUE:
         value = values(critic, batch.obs, batch.reward.size)
         final_value = values(critic, batch.final_obs, batch.final_sample.size)
     multiplied = multipliers(estimator, batch, value, final_value, num_envs)
-    if estimator.baseline == VALUE:
-        explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
     overlap = np.empty((2, 0))
     if estimator.baseline == OPTIMAL:
         overlap = score_overlaps(settings.scores, policy, batch, multiplied, num_envs)
-    weight = weights(estimator, multiplied, batch.env, overlap, num_envs)
-    step_weight = normaliser(estimator, batch.reward.size, num_envs)
-    return Advantages(weight, step_weight, multiplied.target, explained)
+    return weighted(estimator, multiplied, value, batch.env, overlap, num_envs)
+
+
+@strict
+def known_advantages(estimator: Estimator, batch: Batch, value: Array, final_value: Array, num_envs: int) -> Advantages:
+    """The same of values that are known, V(s) [B] and of final observations [C]; not for the optimal baseline."""
+    multiplied = multipliers(estimator, batch, value, final_value, num_envs)
+    return weighted(estimator, multiplied, value, batch.env, np.empty((2, 0)), num_envs)
+
+
+@strict
+def weighted(
+    estimator: Estimator, multiplied: Multipliers, value: Array, env: Array, overlap: Array, num_envs: int
+) -> Advantages:
+    """The advantages that multipliers and what the optimal baseline needs make."""
+    explained = np.nan
+    if estimator.baseline == VALUE:
+        explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
+    weight = weights(estimator, multiplied, env, overlap, num_envs)
+    return Advantages(weight, normaliser(estimator, env.size, num_envs), multiplied.target, explained)
 
 
 def score_overlaps(needed: Any, policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:

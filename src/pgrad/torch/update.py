@@ -14,13 +14,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pgrad.algorithms.normalization import observe_batch, scaled_rewards
+from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.algorithms.settings import Settings
-from pgrad.algorithms.update import BAD_VALUES, FINE, Advantages, check_batch, decay
-from pgrad.estimators.choice import OPTIMAL, VALUE
-from pgrad.estimators.statistics import variance, variance_of_difference
-from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weights
-from pgrad.rollouts.batch import Batch, with_rewards
+from pgrad.algorithms.update import (
+    BAD_VALUES,
+    FINE,
+    Advantages,
+    check_batch,
+    decay,
+    known_advantages,
+    weighted,
+)
+from pgrad.estimators.choice import OPTIMAL
+from pgrad.estimators.weights import Multipliers, multipliers
+from pgrad.rollouts.batch import Batch
 from pgrad.torch.ascent import gradients_of, require_dependence
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
@@ -61,7 +68,7 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
         return status
     settings, normalization = learner.settings, learner.normalization
     factor = decay(settings, learner.iteration, steps - batch.reward.size)
-    learnt = with_rewards(batch, scaled_rewards(normalization, batch, settings.estimator.discount))
+    learnt = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     samples = loaded(batch, learner.policy.inputs)
     said = learner.policy.said(samples.obs)
     bonus = settings.entropy_coef > 0
@@ -74,7 +81,7 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
     status, metrics[1], metrics[3] = ascend(learner, objective, value, advantage.target, factor)
     metrics[2] = learner.ascent.learning_rate
     if status == FINE:
-        observe_batch(normalization, batch)
+        observe(settings.statistics, normalization, batch)
         learner.iteration += 1
     return status
 
@@ -99,17 +106,13 @@ def advantages(
     learner: TorchLearner, learnt: Batch, log_prob: Tensor, value: Tensor | None, final_value: Floats, num_envs: int
 ) -> Advantages:
     """What multiplies the score of every sample, by estimators.weights; V(s) [B] is read with a value baseline only."""
-    estimator, explained = learner.settings.estimator, np.nan
+    estimator = learner.settings.estimator
     known = NO_FLOATS if value is None else to_numpy(value).astype(np.float64)
+    if estimator.baseline != OPTIMAL:
+        return known_advantages(estimator, learnt, known, final_value, num_envs)
     multiplied = multipliers(estimator, learnt, known, final_value, num_envs)
-    if estimator.baseline == VALUE:
-        explained = 1.0 - variance_of_difference(multiplied.target, known) / variance(multiplied.target)
-    overlap = np.empty((2, 0))
-    if estimator.baseline == OPTIMAL:
-        overlap = score_overlaps(learner, learnt, log_prob, multiplied, num_envs)
-    weight = weights(estimator, multiplied, learnt.env, overlap, num_envs)
-    step_weight = normaliser(estimator, learnt.reward.size, num_envs)
-    return Advantages(weight, step_weight, multiplied.target, explained)
+    overlap = score_overlaps(learner, learnt, log_prob, multiplied, num_envs)
+    return weighted(estimator, multiplied, known, learnt.env, overlap, num_envs)
 
 
 def score_overlaps(
@@ -118,12 +121,12 @@ def score_overlaps(
     """What the optimal baseline needs of each trajectory's scores, [2, N]; two backward passes a trajectory."""
     overlap, ascent = np.zeros((2, num_envs)), learner.ascent
     kept = beside(multiplied.kept, log_prob)
-    weighted = beside(multiplied.kept * multiplied.psi, log_prob)
+    whole = beside(multiplied.kept * multiplied.psi, log_prob)
     for n in range(num_envs):
         own = to_device(np.flatnonzero(batch.env == n), log_prob.device)
         g, u = (
             gradients_of((weight[own] * log_prob[own]).sum(), ascent.parameters, keep=True)
-            for weight in (weighted, kept)
+            for weight in (whole, kept)
         )
         for g_part, u_part in zip(g, u, strict=True):
             if g_part is not None and u_part is not None:
