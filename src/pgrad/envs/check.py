@@ -11,7 +11,7 @@ from pgrad.envs.dynamics import Dynamics
 from pgrad.envs.explain import explain, globals_of
 from pgrad.envs.findings import Findings
 from pgrad.envs.originals import make_gymnasium
-from pgrad.envs.registry import COMPILED
+from pgrad.envs.registry import COMPILED, OURS
 from pgrad.envs.user_file import is_reference, load
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def check(environment: Any, seed: int = 0) -> CheckReport:
     """
     if not isinstance(environment, str):
         return check_dynamics(environment, type(environment).__name__, seed)
+    if environment in OURS:
+        return check_dynamics(COMPILED[environment]().dynamics, environment, seed)
     if not is_reference(environment):
         make_gymnasium(environment).close()
         return check_gymnasium(lambda: make_gymnasium(environment), environment, seed)
@@ -69,7 +71,7 @@ def check(environment: Any, seed: int = 0) -> CheckReport:
     return check_gymnasium(made, environment, seed)
 
 
-def check_dynamics(dynamics: Dynamics, name: str, seed: int) -> CheckReport:
+def check_dynamics(dynamics: Any, name: str, seed: int) -> CheckReport:
     """Uncompiled, compiled, and through its Gymnasium face; each only if what came before left something to look at."""
     findings = Findings()
     before = globals_of(dynamics)

@@ -49,6 +49,11 @@ class Env:
         """Whether episodes run in compiled code."""
         return self.dynamics is not None
 
+    @property
+    def gymnasiums(self) -> bool:
+        """Whether Gymnasium has it, so that results are reported on the original."""
+        return self.dynamics is None or (self.id in COMPILED and self.id not in OURS)
+
     def limited(self, max_episode_steps: int | None) -> "Env":
         """The same with a time limit of its own; None leaves it as it is."""
         if max_episode_steps is None:
@@ -91,6 +96,7 @@ def tabular_env(env_id: str) -> Env:
     )
 
 
+OURS = ("RobotArm-v0",)  # Gymnasium has no original of them
 TABULAR = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
 COMPILED: dict[str, Callable[[], Env]] = {
     "CartPole-v1": lambda: compiled_env("CartPole-v1", CartPole()),
@@ -169,9 +175,7 @@ def original_of(env: Env) -> Env:
     """The environment that results are reported on: Gymnasium's own; of dynamics that it does not have, their face."""
     if env.dynamics is None:
         return env
-    import gymnasium
-
-    if env.id in COMPILED and env.id in gymnasium.registry:
+    if env.gymnasiums:
         return gymnasium_env(env.id).limited(env.max_episode_steps)
     from pgrad.envs.face import GymnasiumFace
 

@@ -125,8 +125,7 @@ def score_overlaps(
     for n in range(num_envs):
         own = to_device(np.flatnonzero(batch.env == n), log_prob.device)
         g, u = (
-            gradients_of((weight[own] * log_prob[own]).sum(), ascent.parameters, keep=True)
-            for weight in (whole, kept)
+            gradients_of((weight[own] * log_prob[own]).sum(), ascent.parameters, keep=True) for weight in (whole, kept)
         )
         for g_part, u_part in zip(g, u, strict=True):
             if g_part is not None and u_part is not None:
