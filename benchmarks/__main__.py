@@ -7,7 +7,17 @@ import sys
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-NAMES = ("throughput", "startup", "gymnasium_env", "torch_path", "solve", "notebook", "microscope", "theory")
+NAMES = (
+    "throughput",
+    "startup",
+    "gymnasium_env",
+    "environments",
+    "torch_path",
+    "solve",
+    "notebook",
+    "microscope",
+    "theory",
+)
 
 chosen = sys.argv[1:] or NAMES
 unknown = [name for name in chosen if name not in NAMES]

@@ -203,6 +203,12 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train CartPole-v1 --vectorization parallel", "unknown vectorization 'parallel'"),
         ("train CartPole-v1 --squash perhaps", "squash must be true or false, not 'perhaps'"),
         ("train Pendulum-v1 --initial-std 0", "initial_std must be positive and finite, not 0.0"),
+        (
+            "train CartPole-v1 --squash true",
+            "squash is for real actions, and 'CartPole-v1' has 2 actions: leave it out",
+        ),
+        ("train CartPole-v1 --std state-dependent", "std is for real actions"),
+        ("train CartPole-v1 --initial-std 2", "initial_std is for real actions"),
         ("train nowhere.py:MyEnv", "there is no file 'nowhere.py'"),
         ("train CartPole-v1 --algorithm reinforc", "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
         ("train CartPole-v1 --learnin-rate 1", "unknown flag '--learnin-rate': did you mean '--learning-rate'?"),

@@ -1,9 +1,14 @@
 """Estimates of J against what is known."""
 
+import tracemalloc
+from typing import Any
+
+import gymnasium
 import numpy as np
 import pytest
 
 import pgrad
+from pgrad import evaluation
 from pgrad.policies.mlp import num_parameters
 
 
@@ -55,3 +60,46 @@ def test_what_is_wrong_is_named() -> None:
     assert len(caught.value.problems) == 4
     with pytest.raises(pgrad.EnvError, match="6 observations and 3 actions; this policy was made for 4 and 2"):
         pgrad.evaluate(policy, "Acrobot-v1")
+
+
+class Endless(gymnasium.Env[Any, Any]):
+    observation_space = gymnasium.spaces.Box(0, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+def test_episodes_that_do_not_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "LONGEST_EPISODE", 50)
+    policy = pgrad.MLPPolicy(np.zeros(4, np.float32), (1, 2))
+    with pytest.raises(pgrad.PgradError, match="an episode of 'Endless' has not ended after 50 steps: set max_ep"):
+        pgrad.evaluate(policy, Endless, episodes=3)
+    np.testing.assert_array_equal(pgrad.evaluate(policy, Endless, episodes=3, max_episode_steps=50).returns, 50.0)
+
+
+class Pictures(Endless):
+    observation_space = gymnasium.spaces.Box(0, 1, (100, 240))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return np.zeros((100, 240), np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros((100, 240), np.float32), 1.0, False, False, {}
+
+
+def test_observations_are_not_kept() -> None:
+    """Sixty more steps of eight environments are 46 MB of pictures: of whole episodes, a memory full of them."""
+    policy = pgrad.MLPPolicy(np.zeros(2 * 24_000 + 2, np.float32), (24_000, 2))
+    peaks = []
+    for steps in (2, 2, 62):
+        tracemalloc.start()
+        try:
+            pgrad.evaluate(policy, Pictures, episodes=8, max_episode_steps=steps)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 5e6

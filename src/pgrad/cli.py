@@ -271,11 +271,18 @@ def eval_command(argv: list[str]) -> int:
     parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
+    parser.add_argument("--max-episode-steps", metavar="STEPS", help="a time limit (default: that of training)")
+    parser.add_argument(
+        "--step-timeout", default=60.0, help="seconds after which a step of the environment hangs (default 60)"
+    )
     arguments, problems = parser.parse(argv)
     seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
     episodes = checked(problems, "--episodes", arguments.episodes, whole_number, 1)
     discount = checked(problems, "--discount", arguments.discount, number, 0, 1)
     evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, whole_number)
+    limit = arguments.max_episode_steps
+    limit = None if limit is None else checked(problems, "--max-episode-steps", limit, whole_number, 1)
+    timeout = checked(problems, "--step-timeout", arguments.step_timeout, number)
     if problems or episodes is None or discount is None or evaluation_seed is None:
         raise ConfigError(problems)
 
@@ -288,7 +295,9 @@ def eval_command(argv: list[str]) -> int:
     means = []
     for chosen in seeds:
         policy = load(run, chosen)
-        evaluation = evaluate(policy, arguments.env, episodes, discount, evaluation_seed, arguments.greedy)
+        evaluation = evaluate(
+            policy, arguments.env, episodes, discount, evaluation_seed, arguments.greedy, limit, timeout
+        )
         means.append(evaluation.returns.mean())
         print(evaluation if chosen is None else f"seed {chosen}: {evaluation}", flush=True)
     if len(means) > 1:

@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from pgrad.envs.registry import AnyEnv, Env, make, original_of
 from pgrad.envs.watching import Busy, watched
-from pgrad.errors import ConfigError
+from pgrad.errors import ConfigError, EnvError
 from pgrad.experiments.statistics import Estimate, bootstrap
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
 from pgrad.rollouts.acting import CompiledActor, act
-from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.gymnasium import Actor, EnvLanes, rollout
+from pgrad.rollouts.gymnasium import Actor, EnvLanes
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 MAX_ENVS = 256  # side by side
+LONGEST_EPISODE = 200_000  # steps; longer than any environment's own limit that we know of
 EVALUATION_STREAM = 0x4556414C  # keeps evaluation's random numbers apart from training's
 
 
@@ -84,19 +84,42 @@ def evaluate(
     key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
     vectorization = "gymnasium" if description.original else "envpool"
 
-    def run() -> tuple[Batch, int, Episodes] | None:
+    def run() -> Evaluation:
         envs = VectorEnv(description, count, key, vectorization, step_timeout, busy)
         try:
-            return rollout(EnvLanes(envs, key), actor, episodes=episodes)
+            return played(EnvLanes(envs, key), actor, episodes, discount)
+        except Endless as endless:
+            raise EnvError(
+                f"an episode of '{original.id}' has not ended after {LONGEST_EPISODE:,} steps: set max_episode_steps"
+            ) from endless
         finally:
             envs.close()
 
-    rolled = watched(run, busy, step_timeout)
-    assert rolled is not None, "nothing stops an evaluation"
-    batch, _, _ = rolled
-    weighted = batch.reward * discount**batch.time
-    returns = np.bincount(batch.env, weights=weighted, minlength=episodes).astype(np.float64)
-    return Evaluation(returns, np.bincount(batch.env, minlength=episodes), discount)
+    return watched(run, busy, step_timeout)
+
+
+class Endless(Exception):
+    """An episode that does not end."""
+
+
+def played(lanes: EnvLanes, actor: Actor, episodes: int, discount: float) -> Evaluation:
+    """Exactly `episodes` whole episodes, in the order of their beginnings. Observations are not kept: of pictures, a
+    hundred episodes would fill the memory."""
+    lanes.restart()
+    envs, begun = lanes.envs, min(episodes, lanes.envs.num_envs)
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+    episode = np.where(np.arange(envs.num_envs) < begun, np.arange(envs.num_envs), -1)  # [N] in which each one is
+    while (episode >= 0).any():
+        counted = np.flatnonzero((episode >= 0) & ~envs.resetting)
+        time = lanes.steps[counted]
+        stepped = lanes.step(actor.env_actions(lanes.act(actor)))
+        returns[episode[counted]] += stepped.reward[counted] * discount**time
+        lengths[episode[counted]] += 1
+        for n in counted[(stepped.terminated | stepped.truncated)[counted]]:
+            episode[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
+        if lengths.max() > LONGEST_EPISODE:
+            raise Endless
+    return Evaluation(returns, lengths, discount)
 
 
 def trained_limit(policy: "MLPPolicy | TorchPolicy", env: AnyEnv | None) -> int | None:

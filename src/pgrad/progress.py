@@ -5,6 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pgrad.experiments.statistics import shown
 from pgrad.kernels.jit import CACHE_FOLDER
 from pgrad.training.result import rate
 from pgrad.training.session import Snapshot
@@ -77,7 +78,7 @@ def describe(snapshot: Snapshot) -> str:
         return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
     parts = [f"{snapshot.total_steps:,} steps", rate(snapshot.recent_steps_per_second)]
     if not math.isnan(snapshot.mean_return):
-        parts.append(f"return {snapshot.mean_return:.1f}")
+        parts.append(f"return {shown(snapshot.mean_return)}")
     if snapshot.seeds > 1:
         parts.append(f"seeds {snapshot.finished}/{snapshot.seeds} done, {snapshot.solved} solved")
     if snapshot.planned_steps and snapshot.recent_steps_per_second > 0:

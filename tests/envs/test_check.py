@@ -318,6 +318,37 @@ def test_every_kind_of_space_and_member(kind: Any) -> None:
     assert "steps/s uncompiled" in report.speed
 
 
+class Strict(gymnasium.Env[Any, Any]):
+    """Of its forty actions one is allowed at a time."""
+
+    observation_space = gymnasium.spaces.Box(0, 10, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(40)
+    t = 0
+
+    def told(self) -> tuple[Any, dict[str, Any]]:
+        return np.full(1, self.t, np.float32), {"action_mask": (np.arange(40) == self.t).astype(np.int8)}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.t = 0
+        return self.told()
+
+    def step(self, action: Any) -> Any:
+        assert action == self.t, "forbidden"
+        self.t += 1
+        obs, info = self.told()
+        return obs, 1.0, self.t >= 9, False, info
+
+
+def test_what_a_mask_forbids_is_never_tried() -> None:
+    gymnasium.register("Strict-v0", Strict)
+    try:
+        report = check("Strict-v0")
+    finally:
+        del gymnasium.registry["Strict-v0"]
+    assert not report.findings.problems and not report.findings.hints, str(report)
+
+
 def test_gymnasiums_own_check_goes_through_the_face() -> None:
     class Far(Arm):
         observation_space = Box(-math.inf, 1.0)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from pgrad.envs.registry import make
 from pgrad.envs.user_file import is_reference, load
 from pgrad.errors import EnvError
 
 ENV = """
 from typing import NamedTuple
-from pgrad.envs import Box, Discrete, uniform
+from pgrad.envs import Box, Discrete, MultiDiscrete, uniform
 
 
 class Walk(NamedTuple):
@@ -263,3 +264,36 @@ def test_members_may_depend_on_parameters(tmp_path: Path) -> None:
     assert (made.observation_space.high, made.max_episode_steps) == ((3.0,), 20)
     with pytest.raises(EnvError, match="max_episode_steps is -1"):
         load(f"{file(tmp_path, text + chr(10) + 'SHORT = Walk(max_episode_steps=-1)')}:SHORT")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("(state[0] + action,)", "(state[0] + action, 0.0)", "a state's length changes: reset gave 1 numbers, step 2"),
+        ("Box(-9.0, 9.0)", "Box(-9.0, 9.0, 3)", "the state has 1 numbers, but observation_space is a Box of 3"),
+        (
+            "Box(-9.0, 9.0)",
+            "MultiDiscrete((3, 2))",
+            r"is MultiDiscrete\(counts=\(3, 2\)\), of 2",
+        ),
+        (
+            "    def step",
+            "    def observe(self, state):\n        return 1.0, 2.0\n\n    def step",
+            "observe returned 2",
+        ),
+        ("    def step", "    def mask(self, state):\n        return (True,)\n\n    def step", "mask returned 1 truth"),
+        (", state[0] > self.size", "", "not \\(state, reward, terminated\\)"),
+    ],
+)
+def test_sizes_that_compiled_code_would_trust_are_looked_at_first(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    """Not looked at, a state too long is written over other memory: the process aborts, or trains on rubbish."""
+    assert old in ENV
+    path = file(tmp_path, ENV.replace(old, new))
+    with pytest.raises(EnvError, match=message):
+        make(path)
+
+
+def test_what_cannot_run_in_plain_python_is_left_to_the_compiler(tmp_path: Path) -> None:
+    assert make(file(tmp_path, ENV.replace("return (uniform", "1 / 0\n        return (uniform"))).compiled

@@ -33,8 +33,22 @@ def test_interquartile_mean_ignores_the_outer_quarters() -> None:
     assert x.tolist() == list(range(40)), "the argument is not sorted in place"
 
 
-def test_an_estimate_reads_well() -> None:
-    assert str(Estimate(475.04, 460.0, 490.66)) == "475.0 [460.0, 490.7]"
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        ((475.04, 460.0, 490.66), "475.0 [460.0, 490.7]"),
+        ((500.0, 500.0, 500.0), "500.0 [500.0, 500.0]"),
+        ((0.7683, 0.71, 0.829), "0.77 [0.71, 0.83]"),
+        ((0.81234, 0.81234, 0.81234), "0.812 [0.812, 0.812]"),
+        ((0.5, np.nan, np.nan), "0.500 [nan, nan]"),
+        ((-0.00012345, -0.0002, -0.0001), "-0.00012 [-0.00020, -0.00010]"),
+        ((0.0, 0.0, 0.0), "0.0 [0.0, 0.0]"),
+        ((2e301, 1e301, 3e301), "2e+301 [1e+301, 3e+301]"),
+        ((np.inf, np.nan, np.nan), "inf [nan, nan]"),
+    ],
+)
+def test_an_estimate_reads_well(estimate: Any, text: str) -> None:
+    assert str(Estimate(*estimate)) == text
 
 
 def test_bootstrap_of_equal_values_is_certain() -> None:

@@ -1,11 +1,13 @@
 """What a compiled rollout records, checked by replaying it step by step in plain Python."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from pgrad.envs.cartpole import CartPole
+from pgrad.envs.dynamics import observe_into
+from pgrad.envs.spaces import Discrete, MultiDiscrete
 from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.random import fold_in
@@ -133,3 +135,34 @@ def test_time_restarts_and_the_log_agrees_with_the_batch() -> None:
     assert sorted(lengths) == sorted(roller.episodes.length)
     np.testing.assert_array_equal(roller.episodes.episode_return, roller.episodes.length)
     assert (np.diff(roller.episodes.total_steps) >= 0).all()
+
+
+class Clock(NamedTuple):
+    """Shows the time, in whole numbers and an alarm that is no integer in its state."""
+
+    observation_space = MultiDiscrete((3, 2))
+    action_space = Discrete(2)
+    max_episode_steps = 7
+
+    def reset(self, key: int) -> Any:
+        return 0, 0.0
+
+    def step(self, state: Any, action: int, key: int) -> Any:
+        return (int(state[0]) + 1, float((int(state[0]) + 1) % 2)), 1.0, False
+
+    def observe(self, state: Any) -> Any:
+        return int(state[0]) % 3, state[1]
+
+
+def test_whole_numbers_are_observed_one_hot() -> None:
+    env, lanes = Clock(), 2
+    policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), Categorical(1.0))
+    plan, buffer = Plan(0, 20, 7, np.uint64(RUN_KEY)), new_buffer(5, env.action_space, 40, 10)
+    batch, _ = rollout(env, env.reset(0), policy, plan, new_lanes(env, policy, lanes), buffer, new_episodes(100))
+    time = np.asarray(batch.time)
+    assert set(time.tolist()) == set(range(7))
+    expected = np.concatenate([np.eye(3)[time % 3], np.eye(2)[time % 2]], axis=1)
+    np.testing.assert_array_equal(batch.obs.T, expected)
+    written = np.full((5, 1), 9.0, np.float32)
+    observe_into(env, (4, 0.0), written, 0)
+    assert written.ravel().tolist() == [0, 1, 0, 1, 0], "in plain Python too"

@@ -12,6 +12,7 @@ import pgrad
 from pgrad.algorithms.update import METRICS
 from pgrad.config import resolve
 from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
+from pgrad.envs.watching import Busy
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
@@ -198,7 +199,7 @@ def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, A
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
     settings = {"num_iterations": 10, "total_steps": None, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
-    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event())
+    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Busy())
     start, critic = compiled.policy, compiled.critic
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer] if by_torch else None
     bare = MLPPolicy(start.parameters.copy(), start.sizes, start.activation)  # training normalises

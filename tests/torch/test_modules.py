@@ -214,7 +214,7 @@ def test_a_seed_holds_for_a_while_only() -> None:
 
 
 def test_the_mlp_module_says_what_does_not_fit() -> None:
-    with pytest.raises(pgrad.PolicyError, match=r"2 actions needs 2 outputs, not 3"):
+    with pytest.raises(pgrad.PolicyError, match=r"Discrete\(n=2\) needs 2 outputs, not 3"):
         MLPModule((4, 3), actions=Discrete(2))
     with pytest.raises(pgrad.PolicyError, match="unknown activation 'gelu'"):
         MLPModule((4, 2), "gelu", Discrete(2))

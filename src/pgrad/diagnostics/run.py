@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pgrad.diagnostics.fitting import fitted_value
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
-from pgrad.envs.registry import make
 from pgrad.errors import ConfigError, RunError
 from pgrad.runs.folder import SavedRun, load_run
+from pgrad.training.session import env_of
 
 LAST = "last"
 TRAJECTORIES, TRAJECTORIES_ALONG = 10_000, 1_000  # at one policy, at each of several
@@ -52,7 +52,7 @@ def diagnose(
     number = trajectories
     if number is None:
         number = TRAJECTORIES if len(iterations) == 1 else TRAJECTORIES_ALONG
-    env = make(saved.config.env, saved.config.backend)
+    env = env_of(saved.config, saved.config.env)
     discount, microscopes = saved.config.discount, []
     for iteration, (policy, critic) in zip(iterations, moments, strict=True):
         if progress is not None:

@@ -4,6 +4,7 @@
     reset(self, key) -> state                                  state: a tuple of numbers
     step(self, state, action, key) -> state, reward, terminated
     observe(self, state) -> obs                                a tuple of numbers; without it the state is observed
+                                                               (whole numbers one-hot, by a Discrete observation_space)
     mask(self, state) -> allowed                               a tuple of A truth values; without it all actions are
 
 An action is a whole number where the action space is Discrete, and a tuple of numbers where it is MultiDiscrete or Box
@@ -15,8 +16,8 @@ cost no recompilation, and Numba's cache keeps working (a function passed as an 
 
 from typing import Any, Protocol
 
-from pgrad.envs.spaces import Space
-from pgrad.kernels.columns import set_column
+from pgrad.envs.spaces import Discrete, MultiDiscrete, Space
+from pgrad.kernels.columns import set_column, set_one_hot
 from pgrad.kernels.jit import compiled_as
 
 State = tuple[float, ...]
@@ -69,6 +70,8 @@ def observe_into(env: Any, state: State, rows: Any, lane: int) -> None:
     """Write what the policy sees of a state into rows[:, lane]."""
     if hasattr(env, "observe_into"):
         env.observe_into(state, rows, lane)
+    elif isinstance(env.observation_space, Discrete | MultiDiscrete):
+        set_one_hot(rows, lane, observe(env, state), env.observation_space.counts)
     else:
         set_column(rows, lane, observe(env, state))
 
@@ -111,7 +114,13 @@ def _observe_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
     def through_a_tuple(env: Any, state: Any, rows: Any, lane: Any) -> None:
         set_column(rows, lane, observe(env, state))
 
-    return getattr(env.instance_class, "observe_into", through_a_tuple)
+    space = getattr(env.instance_class, "observation_space", None)
+    counts = space.counts if isinstance(space, Discrete | MultiDiscrete) else ()
+
+    def one_hot(env: Any, state: Any, rows: Any, lane: Any) -> None:
+        set_one_hot(rows, lane, observe(env, state), counts)
+
+    return getattr(env.instance_class, "observe_into", one_hot if counts else through_a_tuple)
 
 
 @compiled_as(mask_into)

@@ -71,11 +71,15 @@ def member_problems(kind: type, owner: Any = None) -> list[str]:
             problems.append(f"{name} is missing: write `{name} = {example}` in the class")
         elif not isinstance(space, (*get_args(Space), property)) and not is_field(kind, name):
             problems.append(f"{name} is {space!r:.60}: it must be a Box, Discrete or MultiDiscrete of pgrad.envs")
-        elif name == "observation_space" and isinstance(space, Discrete | MultiDiscrete):
-            size = space.flat_size
+        elif (
+            isinstance(space, Discrete | MultiDiscrete)
+            and name == "observation_space"
+            and getattr(kind, name, None) is not space
+            and not hasattr(kind, "observe_into")
+        ):
             problems.append(
-                f"observation_space is {space!r:.60}: a compiled environment shows real numbers; let observe(self, "
-                f"state) return it one-hot, and write `observation_space = Box(0.0, 1.0, {size})`"
+                f"observation_space is {space!r:.60}, but not as a class attribute, where compiled code finds it: let "
+                f"observe(self, state) return it one-hot, and give Box(0.0, 1.0, {space.flat_size})"
             )
     limit = getattr(owner, "max_episode_steps", None)
     if limit is None:

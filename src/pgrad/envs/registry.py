@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from pgrad.envs.acrobot import Acrobot
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import Dynamics, has_mask
+from pgrad.envs.first_step import first_step_problems
 from pgrad.envs.members import dynamics_problems, told
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
 from pgrad.envs.pendulum import Pendulum
@@ -146,7 +147,7 @@ def _own(name: str, env: Any, backend: str) -> Env:
     """An environment of the user's: dynamics, or what makes a gymnasium.Env."""
     if not isinstance(env, tuple):
         return dataclasses.replace(gymnasium_env(env), id=name)
-    if problems := dynamics_problems(env):
+    if problems := dynamics_problems(env) or first_step_problems(env):
         raise EnvError(told(name, problems))
     own = compiled_env(name, env)  # type: ignore[arg-type]
     return own if backend != "gymnasium" else original_of(own)
@@ -180,4 +181,6 @@ def original_of(env: Env) -> Env:
     from pgrad.envs.face import GymnasiumFace
 
     face = gymnasium_env(partial(GymnasiumFace, env.dynamics)).limited(env.max_episode_steps)
-    return dataclasses.replace(env, dynamics=None, obs_shape=face.obs_shape, description=face.description)
+    assert face.description is not None, "it is Gymnasium's"
+    described = dataclasses.replace(face.description, name=env.id)
+    return dataclasses.replace(env, dynamics=None, obs_shape=face.obs_shape, description=described)

@@ -15,7 +15,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -105,7 +105,8 @@ def returned_by(function: Callable[[], Any], place: str) -> "Dynamics | Factory"
     except Exception as error:
         raise EnvError(f"'{place}' raised when it was called:\n{own_traceback(error)}") from error
     if is_gymnasium(type(value)):
-        value.close()
+        with suppress(Exception):  # it is given up either way
+            value.close()
         return function
     if inspect.isfunction(value):
         raise EnvError(f"'{place}' returns a function: {WHAT_IT_CAN_BE}")
@@ -143,6 +144,11 @@ def import_file(path: Path) -> ModuleType:
     new = set(sys.modules) - before - {name}
     LOADED[name] = {other: hash_of(other) for other in new if lies_beside(other, path)}
     return module
+
+
+def imported_files() -> dict[str, Path]:
+    """The files that this process has imported, by their modules' names."""
+    return {name: Path(str(sys.modules[name].__file__)) for name in LOADED if name in sys.modules}
 
 
 def executed(name: str, path: Path, content: bytes) -> ModuleType:

@@ -1,11 +1,14 @@
 """Point estimates and intervals over seeds, as Agarwal et al. (2021) recommend them. NumPy alone: SciPy's statistics
 take longer to import than a training run."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+LARGE, MOST_DECIMALS = 1e7, 6
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,7 +21,21 @@ class Estimate(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        width = self.high - self.low
+        scale = width if width > 0 else abs(self.value) / 10
+        return f"{shown(self.value, scale)} [{shown(self.low, scale)}, {shown(self.high, scale)}]"
+
+
+def shown(value: float, scale: float | None = None) -> str:
+    """A number with two digits of what is `scale` in size, a tenth of the number itself if not given.
+
+    One decimal at least: 96.0, 0.768; and no more digits than one can read: 2.5e+301.
+    """
+    if abs(value) >= LARGE:
+        return f"{value:.4g}"
+    size = abs(value) / 10 if scale is None else scale
+    digits = 1 - math.floor(math.log10(size)) if 0 < size < math.inf else 1
+    return f"{value:.{min(max(digits, 1), MOST_DECIMALS)}f}"
 
 
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)

@@ -49,3 +49,30 @@ def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
         set_column(array, lane, values[:-1])
 
     return many
+
+
+def set_one_hot(array: Any, lane: int, values: Scalars, counts: tuple[int, ...]) -> None:
+    """Below each other in array[:, lane], for each whole number of `values` as many rows as its count: 1 in its own, 0
+    elsewhere."""
+    first = 0
+    for value, count in zip(values, counts, strict=True):
+        for i in range(count):
+            array[first + i, lane] = value == i
+        first += count
+
+
+@compiled_as(set_one_hot)
+def _set_one_hot_compiled(array: Any, lane: Any, values: Any, counts: Any) -> Any:
+    last = len(values) - 1
+    if last < 0:
+        return lambda array, lane, values, counts: None
+
+    def each(array: Any, lane: Any, values: Any, counts: Any) -> None:
+        first = 0
+        for d in range(last):
+            first += counts[d]
+        for i in range(counts[last]):
+            array[first + i, lane] = values[last] == i
+        set_one_hot(array, lane, values[:-1], counts[:-1])
+
+    return each

@@ -216,7 +216,13 @@ def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temp
 
 def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
     """One observation [O] or a batch [N, O] as float32 [N, O]."""
-    array = np.asarray(obs, dtype=np.float32)
+    try:
+        array = np.asarray(obs, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ObservationError(
+            f"observations must be numbers, [{obs_size}] or [N, {obs_size}], not {obs!r:.80}: of a Dict or Tuple "
+            "space, gymnasium.spaces.flatten(space, obs) puts them in the policy's order"
+        ) from None
     if array.ndim not in (1, 2) or array.shape[-1] != obs_size:
         raise ObservationError(
             f"observations must have shape ({obs_size},) or (N, {obs_size}) for this policy, not {array.shape}"

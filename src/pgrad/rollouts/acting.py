@@ -55,6 +55,21 @@ def act(policy: Policy, obs: Array, mask: Array, keys: Array, steps: Array, gree
         choose(policy, rows, mask, keys[start:], steps[start:], greedy, action, start, lanes)
 
 
+@strict
+def decide_all(head: Any, outputs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
+    """An action for each column of outputs [K, N], which are overwritten, into action [..., N]."""
+    decide(head, outputs, mask, keys, steps, greedy, action, 0, outputs.shape[1])
+
+
+@strict
+def mixed(keys: Array, steps: Array) -> Any:
+    """One seed of all keys and steps, in 0 … 2⁶³ - 1."""
+    seed: Any = np.uint64(0)
+    for n in range(keys.size):
+        seed = fold_in(seed ^ np.uint64(keys[n]), steps[n])
+    return np.int64(seed >> np.uint64(1))
+
+
 class CompiledActor:
     """Acts with a multilayer perceptron in compiled code."""
 

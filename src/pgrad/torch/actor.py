@@ -17,12 +17,10 @@ import torch
 from pgrad.envs.spaces import Box, Discrete
 from pgrad.errors import PgradError, PolicyError
 from pgrad.kernels.heads import NO_MASK, Policy
-from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import network
-from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import head_of
-from pgrad.rollouts.acting import CompiledActor, as_env_actions, decide, room_for_actions
+from pgrad.rollouts.acting import CompiledActor, as_env_actions, decide_all, mixed, room_for_actions
 from pgrad.torch.ascent import CompiledAscent
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
@@ -38,21 +36,6 @@ NOTHING = np.empty(0, np.float32)
 
 class OutputsNotFinite(PgradError):
     """A policy module returned NaN or infinity."""
-
-
-@strict
-def decide_all(head: Any, outputs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
-    """An action for each column of outputs [K, N], which are overwritten, into action [..., N]."""
-    decide(head, outputs, mask, keys, steps, greedy, action, 0, outputs.shape[1])
-
-
-@strict
-def mixed(keys: Array, steps: Array) -> Any:
-    """One seed of all keys and steps, in 0 … 2⁶³ - 1."""
-    seed: Any = np.uint64(0)
-    for n in range(keys.size):
-        seed = fold_in(seed ^ np.uint64(keys[n]), steps[n])
-    return np.int64(seed >> np.uint64(1))
 
 
 def actor_of(learner: TorchLearner) -> "TorchActor | CompiledActor":

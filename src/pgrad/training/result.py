@@ -14,7 +14,7 @@ from pgrad.algorithms.settings import Checkpoints
 from pgrad.config import Config
 from pgrad.envs.registry import Env
 from pgrad.evaluation import Evaluation
-from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean
+from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean, shown
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.training.trainer import History
 
@@ -112,7 +112,7 @@ class Result:
             if count > 1:
                 worst = int(scores.argmin())
                 lines.append(f"  interquartile mean   {self.interquartile_mean()}")
-                lines.append(f"  worst seed           {scores[worst]:.1f}  (seed {self.seeds[worst].seed})")
+                lines.append(f"  worst seed           {shown(scores[worst])}  (seed {self.seeds[worst].seed})")
             if (solved := self.solved()) is not None:
                 threshold = f"  solved (≥ {self.env.reward_threshold:g})"
                 lines.append(f"{threshold:<23}{solved} of {scores.size}")

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.config import Config, resolve
+from pgrad.config import FIELDS, Config, resolve
 from pgrad.envs.registry import AnyEnv, Env, make, original_of
+from pgrad.envs.spaces import Box, actions_in_words
 from pgrad.envs.watching import Busy
 from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
 from pgrad.evaluation import evaluate
@@ -21,6 +22,7 @@ from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
 
 MODULES_OWN = ("std", "initial_std")  # settings of compiled policies that no module reads
+FOR_REAL_ACTIONS = (*MODULES_OWN, "squash")
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
 
 
@@ -200,12 +202,13 @@ def name_of(env: AnyEnv) -> str:
     """What a configuration calls an environment."""
     if isinstance(env, str | Env):
         return env if isinstance(env, str) else env.id
-    spec = getattr(env, "spec", None)
-    return str(spec.id if spec is not None else getattr(env, "__name__", type(env).__name__))
+    named = getattr(getattr(env, "spec", None), "id", None)  # a wrapper's class has a property there, without an id
+    return str(named or getattr(env, "__name__", type(env).__name__))
 
 
 def env_of(config: Config, env: AnyEnv) -> Env:
-    """The environment as the configuration wants it; raises EnvError where that cannot be trained on."""
+    """The environment as the configuration wants it; raises EnvError where that cannot be trained on, and ConfigError
+    where settings are for other actions than it has."""
     asked = config.backend == "auto" and config.vectorization != "auto"
     made = make(env, "gymnasium" if asked else config.backend, config.max_episode_steps)
     if made.max_episode_steps is None and config.episodes_per_iteration is not None:
@@ -213,6 +216,13 @@ def env_of(config: Config, env: AnyEnv) -> Env:
             f"'{made.id}' has no time limit, so that whole episodes may never end: set max_episode_steps, or "
             "num_steps in place of episodes_per_iteration"
         )
+    if not isinstance(made.actions, Box):
+        idle = [name for name in FOR_REAL_ACTIONS if getattr(config, name) != FIELDS[name].default]
+        if idle:
+            raise ConfigError(
+                f"{name} is for real actions, and '{made.id}' has {actions_in_words(made.actions)}: leave it out"
+                for name in idle
+            )
     return made
 
 

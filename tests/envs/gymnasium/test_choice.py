@@ -14,6 +14,7 @@ from gymnasium import spaces
 from pgrad.envs.gymnasium import choice, envpool
 from pgrad.envs.gymnasium.making import describe
 from pgrad.envs.gymnasium.vector import VectorEnv
+from pgrad.envs.watching import Busy
 from pgrad.errors import EnvError
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import what pytest has loaded
@@ -185,3 +186,62 @@ def test_one_environment_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_no_more_processes_than_environments_or_cores() -> None:
     assert choice._processes(1) == 1
     assert choice._processes(10_000) <= (os.cpu_count() or 1)
+
+
+class Doubled(gymnasium.vector.SyncVectorEnv):
+    """A vector form whose observations are those of two steps together, as Atari's stack four pictures."""
+
+    def __init__(self, num_envs: int, **_: Any) -> None:
+        super().__init__([Sleeping] * num_envs)
+        self.single_observation_space = spaces.Box(-np.inf, np.inf, (2, 3))
+
+
+def test_a_vector_form_that_shows_something_else_is_not_used() -> None:
+    gymnasium.register("Doubled-v0", Sleeping, vector_entry_point=Doubled)
+    try:
+        envs = VectorEnv(describe("Doubled-v0"), 1, seed=1)
+        assert envs.obs.shape == (1, 3)
+        assert "in this process" in (envs.note or "")
+        assert "it has a vector form with other observations, Box(-inf, inf, (2, 3), float32)" in (envs.note or "")
+        with pytest.raises(EnvError, match=r"'Doubled-v0' has a vector form with other observations.*'sync'"):
+            VectorEnv(describe("Doubled-v0"), 1, 1, "entry-point")
+    finally:
+        del gymnasium.registry["Doubled-v0"]
+
+
+class Exploding(Sleeping):
+    def step(self, action: Any) -> Any:
+        if self.t == 5:
+            raise RuntimeError("boom")
+        return super().step(action)
+
+
+class Stuck(Strict):
+    def step(self, action: Any) -> Any:
+        return *super().step(action)[:4], {"action_mask": np.zeros(2, np.bool_)}
+
+
+@TWO_CORES
+@pytest.mark.parametrize(
+    ("env", "what"),
+    [(Exploding, r"raised in step\(\): RuntimeError: boom"), (Stuck, r"allows none of the 2 choices")],
+)
+def test_what_fails_while_it_is_measured_was_before_the_run(env: Any, what: str) -> None:
+    with pytest.raises(EnvError, match=f"{what}.*with random actions before the run") as caught:
+        VectorEnv(describe(env), 2, 1)
+    assert "environment 0" not in str(caught.value)
+    assert ("Traceback" in str(caught.value)) == (env is Exploding)
+
+
+@TWO_CORES
+def test_whoever_watches_is_told_that_a_hang_is_before_the_run() -> None:
+    busy, calls = Busy(), []
+
+    class Watched(Sleeping):
+        def step(self, action: Any) -> Any:
+            calls.append(busy.call)
+            return super().step(action)
+
+    VectorEnv(describe(Watched), 2, 1, busy=busy).close()
+    assert calls[0] == "'Watched', tried with random actions before the run, to measure its speed,"
+    assert busy.call == "reset() of 'Watched'"

@@ -189,3 +189,61 @@ def test_what_is_left_out_is_noted() -> None:
 def test_the_checker_of_gymnasium_is_left_out() -> None:
     assert "PassiveEnvChecker" not in str(describe("CartPole-v1").make())
     assert "PassiveEnvChecker" not in str(describe(gymnasium.make("CartPole-v1")).make())
+
+
+class Spaceless(gymnasium.Env[Any, Any]):
+    """Has not been given its spaces."""
+
+
+class Unclosable(Mine):
+    def close(self) -> None:
+        raise RuntimeError("the simulator is gone")
+
+
+def test_spaces_that_are_missing_are_named() -> None:
+    with pytest.raises(EnvError, match=r"'Spaceless' has no observation_space: set `self.observation_space` in its"):
+        describe(Spaceless)
+
+
+def test_an_instance_that_cannot_be_closed_is_given_up() -> None:
+    assert describe(Unclosable).name == "Unclosable"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("kennel:Dog-v0", "Gymnasium has no 'kennel:Dog-v0': did you mean 'kennel:Dog-v3'"),
+        ("kennel:Dogg-v3", r"unknown environment 'kennel:Dogg-v3': did you mean 'kennel:Dog-v3'"),
+        ("kennel:Aardvark-v1", r"unknown environment 'kennel:Aardvark-v1': kennel has Dog-v3"),
+        ("cattery:Cat-v1", r"importing cattery adds none to Gymnasium's.*'cattery.envs:Cat-v1'"),
+        ("aviary:Bird-v1", r"'aviary:Bird-v1' needs a package that is not installed: pip install 'opencv-python'"),
+        ("kennel:Shy-v0", r"cannot be made: AssertionError in .*kennel/__init__.py, line 7: `assert bone is not None`"),
+    ],
+)
+def test_ids_of_packages_keep_their_package(
+    asked: str, message: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kennel = """import gymnasium
+
+class Shy(gymnasium.Env):
+    def __init__(self):
+        import os
+        bone = os.environ.get("NO_SUCH_BONE")
+        assert bone is not None
+
+gymnasium.register("Dog-v3", "kennel:Shy")
+gymnasium.register("Shy-v0", "kennel:Shy")
+"""
+    for name, text in (("kennel", kennel), ("cattery", ""), ("aviary", "import cv2\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    try:
+        with pytest.raises(EnvError, match=message):
+            describe(asked)
+    finally:
+        for env_id in ("Dog-v3", "Shy-v0"):
+            gymnasium.registry.pop(env_id, None)
+        for name in ("kennel", "cattery", "aviary"):
+            sys.modules.pop(name, None)

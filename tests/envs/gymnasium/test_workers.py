@@ -6,8 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
+
+from pgrad.envs.gymnasium.vector import VectorEnv
+from pgrad.envs.registry import gymnasium_env
+from pgrad.envs.user_file import load
 
 SCRIPT = """
 import os, sys, threading, time
@@ -91,3 +97,33 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+ENV_FILE = """
+import os
+import gymnasium, numpy as np
+from neighbour import WIDTH
+
+class Mine(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, np.inf, (WIDTH,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        return np.full(WIDTH, os.getpid()), {}
+
+    def step(self, action):
+        return np.full(WIDTH, os.getpid()), 0.0, False, False, {}
+"""
+
+
+def test_an_environment_in_a_file_is_imported_by_the_workers_too(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("WIDTH = 2\n")
+    (tmp_path / "mine.py").write_text(ENV_FILE)
+    description = gymnasium_env(cast(Any, load(f"{tmp_path / 'mine.py'}:Mine"))).description
+    assert description is not None
+    envs = VectorEnv(description, 4, 1, "async")
+    try:
+        assert np.unique(envs.obs).size == envs._source.envs.num_envs  # type: ignore[union-attr]
+        assert os.getpid() not in envs.obs
+    finally:
+        envs.close()

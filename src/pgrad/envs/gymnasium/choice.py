@@ -1,8 +1,9 @@
 """Which way to step N environments. Where several ways give the same rows, the fastest by measurement."""
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from weakref import WeakKeyDictionary
 
 import gymnasium
@@ -12,6 +13,7 @@ from pgrad.envs.gymnasium import envpool
 from pgrad.envs.gymnasium.autoreset import Autoreset
 from pgrad.envs.gymnasium.description import Description, quietly
 from pgrad.envs.gymnasium.group import Group, failed
+from pgrad.envs.gymnasium.masks import require_choices
 from pgrad.envs.gymnasium.rows import Failure, Source
 from pgrad.envs.gymnasium.workers import Workers
 from pgrad.envs.watching import Busy
@@ -43,11 +45,13 @@ def chosen_source(
     else:
         why_not = None
     if vectorization in ("auto", "gymnasium", "entry-point"):
-        own = entry_point(description, seeds)
+        own, not_own = entry_point(description, seeds)
         if own is not None:
             return own, "stepped by its own vector form"
         if vectorization == "entry-point":
-            raise EnvError(f"'{description.name}' has no vector form of its own; 'sync' and 'async' step copies of it")
+            reason = not_own or "has no vector form of its own"
+            raise EnvError(f"'{description.name}' {reason}; 'sync' and 'async' step copies of it")
+        why_not = "; ".join(filter(None, (why_not, not_own and f"it {not_own}, which is not used")))
     if vectorization in ("sync", "async"):
         source = _of_kind(vectorization, description, seeds, timeout, busy)
         return source, f"vectorization {vectorization}, as asked for"
@@ -55,17 +59,25 @@ def chosen_source(
     return source, "; ".join(line for line in (why, why_not) if line)
 
 
-def entry_point(description: Description, seeds: Sequence[int]) -> Source | None:
-    """The environment's own vector form, if it has one."""
+def entry_point(description: Description, seeds: Sequence[int]) -> tuple[Source | None, str | None]:
+    """The environment's own vector form; without one that has the same spaces, None and, if there is one, why not."""
     spec = description.spec
     if spec is None or not description.by_id or spec.vector_entry_point is None:
-        return None
+        return None, None
     try:
         with quietly():
             envs = gymnasium.make_vec(spec, len(seeds), vectorization_mode="vector_entry_point")
     except Exception as error:
         raise failed("cannot be made in vector form", error, None) from error
-    return Autoreset(envs, description.observations, description.actions, seeds[0])
+    for kind, wanted, found in (
+        ("observations", description.observations.original, envs.single_observation_space),
+        ("actions", description.actions.original, envs.single_action_space),
+    ):
+        if wanted != found:  # Atari's stacks grey pictures, for example
+            with contextlib.suppress(Exception):  # it is given up either way
+                envs.close()
+            return None, f"has a vector form with other {kind}, {found}"
+    return Autoreset(envs, description.observations, description.actions, seeds[0]), None
 
 
 def _of_kind(kind: str, description: Description, seeds: Sequence[int], timeout: float | None, busy: Busy) -> Source:
@@ -89,7 +101,8 @@ def _measured(description: Description, seeds: Sequence[int], timeout: float | N
     if (count, processes) in decided:
         kind, why = decided[count, processes]
         return _of_kind(kind, description, seeds, timeout, busy), why
-    alone = seconds_per_step(Group(description, seeds[:1], busy), description) * count
+    with _before_the_run(description, busy):
+        alone = seconds_per_step(Group(description, seeds[:1], busy), description) * count
     if ADVANTAGE * (alone / processes + ROUND_TRIP_SECONDS) > alone:
         kind, why = "sync", f"stepped in this process ({alone / count * 1e6:,.0f} µs a step: too short for workers)"
         decided[count, processes] = kind, why
@@ -112,6 +125,18 @@ def _measured(description: Description, seeds: Sequence[int], timeout: float | N
     return Group(description, seeds, busy), decided[count, processes][1]
 
 
+@contextlib.contextmanager
+def _before_the_run(description: Description, busy: Busy) -> Iterator[None]:
+    """Let what goes wrong meanwhile be told as something that happened before the first step of the run."""
+    trial = "random actions before the run, to measure its speed"
+    call, busy.call = busy.call, f"'{description.name}', tried with {trial},"
+    try:
+        yield
+    except Failure as failure:
+        raise Failure(f"{failure.what}; that was with {trial}", None, failure.details) from failure
+    busy.call = call
+
+
 def seconds_per_step(source: Source, description: Description, keep: bool = False) -> float:
     """The median time of a step with random actions, tried for a moment."""
     random = np.random.default_rng(0)
@@ -120,6 +145,7 @@ def seconds_per_step(source: Source, description: Description, keep: bool = Fals
         obs, mask = source.reset()
         began = time.perf_counter()
         while len(taken) < 2 or (time.perf_counter() - began < MEASURING_SECONDS and len(taken) < 1000):
+            require_choices(mask, description.actions.counts, np.ones(len(obs), np.bool_))
             action = description.actions.random(len(obs), random, mask)
             before = time.perf_counter()
             mask = source.step(action).mask

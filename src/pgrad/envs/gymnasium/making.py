@@ -1,5 +1,6 @@
 """From an id, a factory or an instance to what training needs to know of an environment, and how to make more of it."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -32,7 +33,7 @@ def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Descriptio
         try:
             return _described(instance, instance.spec.id if instance.spec else type(instance.unwrapped).__name__, make)
         finally:
-            instance.close()
+            _give_up(instance)
     if isinstance(env, gymnasium.vector.VectorEnv):
         raise EnvError(f"{env!r} holds several environments already; pass an id, one environment, or a factory of one")
     raise EnvError(f"an environment is an id, a gymnasium.Env or a function that returns one, not {env!r}")
@@ -55,7 +56,7 @@ def _of_id(env_id: str) -> Description:
         make = functools.partial(_from_spec, spec)
         return _described(instance, spec.id, make, spec=spec, by_id=True, notes=tuple(notes))
     finally:
-        instance.close()
+        _give_up(instance)
 
 
 def _of_instance(instance: GymnasiumEnv) -> Description:
@@ -63,7 +64,7 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
     if instance.spec is not None:
         make: Callable[[], GymnasiumEnv] = functools.partial(_from_spec, instance.spec)
         try:
-            make().close()
+            _give_up(make())
             return _described(instance, name, make, spec=instance.spec)
         except EnvError:
             pass  # a wrapper that does not record its arguments: copying may still work
@@ -93,6 +94,12 @@ def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> Gymnas
     return gymnasium.wrappers.TimeLimit(make(), max_episode_steps)
 
 
+def _give_up(instance: GymnasiumEnv) -> None:
+    """Close an instance that nobody needs any more, whatever it says to that."""
+    with contextlib.suppress(Exception):
+        instance.close()
+
+
 def _described(
     instance: GymnasiumEnv,
     name: str,
@@ -101,6 +108,12 @@ def _described(
     by_id: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Description:
+    for space in ("observation_space", "action_space"):
+        if not isinstance(getattr(instance, space, None), gymnasium.Space):
+            raise EnvError(
+                f"'{name}' has no {space}: set `self.{space}` in its __init__ to one of gymnasium.spaces, such as "
+                + ("Box(-1.0, 1.0, (4,))" if space == "observation_space" else "Discrete(2)")
+            )
     observations = observations_of(instance.observation_space, name)
     if observations.left_out:
         notes += (f"the policy does not see what is no number: {', '.join(observations.left_out)}",)

@@ -1,6 +1,7 @@
 """What to say of an environment that is not there: which package holds it, or which one was meant."""
 
 import re
+import traceback
 
 import gymnasium
 
@@ -42,7 +43,9 @@ INSTALLATIONS = {
 
 def way_out(env_id: str, error: BaseException) -> str:
     """What went wrong when making an environment of that id, and what to do about it."""
-    module, _, name = env_id.rpartition(":")
+    module, colon, name = env_id.rpartition(":")
+    if isinstance(error, ModuleNotFoundError) and isinstance(error.__cause__, ModuleNotFoundError):
+        error = error.__cause__  # Gymnasium's own of that kind does not say which module is missing
     if isinstance(error, ModuleNotFoundError) and module and _is_part_of(module, error.name or module):
         return f"'{env_id}' needs the package {module}: {installation(module)}"
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
@@ -53,17 +56,48 @@ def way_out(env_id: str, error: BaseException) -> str:
             hint += f" or {INSTALLATION_OF_ENVPOOL}, which brings its own"
         return f"'{env_id}' needs a package that is not installed: {hint}"
     if isinstance(error, gymnasium.error.DeprecatedEnv | gymnasium.error.VersionNotFound):
-        return f"Gymnasium has no '{env_id}': did you mean '{_newest(_stem(name))}'?"
+        return f"Gymnasium has no '{env_id}': did you mean '{module}{colon}{_newest(_stem(name))}'?"
     if isinstance(error, gymnasium.error.UnregisteredEnv) or not _known(name):
         family = next((package for start, package in FAMILIES.items() if name.startswith(start)), None)
         if family and not module:
             return f"'{env_id}' is in the package {family}: {installation(family)}, then name it '{family}:{env_id}'"
-        meant = closest(_stem(name), {_stem(known) for known in gymnasium.registry})
-        hint = f"did you mean '{_newest(meant)}'?" if meant else "`pgrad envs` lists the known ones"
+        known_ids = registered_by(module) if module else list(gymnasium.registry)
+        meant = closest(_stem(name), {_stem(known) for known in known_ids})
+        if meant:
+            hint = f"did you mean '{module}{colon}{_newest(meant)}'?"
+        elif known_ids:
+            hint = (
+                f"{module} has {', '.join(sorted(known_ids)[:8])} …" if module else "`pgrad envs` lists the known ones"
+            )
+        else:
+            hint = (
+                f"importing {module} adds none to Gymnasium's. Its documentation says what does: another import "
+                f"(then name it like '{module}.envs:{name}'), or a call (write that into a file, in a function that "
+                "returns the environment, and name it 'file.py:function')"
+            )
         return f"unknown environment '{env_id}': {hint}"
     newer = _newest(_stem(name))
     hint = "" if newer in (name, _stem(name)) else f"; its newer version is '{newer}'"
-    return f"'{env_id}' cannot be made: {type(error).__name__}: {error}{hint}"
+    return f"'{env_id}' cannot be made: {told(error)}{hint}"
+
+
+def told(error: BaseException) -> str:
+    """An error in a line; where it was raised, if it says nothing itself."""
+    if str(error):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].filename}, line {frames[-1].lineno}: `{frames[-1].line}`" if frames else ""
+    return type(error).__name__ + where
+
+
+def registered_by(module: str) -> list[str]:
+    """The ids of environments that are written in a package."""
+    package = module.split(".")[0]
+    homes = {
+        spec.id: spec.entry_point if isinstance(spec.entry_point, str) else getattr(spec.entry_point, "__module__", "")
+        for spec in gymnasium.registry.values()
+    }
+    return [env_id for env_id, home in homes.items() if re.split(r"[.:]", home or "")[0] == package]
 
 
 def installation(module: str) -> str:

@@ -56,6 +56,7 @@ class VectorEnv:
         self.episode = np.zeros(num_envs, np.int64)  # which episode each environment is in, from 0
         self.time = np.zeros(num_envs, np.int64)  # steps of it so far
         self.resetting: npt.NDArray[np.bool_] = np.zeros(num_envs, np.bool_)
+        self._everywhere = np.ones(num_envs, np.bool_)
         self.obs: npt.NDArray[np.float32] = np.empty((num_envs, description.observations.size), np.float32)
         self.mask: Mask | None = None
         self._notes = list(description.notes)
@@ -95,11 +96,11 @@ class VectorEnv:
             self._check(rows)
         counted = ~self.resetting
         ended = (rows.terminated | rows.truncated) & counted
-        self.total_steps += int(counted.sum())
-        self.time[counted] += 1
+        self.total_steps += int(np.count_nonzero(counted))
         begun = self.resetting | (ended & ~rows.resetting)
-        self.episode[begun] += 1
-        self.time[begun] = 0
+        self.episode += begun
+        self.time += counted
+        self.time *= ~begun
         silent = None if self.mask is None else np.ones_like(self.mask)  # all is allowed where nothing is said
         self.obs, self.mask, self.resetting = rows.obs, rows.mask if rows.mask is not None else silent, rows.resetting
         return Step(rows.reward, rows.terminated, rows.truncated & ~rows.terminated, rows.after)
@@ -111,24 +112,25 @@ class VectorEnv:
             self._source = None
 
     def _start(self, start: Start) -> None:
-        self._require_finite(start.obs, np.ones(self.num_envs, np.bool_))
+        self._require_finite(start.obs, self._everywhere)
         self._look_at_bounds(start.obs)
-        require_choices(start.mask, self.description.actions.counts, np.ones(self.num_envs, np.bool_))
+        require_choices(start.mask, self.description.actions.counts, self._everywhere)
         self.obs, self.mask = start.obs, start.mask
         self.resetting = np.zeros(self.num_envs, np.bool_)
         self.time[:] = 0
 
     def _check(self, rows: Rows) -> None:
-        counted = ~self.resetting
-        wrong = np.flatnonzero(counted & ~np.isfinite(rows.reward))
-        if wrong.size:
-            raise Failure(f"the reward is {rows.reward[wrong[0]]}", int(wrong[0]))
-        self._require_finite(rows.after, np.ones(self.num_envs, np.bool_))
+        finite = np.isfinite(rows.reward) | self.resetting
+        if not finite.all():
+            n = int(np.argmin(finite))
+            raise Failure(f"the reward is {rows.reward[n]}", n)
+        self._require_finite(rows.after, self._everywhere)
         separate = (rows.terminated | rows.truncated) & ~rows.resetting
         if separate.any():
             self._require_finite(rows.obs, separate)
         self._look_at_bounds(rows.after)
-        require_choices(rows.mask, self.description.actions.counts, ~rows.resetting)
+        if rows.mask is not None:
+            require_choices(rows.mask, self.description.actions.counts, ~rows.resetting)
 
     def _require_finite(self, obs: Array, which: Array) -> None:
         if not np.isfinite(obs).all():

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -45,11 +46,17 @@ class Sent:
     obs_size: int
     action_shape: tuple[int, ...]
     sender: int  # process id
+    files: tuple[Path, ...] = ()  # of the user's own, which it refers to
 
     def description(self) -> Description:
         """What was sent; raises Failure."""
+        from pgrad.envs.user_file import import_file, importing_from
+
         try:
-            description: Description = pickle.loads(self.pickled)
+            for file in self.files:
+                import_file(file)
+            with importing_from(Path.cwd()):
+                description: Description = pickle.loads(self.pickled)
         except Exception as error:
             raise failed("cannot be loaded in a worker process", error, None) from error
         return description
@@ -57,6 +64,8 @@ class Sent:
 
 def sent(description: Description) -> Sent:
     """That description, ready to be sent; raises EnvError if it cannot be."""
+    from pgrad.envs.user_file import imported_files
+
     native = description.actions.native(description.actions.random(1, np.random.default_rng(0)))
     try:
         pickled = cloudpickle.dumps(description)
@@ -65,7 +74,8 @@ def sent(description: Description) -> Sent:
             f"'{description.name}' cannot be sent to worker processes ({type(error).__name__}: {error}); "
             "pass a factory that makes everything itself, or vectorization='sync'"
         ) from error
-    return Sent(pickled, description.observations.size, native.shape[1:], os.getpid())
+    files = tuple(file for module, file in imported_files().items() if module.encode() in pickled)
+    return Sent(pickled, description.observations.size, native.shape[1:], os.getpid(), files)
 
 
 class GroupEnv(gymnasium.Env[Any, Any]):
