@@ -12,6 +12,7 @@ NAMES = (
     "startup",
     "gymnasium_env",
     "environments",
+    "learning",
     "torch_path",
     "solve",
     "notebook",

@@ -4,14 +4,11 @@ Seeds 0 to 99 (the settings were tuned on seeds 1000 to 1399). Besides the final
 every 5,000 steps of the same run and evaluated over 100 episodes in Gymnasium's own environment.
 """
 
-import threading
-
 import numpy as np
 
 import pgrad
 from pgrad.config import resolve
-from pgrad.envs.registry import make
-from pgrad.training.trainer import CompiledTrainer
+from pgrad.training.trainer import new_trainer
 
 SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0
 
@@ -19,7 +16,7 @@ SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0
 def first_worth(seed: int) -> tuple[float, float]:
     """Steps and seconds of training when a frozen policy was first worth the threshold; inf if never."""
     config = resolve("CartPole-v1", None, {"seeds": [seed]})
-    trainer = CompiledTrainer(config, make("CartPole-v1"), seed, threading.Event())
+    trainer = new_trainer(config, pgrad.make("CartPole-v1"), seed)
     next_look = EVERY
     while not trainer.finished:
         trainer.chunk = 8

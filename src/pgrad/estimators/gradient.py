@@ -13,10 +13,10 @@ from pgrad.kernels.jit import dense, strict
 from pgrad.kernels.mlp import (
     BLOCK,
     MLP,
-    STRIDE,
     backward_block,
     forward_block,
     load_block,
+    new_block,
     normalise_inputs,
     transposed_weights,
 )
@@ -38,7 +38,7 @@ def policy_gradient(
     """
     net, head, batch = policy.network, policy.head, weight.size
     gradient = np.zeros(net.parameters.size, f4)
-    activations, deltas = np.empty((net.rows, STRIDE), f4), np.empty((net.rows, STRIDE), f4)
+    activations, deltas = new_block(net, batch), new_block(net, batch)
     transposed, zeros, multiplier = transposed_weights(net), np.zeros(4, f4), np.empty(BLOCK, f4)
     extra, taken, in_order = np.empty((num_extra(head), BLOCK), f4), new_actions(action, BLOCK), np.empty(0, np.int64)
     outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
@@ -70,7 +70,7 @@ def trajectory_gradients(
     """
     net, head, num_weights = policy.network, policy.head, weight.shape[0]
     gradients = np.zeros((num_weights, first.size - 1, net.parameters.size), f4)
-    activations, deltas = np.empty((net.rows, STRIDE), f4), np.empty((net.rows, STRIDE), f4)
+    activations, deltas = new_block(net, BLOCK), new_block(net, BLOCK)
     transposed, zeros, ones = transposed_weights(net), np.zeros(4, f4), np.ones(BLOCK, f4)
     width, num_beside, taken = net.sizes[-1], num_extra(head), new_actions(action, BLOCK)
     at_outputs, beside = np.empty((width, BLOCK), f4), np.empty((num_beside, BLOCK), f4)
@@ -146,7 +146,7 @@ def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float
     """
     batch = target.size
     gradient = np.zeros(critic.parameters.size, f4)
-    activations, deltas = np.empty((critic.rows, STRIDE), f4), np.empty((critic.rows, STRIDE), f4)
+    activations, deltas = new_block(critic, batch), new_block(critic, batch)
     transposed, zeros = transposed_weights(critic), np.zeros(4, f4)
     squared = 0.0
     for start in range(0, batch, BLOCK):

@@ -21,13 +21,12 @@ from pgrad.kernels.dense import (
     layer_rows,
     through_activation,
 )
-from pgrad.kernels.jit import dense
+from pgrad.kernels.jit import both, dense
 
 f4 = np.float32
 
 Array = Any
 
-STRIDE = 528  # of a block's rows: a power of two would put all of them into few sets of the cache
 BLOCK = 512  # lanes a block: wide enough to amortise the sums at its end, small enough for the second-level cache
 
 
@@ -64,6 +63,17 @@ def network(
 def num_parameters(sizes: npt.ArrayLike) -> int:
     """P = Σ over layers of outputs · (inputs + 1)."""
     return sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(np.asarray(sizes).tolist()))
+
+
+@both
+def new_block(net: MLP, lanes: int) -> Array:
+    """Room for a block of at most so many lanes, and at most BLOCK: [Σ sizes, a little more].
+
+    Rows are an odd number of cache lines apart: a power of two would put all of them into few sets of the cache. And no
+    more than needed: with pictures as inputs there are many rows, and fresh memory costs more than the sums.
+    """
+    lines = (min(lanes, BLOCK) + 15) // 16 | 1
+    return np.empty((net.rows, 16 * lines), f4)
 
 
 @dense
@@ -195,7 +205,7 @@ def forward(net: MLP, x: Array, batch: int) -> Array:
     """Outputs [outputs, batch] for the first `batch` columns of x [inputs, ≥ batch]."""
     outputs = net.sizes[-1]
     y = np.empty((outputs, batch), f4)
-    activations = np.empty((net.rows, STRIDE), f4)
+    activations = new_block(net, batch)
     for start in range(0, batch, BLOCK):
         lanes = min(BLOCK, batch - start)
         load_block(net, x, start, activations, lanes)

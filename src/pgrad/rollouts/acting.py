@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pgrad.kernels.heads import NO_MASK, Categorical, Gaussian, Policy, draw, env_actions, mode
 from pgrad.kernels.jit import strict
-from pgrad.kernels.mlp import BLOCK, STRIDE, forward_block, load_block
+from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
 from pgrad.kernels.random import fold_in
 from pgrad.kernels.softmax import forbid
 
@@ -48,7 +48,7 @@ def decide(
 @strict
 def act(policy: Policy, obs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
     """An action for each of N observations [O, N], into action [..., N]; see `choose`."""
-    rows = np.empty((policy.network.rows, STRIDE), f4)
+    rows = new_block(policy.network, obs.shape[1])
     for start in range(0, obs.shape[1], BLOCK):
         lanes = min(BLOCK, obs.shape[1] - start)
         load_block(policy.network, obs, start, rows, lanes)

@@ -17,7 +17,7 @@ from pgrad.envs.spaces import Box, Discrete, Space
 from pgrad.kernels.columns import column, set_column
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
-from pgrad.kernels.mlp import BLOCK, STRIDE, normalise_inputs
+from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.acting import choose
 from pgrad.rollouts.batch import Batch, Episodes
@@ -247,7 +247,7 @@ def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
         steps=np.zeros(num_lanes, np.int32),
         episode_return=np.zeros(num_lanes),
         env=np.zeros(num_lanes, np.int32),
-        activations=np.empty((policy.network.rows, STRIDE), f4),
+        activations=new_block(policy.network, num_lanes),
         counters=np.zeros(3, np.int64),
     )
 
