@@ -132,9 +132,8 @@ def row(env_id: str, seeds: int) -> str:
 
 
 def main() -> None:
-    print(
-        "| | seeds | steps each | mean return | interquartile mean | worst seed | solved |\n|---|---|---|---|---|---|---|"
-    )
+    print("| | seeds | steps each | mean return | interquartile mean | worst seed | solved |")
+    print("|---|---|---|---|---|---|---|")
     chosen = [env_id for env_id in SETTINGS if env_id != "LunarLander-v3" or importlib.util.find_spec("envpool")]
     for env_id in chosen:
         print(row(env_id, 10 if env_id == "LunarLander-v3" else 30), flush=True)

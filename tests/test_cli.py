@@ -420,6 +420,36 @@ def test_the_step_that_is_named_is_the_one_that_failed(
     assert tuple(map(int, named.groups())) == (14, 3, 2 * 143), "episodes of ten steps, two environments"
 
 
+def test_policies_are_saved_along_the_way(tmp_path: Path) -> None:
+    """A simulator that takes the whole process with it leaves the policy that was saved last."""
+    out = tmp_path / "run"
+    script = f"""
+import os, sys, gymnasium, numpy as np
+from pgrad import cli
+from pgrad.training import session
+
+class Deadly(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {{}}
+
+    def step(self, action):
+        if os.path.exists({str(out / "seed-0" / "policy.safetensors")!r}):
+            os._exit(9)
+        return np.zeros(1, np.float32), 1.0, False, False, {{}}
+
+session.SAVING_SECONDS = 0.1
+gymnasium.register("Deadly-v0", Deadly, max_episode_steps=9)
+sys.argv[1:] = ["train", "Deadly-v0", "--out", {str(out)!r}, "--total-steps", "1e9", "--vectorization", "sync"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 9, done.stderr
+    assert np.isfinite(pgrad.load(out).parameters).all()
+
+
 def test_a_learning_rate_too_large_ends_the_run_with_the_last_good_policy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

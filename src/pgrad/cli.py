@@ -235,7 +235,7 @@ def train_command(argv: list[str]) -> int:
                 threads=request.threads,
                 evaluation_episodes=request.evaluation_episodes,
                 progress=progress,
-                on_trained=folder.save_policies,
+                save=folder.save_policies,
             )
     except Interrupted as interruption:
         if interruption.result.total_steps == 0:

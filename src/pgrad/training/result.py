@@ -105,7 +105,9 @@ class Result:
         scores = self.scores
         if scores.size:
             episodes = next(seed.evaluation.returns.size for seed in self.seeds if seed.evaluation)
-            where = f"Gymnasium's {self.env.id}" if self.env.gymnasiums else f"{self.env.id}, uncompiled"
+            where = self.env.id
+            if self.env.compiled:
+                where = f"Gymnasium's {where}" if self.env.gymnasiums else f"{where}, uncompiled"
             lines.append(f"frozen policies, {episodes} episodes each in {where}:")
             over = "seeds" if count > 1 else "episodes"
             lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")

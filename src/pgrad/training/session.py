@@ -24,6 +24,7 @@ from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_
 MODULES_OWN = ("std", "initial_std")  # settings of compiled policies that no module reads
 FOR_REAL_ACTIONS = (*MODULES_OWN, "squash")
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
+SAVING_SECONDS = 30.0  # a process that dies, with a simulator or the machine, loses no more than this
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def train(
     threads: int | None = None,
     evaluation_episodes: int = 100,
     progress: Progress | None = None,
-    on_trained: Callable[[Result], None] | None = None,
+    save: Callable[[Result], None] | None = None,
     policy: Any = None,
     value: Any = None,
     optimizer: str | Callable[..., Any] | None = None,
@@ -80,7 +81,7 @@ def train(
     threads              how many seeds train side by side (default: all cores); results do not depend on it
     evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
     progress             called about ten times a second with a Snapshot
-    on_trained           called with the Result when training is done and evaluation has not begun
+    save                 called with what there is every half minute of training, and at its end before evaluation
 
     A PyTorch module as the policy (`pip install "pgrad[torch]"`), in place of the compiled one:
 
@@ -109,10 +110,10 @@ def train(
     require_memory(chosen, environment)
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress, modules)
     try:
-        session.run()
+        session.run(save)
         result = session.result()
-        if on_trained is not None:
-            on_trained(result)
+        if save is not None:
+            save(result)
         if evaluation_episodes:
             result = session.evaluated(result, evaluation_episodes)
     except KeyboardInterrupt:
@@ -248,8 +249,9 @@ class Session:
         self.workers = [threading.Thread(target=self._work, args=(ended,), daemon=True) for ended in self.ended]
         self.ticks: list[tuple[float, int]] = [(self.began, 0)]
 
-    def run(self) -> None:
-        """Train every seed to its end."""
+    def run(self, save: Callable[[Result], None] | None = None) -> None:
+        """Train every seed to its end; now and then, `save` what there is by then."""
+        saved = self.began
         for worker in self.workers:
             worker.start()
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
@@ -258,6 +260,9 @@ class Session:
             for busy in self.busy:
                 busy.check(self.config.step_timeout)
             self._report("training")
+            if save is not None and time.perf_counter() - saved >= SAVING_SECONDS:
+                save(self.result())
+                saved = time.perf_counter()
         if self.errors:
             raise self.errors[0]
 
