@@ -322,6 +322,10 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
         (lambda: Says(2, lambda x: x.detach()), "output of the policy module does not depend on its parameters"),
         (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
         (
+            lambda: Says(2, lambda x: Categorical(logits=x[0])),
+            r"the Categorical that Says returned has batch_shape \(\): it must begin with 2",
+        ),
+        (
             lambda: Says(2, lambda x: Normal(x, 1.0)),
             r"Normal.sample\(\) has shape .* not|log_prob of actions .*Independent",
         ),
@@ -382,6 +386,12 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
         ({"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
         ({"policy": Says(2), "optimizer": 3}, "optimizer must be a name, a class of torch.optim, or a function, not 3"),
         ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),
+        ({"policy": Says(2), "optimizer": torch.optim.LBFGS}, "optimizer LBFGS evaluates the objective again"),
+        (
+            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=-1)},
+            "optimizer <lambda> cannot be made: ValueError: Invalid learning rate",
+        ),
+        ({"policy": nn.Linear}, r"policy: Linear\(\) raised TypeError: .*missing 2 required"),
         ({"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
         ({"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
     ],

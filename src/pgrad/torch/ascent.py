@@ -5,6 +5,7 @@ that the parameters become views of. On a GPU, for parameters that are not float
 it is torch.optim, with the same arithmetic for those two.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -93,12 +94,23 @@ class TorchAscent:
         if optimizer is None:
             self.optimizer = _named(settings.optimizer, parameters, learning_rate)
         else:
-            self.optimizer = optimizer(parameters, **({"lr": learning_rate} if is_class else {}))
+            try:
+                self.optimizer = optimizer(parameters, **({"lr": learning_rate} if is_class else {}))
+            except Exception as error:
+                name = getattr(optimizer, "__name__", type(optimizer).__name__)
+                raise ConfigError([f"optimizer {name} cannot be made: {type(error).__name__}: {error}"]) from error
         if not isinstance(self.optimizer, torch.optim.Optimizer):
             raise ConfigError(
                 [
                     "optimizer must be 'adam', 'sgd', a class of torch.optim, or a function from parameters to such an "
                     f"optimizer; it made a {type(self.optimizer).__name__}"
+                ]
+            )
+        if inspect.signature(self.optimizer.step).parameters["closure"].default is inspect.Parameter.empty:
+            raise ConfigError(
+                [
+                    f"optimizer {type(self.optimizer).__name__} evaluates the objective again at every step, and a "
+                    "batch has no such objective: take one that steps along a gradient, such as torch.optim.Adam"
                 ]
             )
         self.rates = [group["lr"] for group in self.optimizer.param_groups]

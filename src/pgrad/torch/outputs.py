@@ -120,6 +120,11 @@ def understood(
     if value is not None:
         value = checked_value(value, name, batch, device)
     if isinstance(policy, Distribution):
+        if policy.batch_shape[:1] != (batch,):
+            raise PolicyError(
+                f"the {type(policy).__name__} that {name} returned has batch_shape {tuple(policy.batch_shape)}: it "
+                f"must begin with {batch}, one for each observation"
+            )
         return Said(Own(policy), value)
     if isinstance(actions, Box):
         if not (isinstance(policy, tuple) and len(policy) == 2):

@@ -98,7 +98,11 @@ def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
 
 def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
     if own is None and callable(given) and not isinstance(given, MLPPolicy | MLPValue):
-        own = given()
+        try:
+            own = given()
+        except Exception as error:
+            name = getattr(given, "__name__", type(given).__name__)
+            raise ConfigError([f"{role}: {name}() raised {type(error).__name__}: {error}"]) from error
         given = own
     if not isinstance(own, nn.Module):
         hint = ": pgrad.torch.to_module makes one of it" if isinstance(given, MLPPolicy | MLPValue) else ""
