@@ -171,7 +171,11 @@ def test_a_value_network_becomes_a_module_and_back_without_loss() -> None:
 
 
 def test_only_multilayer_perceptrons_become_compiled() -> None:
+    hooked = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    hooked[0].register_forward_hook(lambda layer, inputs, outputs: -outputs)
     for module in (
+        hooked,
+        nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 8)), nn.Tanh(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8, bias=False), nn.Tanh(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)),
