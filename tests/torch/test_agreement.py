@@ -17,7 +17,7 @@ from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.acting import CompiledActor
-from pgrad.torch import PolicyNetwork, from_module, to_module
+from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
 from pgrad.torch.actor import TorchActor, actor_of
 from pgrad.torch.ascent import global_norm, gradients_of
 from pgrad.torch.outputs import Logits
@@ -159,6 +159,17 @@ def test_a_compiled_policy_becomes_a_module_and_back_without_loss(head: str, nor
     outputs = torch.cat([said[0], said[1]], -1) if policy.std == "state-dependent" else said
     outputs = outputs[0] if isinstance(outputs, tuple) else outputs
     np.testing.assert_allclose(outputs.detach(), policy.outputs(observations()), rtol=1e-4, atol=1e-4)
+
+
+def test_a_converted_policy_acts_within_the_bounds_it_was_trained_in() -> None:
+    """Not those that its module was made with: training goes by the environment's."""
+    module = MLPModule((3, 8, 1), actions=Box(-1, 1))
+    trained = pgrad.train("Pendulum-v1", policy=module, total_steps=500, evaluation_episodes=0).policies[0]
+    obs = np.ones((50, 3), np.float32)
+    by_either = [policy.act(obs, np.random.default_rng(0)) for policy in (trained, from_module(trained))]
+    np.testing.assert_allclose(*by_either, rtol=1e-5)
+    assert np.abs(by_either[0]).max() > 1
+    assert from_module(module).actions == Box(-1, 1)
 
 
 def test_a_value_network_becomes_a_module_and_back_without_loss() -> None:

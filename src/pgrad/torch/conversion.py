@@ -57,7 +57,7 @@ def from_module(
         sizes,
         activation,
         temperature,
-        actions=module.actions,
+        actions=actions or module.actions,
         std=module.std,
         squash=squash,
         shift=shift,
