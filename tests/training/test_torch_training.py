@@ -257,6 +257,26 @@ def test_forbidden_actions_are_never_taken() -> None:
         pgrad.train(env, policy=lambda: Says(2, lambda x: Categorical(logits=x)), **SHORT)
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [lambda: Says(2, lambda logits: Categorical(logits=logits)), lambda: nn.Sequential(nn.LazyLinear(2))],
+    ids=["own distribution", "lazy layer"],
+)
+def test_trying_a_module_out_draws_by_the_seed_too(policy: Any) -> None:
+    runs = []
+    for someone_elses in (1, 2):
+        torch.manual_seed(someone_elses)
+        before = torch.get_rng_state()
+        runs.append(numbers(pgrad.train("CartPole-v1", policy=policy, **SHORT).policies[0].module))
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*runs)
+
+
+def test_a_module_is_evaluated_with_the_time_limit_that_it_was_trained_with() -> None:
+    policy = pgrad.train("CartPole-v1", policy=PolicyNetwork(4, 2), max_episode_steps=10, **SHORT).policies[0]
+    assert pgrad.evaluate(policy, episodes=20).lengths.max() == 10
+
+
 def test_a_module_is_evaluated_like_any_policy() -> None:
     """As worth as the compiled policy with its numbers, on the same episodes."""
     module = pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), **SHORT).policies[0]

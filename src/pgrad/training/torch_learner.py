@@ -19,7 +19,7 @@ from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.outputs import Own, Said
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, shape_of
-from pgrad.training.learner import INITIALIZATION_STREAM, settings_of
+from pgrad.training.learner import INITIALIZATION_STREAM, labels_of, settings_of
 from pgrad.training.modules import Modules
 
 PROBE = 2  # observations of zeros that tell what a module returns
@@ -28,22 +28,23 @@ PROBE = 2  # observations of zeros that tell what a module returns
 def new_torch_learner(modules: Modules, config: Config, env: Env, seed: int, num_trajectories: int) -> TorchLearner:
     """One seed's own modules and optimisers; raises ConfigError and PolicyError where they do not fit."""
     device = device_of(modules.device)
-    with seeded(_initialization_seed(seed), device):
-        module, value = made(modules)
     normalization = new_normalization(
         env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
     )
-    trained_parameters("policy", module)
-    policy = TorchPolicy(
-        module.to(device).eval(),
-        Inputs(shape_of(env), normalization.shift, normalization.scale, device),
-        env.actions,
-        config.temperature,
-        config.squash,
-        env.id,
-        {"algorithm": config.algorithm, "seed": str(seed)},
-    )
-    critic = critic_of(policy, value, config, env, seed)
+    # Trying them out draws as well: lazy layers their first parameters, distributions a sample.
+    with seeded(_initialization_seed(seed), device):
+        module, value = made(modules)
+        trained_parameters("policy", module)
+        policy = TorchPolicy(
+            module.to(device).eval(),
+            Inputs(shape_of(env), normalization.shift, normalization.scale, device),
+            env.actions,
+            config.temperature,
+            config.squash,
+            env.id,
+            labels_of(config, seed=seed),
+        )
+        critic = critic_of(policy, value, config, env, seed)
     parameters, own = divided(module, None if critic is None else critic.module)
     settings = settings_of(config)
     return TorchLearner(
