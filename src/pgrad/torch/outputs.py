@@ -20,6 +20,7 @@ from pgrad.envs.spaces import Box, Space
 from pgrad.errors import PolicyError
 from pgrad.kernels.gaussian import HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
+from pgrad.torch.devices import seeded
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -83,10 +84,12 @@ class Own(NamedTuple):
 
     def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
         """Its own log_prob and entropy, checked to be [N] both; an entropy that it does not know is NaN."""
-        if mask is not None:
-            raise PolicyError(NO_MASK.format(kind=type(self.distribution).__name__))
         name, wanted = type(self.distribution).__name__, (action.shape[0],)
-        log_prob = self.distribution.log_prob(action)
+        if mask is not None:
+            raise PolicyError(NO_MASK.format(kind=name))
+        with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
+            like = self.distribution.sample()
+        log_prob = self.distribution.log_prob(action.to(like))
         if log_prob.shape != wanted:
             hint = ": wrap it in torch.distributions.Independent(…, 1)" if log_prob.dim() == 2 else ""
             raise PolicyError(
@@ -97,6 +100,8 @@ class Own(NamedTuple):
             entropy = self.distribution.entropy()
         except NotImplementedError:
             entropy = torch.full_like(log_prob, torch.nan).detach()
+        if entropy.shape != wanted:
+            raise PolicyError(f"{name}.entropy() has shape {tuple(entropy.shape)}, not {wanted}")
         return log_prob, entropy
 
 

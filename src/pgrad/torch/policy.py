@@ -198,21 +198,19 @@ class OwnDistribution:
 
     def log_prob(self, action: npt.NDArray[Any]) -> Floats:
         """log π(action), [N]."""
-        return _doubles(self.own.log_prob_and_entropy(as_tensor(action, self.own), None, False)[0])
+        return _doubles(self.own.log_prob_and_entropy(torch.as_tensor(action, device=self.device), None, False)[0])
 
     def entropy(self) -> Floats:
         """In nats, [N]; NaN where the distribution does not know it."""
-        return _doubles(self.own.log_prob_and_entropy(self.own.distribution.sample(), None, False)[1])
+        with seeded(0, self.device):
+            sample = self.own.distribution.sample()
+        return _doubles(self.own.log_prob_and_entropy(sample, None, False)[1])
 
     def _within(self, action: Tensor) -> npt.NDArray[Any]:
         array = to_numpy(action)
-        return np.clip(array, self.actions.low, self.actions.high) if isinstance(self.actions, Box) else array
-
-
-def as_tensor(action: npt.NDArray[Any], own: Own) -> Tensor:
-    """Actions beside the distribution's own samples: their device and type."""
-    like = own.distribution.sample()
-    return torch.as_tensor(action).to(like)
+        if not isinstance(self.actions, Box):
+            return np.asarray(array, np.int64)
+        return np.asarray(np.clip(array, self.actions.low, self.actions.high))
 
 
 def mode_of(own: Own) -> Tensor:
