@@ -336,6 +336,10 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
             lambda: Says(2, lambda x: x @ torch.ones(3)),
             r"Says failed on observations \(2, 4\) of torch.float32.*RuntimeError",
         ),
+        (
+            lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)),
+            "policy module Sequential changed the observations that it was given",
+        ),
         (lambda: nn.Linear(5, 2), r"policy module Linear failed on observations \(2, 4\)"),
         (lambda: nn.Flatten(), "policy module Flatten has no parameters: there is nothing to train"),
         (lambda: Says(2).requires_grad_(False), "none of the 2 parameters of the policy module Says has requires_grad"),

@@ -51,9 +51,10 @@ class Inputs(NamedTuple):
 
 
 def call(module: nn.Module, x: Tensor, role: str) -> Any:
-    """module(x), with what it raises as a PolicyError that names the input."""
+    """module(x), with what it raises as a PolicyError that names the input; so is a change of x, which others read."""
+    before = None if x.is_inference() else x._version
     try:
-        return module(x)
+        said = module(x)
     except PgradError:
         raise
     except Exception as error:
@@ -61,6 +62,12 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
             f"the {role} module {type(module).__name__} failed on observations {tuple(x.shape)} of {x.dtype} on "
             f"'{x.device}': {type(error).__name__}: {error}"
         ) from error
+    if before is not None and x._version != before:
+        raise PolicyError(
+            f"the {role} module {type(module).__name__} changed the observations that it was given, which are not its "
+            "own: write x = x / 255, say, not x /= 255"
+        )
+    return said
 
 
 @dataclass(frozen=True, eq=False, repr=False)
