@@ -101,11 +101,12 @@ def test_a_function_makes_each_seed_a_module_of_its_own_and_a_run_can_be_repeate
         (Trunk, {}),
         (lambda: Says(2), {"baseline": "optimal", "standardize": "none", **REINFORCE}),
         (lambda: Says(2, lambda logits: Categorical(logits=logits)), {"entropy_coef": 0.01}),
+        (lambda: Says(3, lambda x: (x.bfloat16()[:, :2], x.bfloat16()[:, 2])), {}),
         (lambda: Says(2), {"optimizer": torch.optim.RMSprop}),
         (lambda: Says(2), {"optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)}),
         (lambda: Says(2), {"value": lambda: Says(1, lambda v: v.squeeze(-1)), "device": "auto"}),
     ],
-    ids=["trunk", "optimal baseline", "own distribution", "class", "function", "value"],
+    ids=["trunk", "optimal baseline", "own distribution", "half precision", "class", "function", "value"],
 )
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_every_kind_of_module_trains(backend: str, policy: Any, settings: dict[str, Any]) -> None:

@@ -131,21 +131,20 @@ def understood(
             raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
         mean, log_std = policy
         parts = actions.flat_size
-        _check(mean, f"the mean that {name} returned", ((batch, parts),), device)
-        _check(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
+        mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
+        log_std = _checked(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
         if log_std.dim() == 2:
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)
         return Said(Gaussian(mean, log_std, squash), value)
     if not isinstance(policy, Tensor):
         raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
-    _check(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
-    return Said(Logits(policy, actions.counts, 1 / temperature), value)
+    logits = _checked(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
+    return Said(Logits(logits, actions.counts, 1 / temperature), value)
 
 
 def checked_value(value: Any, name: str, batch: int, device: torch.device) -> Tensor:
     """V(s) [N] from [N] or [N, 1]; raises PolicyError for anything else."""
-    _check(value, f"the value that {name} returned", ((batch,), (batch, 1)), device)
-    return value.reshape(batch)  # type: ignore[no-any-return]
+    return _checked(value, f"the value that {name} returned", ((batch,), (batch, 1)), device).reshape(batch)
 
 
 def described(said: Any) -> str:
@@ -179,8 +178,9 @@ def _wanted(actions: Space) -> str:
     return f"for {actions} it must return {form}, or a torch.distributions.Distribution, or (one of these, value [N])"
 
 
-def _check(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: torch.device) -> None:
-    """Raise PolicyError where a tensor is none, or not of one of the shapes, not of real numbers, or elsewhere."""
+def _checked(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+    """The tensor, in float32 at least; raises PolicyError where it is none, or not of one of the shapes, not of real
+    numbers, or elsewhere."""
     if not isinstance(tensor, Tensor):
         raise PolicyError(f"{what} must be a tensor, not {described(tensor)}")
     if tuple(tensor.shape) not in shapes:
@@ -192,6 +192,7 @@ def _check(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: 
             f"{what} is on device '{tensor.device}', but training runs on '{device}': what forward uses must be "
             "parameters or buffers, which move along with the module"
         )
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
 def _sum(parts: list[Tensor]) -> Tensor:
