@@ -109,6 +109,13 @@ def test_a_module_is_a_policy_like_any_other() -> None:
     assert 1 not in policy.act(np.repeat(obs, 20, axis=0), rng, mask)
     with pytest.raises(pgrad.ObservationError, match=r"\(2, 2\) or \(N, 2, 2\)"):
         policy.act(observations(3))
+    with pytest.raises(pgrad.ObservationError, match=r"must be numbers, .* not {'image': 0}"):
+        policy.act({"image": 0})  # type: ignore[arg-type]
+
+
+def test_only_bounded_actions_are_squashed() -> None:
+    with pytest.raises(pgrad.ObservationError, match="only actions with finite bounds can be squashed"):
+        policy_of(nn.Linear(4, 1), Box(-np.inf, np.inf), squash=True)
 
 
 def test_a_distribution_of_the_modules_own_is_a_policy_too() -> None:

@@ -12,7 +12,8 @@ from pgrad.envs.registry import Env
 from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import EnvError, ObservationError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
-from pgrad.policies.distributions import Distribution, checked_actions, distribution_of
+from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
+from pgrad.policies.mlp import as_numbers
 from pgrad.torch.devices import seeded, to_device, to_numpy
 from pgrad.torch.outputs import NO_MASK, Logits, Own, Said, checked_value, understood
 
@@ -38,7 +39,8 @@ class Inputs(NamedTuple):
 
     def as_batch(self, obs: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], bool]:
         """One observation or a batch, in its own shape or flat, as [N, O]; and whether it was one."""
-        array, size = np.asarray(obs, np.float32), int(np.prod(self.shape))
+        size = int(np.prod(self.shape))
+        array = as_numbers(obs, size)
         for one in (self.shape, (size,)):
             if array.shape == one:
                 return array.reshape(1, size), True
@@ -85,6 +87,10 @@ class TorchPolicy:
     squash: bool = False
     env: str | None = None  # what it was trained on
     metadata: dict[str, str] = field(default_factory=dict)  # how
+
+    def __post_init__(self) -> None:
+        if self.squash and isinstance(self.actions, Box):
+            require_bounds(self.actions)
 
     def __repr__(self) -> str:
         return f"<TorchPolicy: {type(self.module).__name__}, {self.num_parameters} parameters, {self.env}>"
