@@ -407,6 +407,9 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
         ({"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
         ({"policy": Says(2), "optimizer": 3}, "optimizer must be a name, a class of torch.optim, or a function, not 3"),
         ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),
+        ({"policy": Says(2), "optimizer": torch.optim.LBFGS}, "optimizer LBFGS asks for the gradient several times"),
+        ({"policy": PolicyNetwork}, r"policy must be made without arguments.*: write lambda: PolicyNetwork\(...\)"),
+        ({"policy": Says(2), "device": "mps"}, "unknown device 'mps'"),
         ({"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
         ({"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
     ],
@@ -414,6 +417,16 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
 def test_arguments_that_do_not_fit_are_told_so(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(pgrad.ConfigError, match=message):
         pgrad.train("CartPole-v1", **{**SHORT, **arguments})
+
+
+def test_a_module_that_cannot_be_copied_is_told_so() -> None:
+    class Keeps(Says):
+        def forward(self, obs: Tensor) -> Tensor:
+            self.last = super().forward(obs)
+            return self.last
+
+    with pytest.raises(pgrad.PolicyError, match=r"Keeps or MLPModule cannot be copied: .* keep tensor.detach\(\)"):
+        pgrad.train("CartPole-v1", policy=lambda: Keeps(2), **SHORT)
 
 
 def test_a_value_module_of_the_wrong_shape_is_told_so() -> None:
@@ -458,6 +471,9 @@ def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_
     pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=2, **SHORT)
     assert len(caplog.messages) == 1, "once, not for each seed"
     assert "times faster, here on this CPU; train it without policy=, with hidden=(8,)" in caplog.messages[0]
+    caplog.clear()
+    pgrad.train("CartPole-v1", policy=nn.Linear(4, 2), **SHORT)
+    assert "with hidden=() and" in caplog.messages[0]
     caplog.clear()
     pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
     assert not caplog.messages

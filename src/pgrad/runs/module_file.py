@@ -46,14 +46,12 @@ def save_value_module(value: "TorchValue", path: Path) -> None:
 
 def load_module(path: Path, module: "nn.Module") -> "TorchPolicy":
     """Read a policy that save_module wrote into a copy of `module`, which must be built alike; raises RunError."""
-    import copy
-
     import torch
 
-    from pgrad.torch.policy import Inputs, TorchPolicy
+    from pgrad.torch.policy import Inputs, TorchPolicy, copied
 
     with reading(path, AS_MODULE, "PyTorch policy") as (tensors, description):
-        own = copy.deepcopy(module).cpu().eval()
+        own = copied(module)[0].cpu().eval()
         state = {name.removeprefix("module."): torch.tensor(tensors[name]) for name in tensors if name[:7] == "module."}
         try:
             own.load_state_dict(state)

@@ -101,6 +101,13 @@ class TorchAscent:
                     f"optimizer; it made a {type(self.optimizer).__name__}"
                 ]
             )
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            raise ConfigError(
+                [
+                    "optimizer LBFGS asks for the gradient several times a step, and a batch gives the policy gradient "
+                    "of the policy that acted alone: use another, such as torch.optim.Adam"
+                ]
+            )
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.before = [parameter.detach().clone() for parameter in parameters]
 

@@ -1,5 +1,6 @@
 """A PyTorch module as a policy, or as V: the same methods as policies.mlp has for the compiled ones."""
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -70,6 +71,18 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
             "own: write x = x / 255, say, not x /= 255"
         )
     return said
+
+
+def copied(*modules: nn.Module | None) -> Any:
+    """A tuple of copies, made together, so that what they share stays shared; raises PolicyError."""
+    try:
+        return copy.deepcopy(modules)
+    except Exception as error:
+        names = " or ".join(type(module).__name__ for module in modules if module is not None)
+        raise PolicyError(
+            f"{names} cannot be copied: {type(error).__name__}: {error} (of a tensor that forward keeps for "
+            "later, keep tensor.detach(); in place of nn.utils.weight_norm take nn.utils.parametrizations.weight_norm)"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,6 +1,6 @@
 """From a configuration and the user's modules to what learns with them."""
 
-import copy
+import inspect
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.outputs import Own, Said
-from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, shape_of
+from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
 from pgrad.training.learner import INITIALIZATION_STREAM, labels_of, settings_of
 from pgrad.training.modules import Modules
 
@@ -92,13 +92,13 @@ def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn
 def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
     """This seed's own modules: copies of those given (together, so that what they share stays shared), or new ones."""
     policy, value = modules.policy, modules.value
-    given = [module if isinstance(module, nn.Module) else None for module in (policy, value)]
-    copies = copy.deepcopy(given)
-    return _module("policy", policy, copies[0]), None if value is None else _module("value", value, copies[1])
+    own = copied(*(module if isinstance(module, nn.Module) else None for module in (policy, value)))
+    return _module("policy", policy, own[0]), None if value is None else _module("value", value, own[1])
 
 
 def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
     if own is None and callable(given) and not isinstance(given, MLPPolicy | MLPValue):
+        require_no_arguments(role, given)
         own = given()
         given = own
     if not isinstance(own, nn.Module):
@@ -107,6 +107,21 @@ def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
             [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {given!r}{hint}"]
         )
     return own
+
+
+def require_no_arguments(role: str, function: Any) -> None:
+    """Raise ConfigError where a function, or a class, cannot be called without arguments."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # nothing is known of some that are written in C
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        name = getattr(function, "__name__", repr(function))
+        raise ConfigError(
+            [f"{role} must be made without arguments, and {name} has to be given some: write lambda: {name}(...)"]
+        ) from error
 
 
 def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:

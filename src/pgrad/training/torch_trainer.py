@@ -102,11 +102,10 @@ def compiled_is_faster(policy: TorchPolicy, batch: Batch) -> str | None:
     ratio = fastest(by_autograd) / fastest(compiled)
     if ratio <= 1:
         return None
-    hidden = ",".join(map(str, twin.sizes[1:-1]))
     return (
         f"pgrad: {type(policy.module).__name__} is a multilayer perceptron: the compiled policy has the gradient of "
         f"the first batch {ratio:.1f} times faster, here on this CPU; "
-        f"train it without policy=, with hidden=({hidden},) and activation='{twin.activation}'"
+        f"train it without policy=, with hidden={twin.sizes[1:-1]} and activation='{twin.activation}'"
     )
 
 
