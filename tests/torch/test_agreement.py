@@ -265,6 +265,13 @@ def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(b
     np.testing.assert_array_equal(*lengths)
 
 
+def test_a_layer_that_comes_twice_steps_once() -> None:
+    twice = nn.Linear(4, 4)
+    module = nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))
+    made = new_torch_learner(Modules(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
+    assert [parameter.numel() for parameter in made.ascent.parameters] == [16, 4, 8, 2]
+
+
 def test_who_acts_compiled() -> None:
     """Perceptrons in float32 whose every parameter is trained by pgrad's own optimisers on a CPU."""
 
@@ -278,6 +285,8 @@ def test_who_acts_compiled() -> None:
     assert kind(PolicyNetwork(4, 2)) is CompiledActor
     assert kind(frozen) is TorchActor
     assert kind(PolicyNetwork(4, 2), optimizer=torch.optim.Adam) is TorchActor
+    twice = nn.Linear(4, 4)
+    assert kind(nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))) is TorchActor
     assert kind(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))) is TorchActor
     real = pgrad.Env("Real", 4, Box(-1.0, 1.0, 2), 10, None)
     gaussian = to_module(compiled_policy(real.actions, "state-independent", False))

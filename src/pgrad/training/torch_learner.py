@@ -86,7 +86,8 @@ def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn
         ordered = in_order(module)
     except PolicyError:
         return parameters
-    return ordered if set(map(id, ordered)) == set(map(id, parameters)) else parameters
+    # Sorted lists, no sets: a layer that comes twice has its parameters twice in `ordered`.
+    return ordered if sorted(map(id, ordered)) == sorted(map(id, parameters)) else parameters
 
 
 def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
