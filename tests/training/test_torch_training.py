@@ -345,6 +345,10 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
         (lambda: nn.Flatten(), "policy module Flatten has no parameters: there is nothing to train"),
         (lambda: Says(2).requires_grad_(False), "none of the 2 parameters of the policy module Says has requires_grad"),
         (lambda: Says(2, lambda x: x.detach()), "output of the policy module does not depend on its parameters"),
+        (
+            lambda: Says(3, lambda x: (x[:, :2], x[:, 2].detach())),
+            "the value that the policy module returns does not depend on its parameters",
+        ),
         (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
         (
             lambda: Says(2, lambda x: Normal(x, 1.0)),

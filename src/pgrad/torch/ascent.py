@@ -178,9 +178,7 @@ def gradients_of(objective: Tensor, parameters: list[nn.Parameter], keep: bool =
     return list(torch.autograd.grad(objective, parameters, allow_unused=True, retain_graph=keep))
 
 
-def require_dependence(output: Tensor, role: str) -> None:
+def require_dependence(output: Tensor, what: str) -> None:
     """Raise PolicyError where no gradient could flow from an output into any parameter."""
     if not output.requires_grad:
-        raise PolicyError(
-            f"the output of the {role} module does not depend on its parameters: is it detached, or made with no_grad?"
-        )
+        raise PolicyError(f"{what} does not depend on its parameters: is it detached, or made with no_grad?")
