@@ -18,6 +18,7 @@ from pgrad.envs.registry import compiled_env
 from pgrad.envs.spaces import Box
 from pgrad.kernels.random import uniform
 from pgrad.runs.folder import RunFolder
+from pgrad.runs.module_file import save_module
 from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
 
 SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
@@ -308,6 +309,23 @@ def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
     RunFolder(tmp_path / "other", compiled.config).save_policies(compiled)
     with pytest.raises(pgrad.RunError, match="is not a PyTorch policy that pgrad wrote"):
         pgrad.load(tmp_path / "other", module=Trunk())
+
+
+def test_bfloat16_is_kept_and_given_back(tmp_path: Path) -> None:
+    class Brief(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2, dtype=torch.bfloat16)
+
+        def forward(self, obs: Tensor) -> Tensor:
+            return self.layer(obs.bfloat16())  # type: ignore[no-any-return]
+
+    policy = pgrad.train("CartPole-v1", policy=Brief, **SHORT).policies[0]
+    save_module(policy, tmp_path / "policy.safetensors")
+    again = pgrad.load(tmp_path / "policy.safetensors", module=Brief())
+    assert torch.equal(again.module.layer.weight, policy.module.layer.weight)
+    with pytest.raises(pgrad.RunError, match=r"module must be a torch.nn.Module built like the .*Brief, not <class"):
+        pgrad.load(tmp_path / "policy.safetensors", module=Brief)  # type: ignore[call-overload]
 
 
 def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
