@@ -369,6 +369,10 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
         ),
         (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
         (
+            lambda: Says(1, lambda x: Categorical(logits=x)),
+            "Categorical has 1 choices, and 'CartPole-v1' 2 actions",
+        ),
+        (
             lambda: Says(2, lambda x: Normal(x, 1.0)),
             r"Normal.sample\(\) has shape .* not|log_prob of actions .*Independent",
         ),

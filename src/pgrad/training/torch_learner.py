@@ -10,6 +10,7 @@ from torch import nn
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.registry import Env
+from pgrad.envs.spaces import Discrete, actions_in_words
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.choice import BASELINES, VALUE
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
@@ -140,6 +141,10 @@ def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
         if env.has_mask:
             raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
         sample = said.output.distribution.sample()
+        if isinstance(env.actions, Discrete) and said.output.distribution.has_enumerate_support:
+            choices = len(said.output.distribution.enumerate_support(expand=False))
+            if choices != env.actions.n:
+                raise PolicyError(f"{kind} has {choices} choices, and '{env.id}' {actions_in_words(env.actions)}")
         entropy = said.output.log_prob_and_entropy(sample, None, True)[1]
         if config.entropy_coef and bool(entropy.isnan().any()):
             raise PolicyError(f"entropy_coef {config.entropy_coef} needs an entropy, and {kind} has none: set it to 0")
