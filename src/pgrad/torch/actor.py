@@ -25,8 +25,7 @@ from pgrad.torch.ascent import CompiledAscent
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.outputs import NO_MASK as NEEDS_LOGITS
-from pgrad.torch.outputs import Logits, Own
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own
 from pgrad.torch.policy import TorchPolicy, mode_of
 
 Array = Any

@@ -86,7 +86,7 @@ class Own(NamedTuple):
         """Its own log_prob and entropy, checked to be [N] both; an entropy that it does not know is NaN."""
         name, wanted = type(self.distribution).__name__, (action.shape[0],)
         if mask is not None:
-            raise PolicyError(NO_MASK.format(kind=name))
+            raise PolicyError(NEEDS_LOGITS.format(kind=name))
         with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
             like = self.distribution.sample()
         log_prob = self.distribution.log_prob(action.to(like))
@@ -105,7 +105,7 @@ class Own(NamedTuple):
         return log_prob, entropy
 
 
-NO_MASK = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
+NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
 
 Output = Logits | Gaussian | Own
 

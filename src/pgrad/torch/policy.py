@@ -16,7 +16,7 @@ from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
 from pgrad.torch.devices import seeded, to_device, to_numpy
-from pgrad.torch.outputs import NO_MASK, Logits, Own, Said, checked_value, understood
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own, Said, checked_value, understood
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -126,7 +126,7 @@ class TorchPolicy:
             output = self.said(self.inputs.prepared(batch)).output
         if isinstance(output, Own):
             if mask is not None:
-                raise ObservationError(NO_MASK.format(kind=type(output.distribution).__name__))
+                raise ObservationError(NEEDS_LOGITS.format(kind=type(output.distribution).__name__))
             return OwnDistribution(output, self.actions, self.inputs.device)
         if isinstance(output, Logits):
             return distribution_of(_doubles(output.logits), self.actions, self.temperature, mask=mask)
