@@ -490,6 +490,24 @@ def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameter
         )
 
 
+def test_a_distribution_that_stops_being_one_ends_its_seed_alone() -> None:
+    """PyTorch raises where it is made, before anyone sees its numbers."""
+
+    class Breaks(Says):
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.register_buffer("start", self.layer.weight.detach().clone())
+
+        def forward(self, obs: Tensor) -> Any:
+            moved = (self.layer.weight - self.start).abs().sum()  # type: ignore[operator]
+            return Categorical(logits=self.layer(obs) * (torch.nan if bool(moved > 0.05) else 1.0))
+
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Breaks made a distribution of invalid values.*seed 1") as caught:
+        pgrad.train("CartPole-v1", policy=Breaks, seeds=2, **SHORT)
+    for policy in caught.value.result.policies:
+        assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
+
+
 def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -53,6 +53,13 @@ class Inputs(NamedTuple):
         )
 
 
+class OutputsNotFinite(PolicyError):
+    """A policy module returned NaN or infinity, or made a distribution of them."""
+
+
+INVALID = "but found invalid values"  # how torch.distributions begins to say so, having checked its parameters
+
+
 def call(module: nn.Module, x: Tensor, role: str) -> Any:
     """module(x), with what it raises as a PolicyError that names the input; so is a change of x, which others read."""
     before = None if x.is_inference() else x._version
@@ -61,6 +68,9 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
     except PgradError:
         raise
     except Exception as error:
+        if INVALID in str(error):
+            why = str(error).partition(f", {INVALID}")[0]
+            raise OutputsNotFinite(f"{type(module).__name__} made a distribution of invalid values: {why}") from error
         raise PolicyError(
             f"the {role} module {type(module).__name__} failed on observations {tuple(x.shape)} of {x.dtype} on "
             f"'{x.device}': {type(error).__name__}: {error}"

@@ -17,11 +17,11 @@ from pgrad.estimators import gradient as estimate
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan
 from pgrad.rollouts.stepwise import SteppedLanes
-from pgrad.torch.actor import OutputsNotFinite, TorchActor, actor_of
+from pgrad.torch.actor import TorchActor, actor_of
 from pgrad.torch.ascent import gradients_of, trained_parameters
 from pgrad.torch.conversion import from_module
 from pgrad.torch.devices import threads_for
-from pgrad.torch.policy import TorchPolicy
+from pgrad.torch.policy import OutputsNotFinite, TorchPolicy
 from pgrad.torch.update import improve, loaded
 from pgrad.training.learner import ENDLESS
 from pgrad.training.modules import Modules
