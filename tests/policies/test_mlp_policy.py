@@ -201,3 +201,11 @@ def test_the_seed_decides_the_parameters(initialization: str) -> None:
 def test_a_small_output_gain_makes_the_policy_nearly_uniform() -> None:
     policy = MLPPolicy(initial_parameters((4, 64, 2), "orthogonal", 0.01, np.random.default_rng(0)), (4, 64, 2))
     np.testing.assert_allclose(policy.probabilities(random_obs(policy, 100)), 0.5, atol=0.03)
+
+
+def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:
+    policy, obs = random_policy((4, 2)), np.zeros(4)
+    assert policy.probabilities(obs, [True, False]).tolist() == [1, 0]
+    for ask in (policy.probabilities, policy.entropy):
+        with pytest.raises(ObservationError, match=r"mask .* must have shape \(1, 2\), not \(3,\)"):
+            ask(obs, mask=[True] * 3)

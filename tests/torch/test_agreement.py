@@ -17,7 +17,7 @@ from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.acting import CompiledActor
-from pgrad.torch import PolicyNetwork, from_module, to_module
+from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
 from pgrad.torch.actor import TorchActor, actor_of
 from pgrad.torch.ascent import global_norm, gradients_of
 from pgrad.torch.outputs import Logits
@@ -161,6 +161,17 @@ def test_a_compiled_policy_becomes_a_module_and_back_without_loss(head: str, nor
     np.testing.assert_allclose(outputs.detach(), policy.outputs(observations()), rtol=1e-4, atol=1e-4)
 
 
+def test_a_converted_policy_acts_within_the_bounds_it_was_trained_in() -> None:
+    """Not those that its module was made with: training goes by the environment's."""
+    module = MLPModule((3, 8, 1), actions=Box(-1, 1))
+    trained = pgrad.train("Pendulum-v1", policy=module, total_steps=500, evaluation_episodes=0).policies[0]
+    obs = np.ones((50, 3), np.float32)
+    by_either = [policy.act(obs, np.random.default_rng(0)) for policy in (trained, from_module(trained))]
+    np.testing.assert_allclose(*by_either, rtol=1e-5)
+    assert np.abs(by_either[0]).max() > 1
+    assert from_module(module).actions == Box(-1, 1)
+
+
 def test_a_value_network_becomes_a_module_and_back_without_loss() -> None:
     from pgrad.torch import value_from_module
 
@@ -171,7 +182,11 @@ def test_a_value_network_becomes_a_module_and_back_without_loss() -> None:
 
 
 def test_only_multilayer_perceptrons_become_compiled() -> None:
+    hooked = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    hooked[0].register_forward_hook(lambda layer, inputs, outputs: -outputs)
     for module in (
+        hooked,
+        nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 8)), nn.Tanh(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8, bias=False), nn.Tanh(), nn.Linear(8, 2)),
         nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)),
@@ -250,6 +265,13 @@ def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(b
     np.testing.assert_array_equal(*lengths)
 
 
+def test_a_layer_that_comes_twice_steps_once() -> None:
+    twice = nn.Linear(4, 4)
+    module = nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))
+    made = new_torch_learner(Modules(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
+    assert [parameter.numel() for parameter in made.ascent.parameters] == [16, 4, 8, 2]
+
+
 def test_who_acts_compiled() -> None:
     """Perceptrons in float32 whose every parameter is trained by pgrad's own optimisers on a CPU."""
 
@@ -263,6 +285,8 @@ def test_who_acts_compiled() -> None:
     assert kind(PolicyNetwork(4, 2)) is CompiledActor
     assert kind(frozen) is TorchActor
     assert kind(PolicyNetwork(4, 2), optimizer=torch.optim.Adam) is TorchActor
+    twice = nn.Linear(4, 4)
+    assert kind(nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))) is TorchActor
     assert kind(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))) is TorchActor
     real = pgrad.Env("Real", 4, Box(-1.0, 1.0, 2), 10, None)
     gaussian = to_module(compiled_policy(real.actions, "state-independent", False))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Independent, Normal
 
 import pgrad
 from pgrad.envs.spaces import Box, Discrete, Space
@@ -109,6 +109,13 @@ def test_a_module_is_a_policy_like_any_other() -> None:
     assert 1 not in policy.act(np.repeat(obs, 20, axis=0), rng, mask)
     with pytest.raises(pgrad.ObservationError, match=r"\(2, 2\) or \(N, 2, 2\)"):
         policy.act(observations(3))
+    with pytest.raises(pgrad.ObservationError, match=r"must be numbers, .* not {'image': 0}"):
+        policy.act({"image": 0})  # type: ignore[arg-type]
+
+
+def test_only_bounded_actions_are_squashed() -> None:
+    with pytest.raises(pgrad.ObservationError, match="only actions with finite bounds can be squashed"):
+        policy_of(nn.Linear(4, 1), Box(-np.inf, np.inf), squash=True)
 
 
 def test_a_distribution_of_the_modules_own_is_a_policy_too() -> None:
@@ -129,6 +136,31 @@ def test_a_distribution_of_the_modules_own_is_a_policy_too() -> None:
     assert any(not np.array_equal(draws[0], other) for other in draws[2:])
     with pytest.raises(pgrad.ObservationError, match="needs a module that returns logits, not its own Categorical"):
         policy.act(obs, mask=[True, False, True])
+
+
+def test_a_distribution_that_knows_whole_numbers_as_real_ones_trains_and_acts() -> None:
+    """Bernoulli, with softmax's probabilities of two actions; and nobody else's random numbers are touched."""
+    torch.manual_seed(1)
+    policy = policy_of(Says(1, lambda logit: Bernoulli(logits=logit[:, 0])), Discrete(2))
+    obs, before = observations(6, 4), torch.get_rng_state()
+    logit = policy.module.layer(torch.tensor(obs)).detach().numpy().astype(float)
+    expected = pgrad.softmax(np.concatenate([0 * logit, logit], axis=1))
+    np.testing.assert_allclose(policy.probabilities(obs), expected, rtol=1e-5)
+    np.testing.assert_allclose(policy.log_prob(obs, [0, 1] * 3), np.log(expected[range(6), [0, 1] * 3]), rtol=1e-5)
+    np.testing.assert_allclose(policy.entropy(obs), -(expected * np.log(expected)).sum(axis=1), rtol=1e-5)
+    assert policy.act(obs, np.random.default_rng(0)).dtype == policy.act(obs).dtype == np.int64
+    assert torch.equal(torch.get_rng_state(), before)
+    pgrad.train("CartPole-v1", policy=policy.module, total_steps=600, evaluation_episodes=1)
+
+
+def test_the_entropy_of_an_own_distribution_has_the_shape_of_its_log_prob() -> None:
+    class Halved(Normal):
+        def log_prob(self, value: Tensor) -> Tensor:
+            return super().log_prob(value).sum(dim=-1)  # type: ignore[no-any-return, no-untyped-call]
+
+    policy = policy_of(Says(2, lambda mean: Halved(mean, 1.0)), Box(-1, 1, 2))
+    with pytest.raises(pgrad.PolicyError, match=r"Halved.entropy\(\) has shape \(6, 2\), not \(6,\)"):
+        policy.entropy(observations(6, 4))
 
 
 def test_real_actions_of_an_own_distribution_are_clipped_to_the_bounds() -> None:

@@ -18,6 +18,7 @@ from pgrad.envs.registry import compiled_env
 from pgrad.envs.spaces import Box
 from pgrad.kernels.random import uniform
 from pgrad.runs.folder import RunFolder
+from pgrad.runs.module_file import save_module
 from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
 
 SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
@@ -101,11 +102,12 @@ def test_a_function_makes_each_seed_a_module_of_its_own_and_a_run_can_be_repeate
         (Trunk, {}),
         (lambda: Says(2), {"baseline": "optimal", "standardize": "none", **REINFORCE}),
         (lambda: Says(2, lambda logits: Categorical(logits=logits)), {"entropy_coef": 0.01}),
+        (lambda: Says(3, lambda x: (x.bfloat16()[:, :2], x.bfloat16()[:, 2])), {}),
         (lambda: Says(2), {"optimizer": torch.optim.RMSprop}),
         (lambda: Says(2), {"optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)}),
         (lambda: Says(2), {"value": lambda: Says(1, lambda v: v.squeeze(-1)), "device": "auto"}),
     ],
-    ids=["trunk", "optimal baseline", "own distribution", "class", "function", "value"],
+    ids=["trunk", "optimal baseline", "own distribution", "half precision", "class", "function", "value"],
 )
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_every_kind_of_module_trains(backend: str, policy: Any, settings: dict[str, Any]) -> None:
@@ -257,6 +259,26 @@ def test_forbidden_actions_are_never_taken() -> None:
         pgrad.train(env, policy=lambda: Says(2, lambda x: Categorical(logits=x)), **SHORT)
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [lambda: Says(2, lambda logits: Categorical(logits=logits)), lambda: nn.Sequential(nn.LazyLinear(2))],
+    ids=["own distribution", "lazy layer"],
+)
+def test_trying_a_module_out_draws_by_the_seed_too(policy: Any) -> None:
+    runs = []
+    for someone_elses in (1, 2):
+        torch.manual_seed(someone_elses)
+        before = torch.get_rng_state()
+        runs.append(numbers(pgrad.train("CartPole-v1", policy=policy, **SHORT).policies[0].module))
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*runs)
+
+
+def test_a_module_is_evaluated_with_the_time_limit_that_it_was_trained_with() -> None:
+    policy = pgrad.train("CartPole-v1", policy=PolicyNetwork(4, 2), max_episode_steps=10, **SHORT).policies[0]
+    assert pgrad.evaluate(policy, episodes=20).lengths.max() == 10
+
+
 def test_a_module_is_evaluated_like_any_policy() -> None:
     """As worth as the compiled policy with its numbers, on the same episodes."""
     module = pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), **SHORT).policies[0]
@@ -289,6 +311,23 @@ def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
         pgrad.load(tmp_path / "other", module=Trunk())
 
 
+def test_bfloat16_is_kept_and_given_back(tmp_path: Path) -> None:
+    class Brief(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2, dtype=torch.bfloat16)
+
+        def forward(self, obs: Tensor) -> Tensor:
+            return self.layer(obs.bfloat16())  # type: ignore[no-any-return]
+
+    policy = pgrad.train("CartPole-v1", policy=Brief, **SHORT).policies[0]
+    save_module(policy, tmp_path / "policy.safetensors")
+    again = pgrad.load(tmp_path / "policy.safetensors", module=Brief())
+    assert torch.equal(again.module.layer.weight, policy.module.layer.weight)
+    with pytest.raises(pgrad.RunError, match=r"module must be a torch.nn.Module built like the .*Brief, not <class"):
+        pgrad.load(tmp_path / "policy.safetensors", module=Brief)  # type: ignore[call-overload]
+
+
 def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
     result = pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
     RunFolder(tmp_path / "run", result.config).save_policies(result)
@@ -316,14 +355,26 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
             lambda: Says(2, lambda x: x @ torch.ones(3)),
             r"Says failed on observations \(2, 4\) of torch.float32.*RuntimeError",
         ),
+        (
+            lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)),
+            "policy module Sequential changed the observations that it was given",
+        ),
         (lambda: nn.Linear(5, 2), r"policy module Linear failed on observations \(2, 4\)"),
         (lambda: nn.Flatten(), "policy module Flatten has no parameters: there is nothing to train"),
         (lambda: Says(2).requires_grad_(False), "none of the 2 parameters of the policy module Says has requires_grad"),
         (lambda: Says(2, lambda x: x.detach()), "output of the policy module does not depend on its parameters"),
+        (
+            lambda: Says(3, lambda x: (x[:, :2], x[:, 2].detach())),
+            "the value that the policy module returns does not depend on its parameters",
+        ),
         (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
         (
             lambda: Says(2, lambda x: Categorical(logits=x[0])),
             r"the Categorical that Says returned has batch_shape \(\): it must begin with 2",
+        ),
+        (
+            lambda: Says(1, lambda x: Categorical(logits=x)),
+            "Categorical has 1 choices, and 'CartPole-v1' 2 actions",
         ),
         (
             lambda: Says(2, lambda x: Normal(x, 1.0)),
@@ -391,7 +442,9 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
             {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=-1)},
             "optimizer <lambda> cannot be made: ValueError: Invalid learning rate",
         ),
-        ({"policy": nn.Linear}, r"policy: Linear\(\) raised TypeError: .*missing 2 required"),
+        ({"policy": lambda: nn.Linear(4)}, r"policy: <lambda>\(\) raised TypeError: .*missing 1 required"),
+        ({"policy": PolicyNetwork}, r"policy must be made without arguments.*: write lambda: PolicyNetwork\(...\)"),
+        ({"policy": Says(2), "device": "mps"}, "unknown device 'mps'"),
         ({"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
         ({"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
     ],
@@ -399,6 +452,16 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
 def test_arguments_that_do_not_fit_are_told_so(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(pgrad.ConfigError, match=message):
         pgrad.train("CartPole-v1", **{**SHORT, **arguments})
+
+
+def test_a_module_that_cannot_be_copied_is_told_so() -> None:
+    class Keeps(Says):
+        def forward(self, obs: Tensor) -> Tensor:
+            self.last = super().forward(obs)
+            return self.last
+
+    with pytest.raises(pgrad.PolicyError, match=r"Keeps or MLPModule cannot be copied: .* keep tensor.detach\(\)"):
+        pgrad.train("CartPole-v1", policy=lambda: Keeps(2), **SHORT)
 
 
 def test_a_value_module_of_the_wrong_shape_is_told_so() -> None:
@@ -436,6 +499,24 @@ def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameter
         )
 
 
+def test_a_distribution_that_stops_being_one_ends_its_seed_alone() -> None:
+    """PyTorch raises where it is made, before anyone sees its numbers."""
+
+    class Breaks(Says):
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.register_buffer("start", self.layer.weight.detach().clone())
+
+        def forward(self, obs: Tensor) -> Any:
+            moved = (self.layer.weight - self.start).abs().sum()  # type: ignore[operator]
+            return Categorical(logits=self.layer(obs) * (torch.nan if bool(moved > 0.05) else 1.0))
+
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Breaks made a distribution of invalid values.*seed 1") as caught:
+        pgrad.train("CartPole-v1", policy=Breaks, seeds=2, **SHORT)
+    for policy in caught.value.result.policies:
+        assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
+
+
 def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -443,6 +524,9 @@ def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_
     pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=2, **SHORT)
     assert len(caplog.messages) == 1, "once, not for each seed"
     assert "times faster, here on this CPU; train it without policy=, with hidden=(8,)" in caplog.messages[0]
+    caplog.clear()
+    pgrad.train("CartPole-v1", policy=nn.Linear(4, 2), **SHORT)
+    assert "with hidden=() and" in caplog.messages[0]
     caplog.clear()
     pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
     assert not caplog.messages

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import ObservationError
 from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.policies import softmax
@@ -35,6 +35,14 @@ def num_outputs(actions: Space, std: str) -> int:
 def num_extra(actions: Space, std: str) -> int:
     """Parameters beside the network's layers: a log σ for each number, where it does not depend on the state."""
     return actions.flat_size if isinstance(actions, Box) and std == STATE_INDEPENDENT else 0
+
+
+def require_bounds(actions: Box) -> None:
+    """Raise ObservationError where actions cannot be squashed to their bounds."""
+    if not actions.bounded:
+        raise ObservationError(
+            f"only actions with finite bounds can be squashed to them, not {actions_in_words(actions)}"
+        )
 
 
 class Distribution(Protocol):

@@ -15,7 +15,6 @@ from pgrad.errors import EnvError, ObservationError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import AS_THEY_ARE, MLP, forward, network, num_parameters
-from pgrad.policies import softmax
 from pgrad.policies.distributions import (
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
@@ -25,6 +24,7 @@ from pgrad.policies.distributions import (
     distribution_of,
     num_extra,
     num_outputs,
+    require_bounds,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -127,10 +127,8 @@ class MLPPolicy(MLPNetwork):
             )
         if not isinstance(self.actions, Box):
             object.__setattr__(self, "squash", False)
-        elif self.squash and not self.actions.bounded:
-            raise ObservationError(
-                f"only actions with finite bounds can be squashed to them, not {actions_in_words(self.actions)}"
-            )
+        elif self.squash:
+            require_bounds(self.actions)
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
@@ -170,10 +168,8 @@ class MLPPolicy(MLPNetwork):
         """π(· | s); [A] or [N, A]. Raises ObservationError where actions are not Discrete."""
         if not isinstance(self.actions, Discrete):
             raise ObservationError("only Discrete actions have their probabilities in one row: see `distribution`")
-        logits = self.logits(obs)
-        if mask is not None:
-            logits = np.where(np.asarray(mask, np.bool_), logits, -np.inf)
-        return softmax.softmax(logits, self.temperature)
+        probabilities = self.distribution(obs, mask).probabilities()  # type: ignore[attr-defined]
+        return np.asarray(probabilities[0] if np.ndim(obs) == 1 else probabilities)
 
     def log_prob(self, obs: npt.ArrayLike, action: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
         """log π(action | s); a number or [N]. Real actions: the density, see distributions.Gaussian.log_prob."""
@@ -216,18 +212,23 @@ def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temp
 
 def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
     """One observation [O] or a batch [N, O] as float32 [N, O]."""
-    try:
-        array = np.asarray(obs, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise ObservationError(
-            f"observations must be numbers, [{obs_size}] or [N, {obs_size}], not {obs!r:.80}: of a Dict or Tuple "
-            "space, gymnasium.spaces.flatten(space, obs) puts them in the policy's order"
-        ) from None
+    array = as_numbers(obs, obs_size)
     if array.ndim not in (1, 2) or array.shape[-1] != obs_size:
         raise ObservationError(
             f"observations must have shape ({obs_size},) or (N, {obs_size}) for this policy, not {array.shape}"
         )
     return array.reshape(-1, obs_size)
+
+
+def as_numbers(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
+    """Observations as an array of any shape; raises ObservationError where they are none."""
+    try:
+        return np.asarray(obs, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ObservationError(
+            f"observations must be numbers, [{obs_size}] or [N, {obs_size}], not {obs!r:.80}: of a Dict or Tuple "
+            "space, gymnasium.spaces.flatten(space, obs) puts them in the policy's order"
+        ) from None
 
 
 def split(

@@ -46,14 +46,14 @@ def save_value_module(value: "TorchValue", path: Path) -> None:
 
 def load_module(path: Path, module: "nn.Module") -> "TorchPolicy":
     """Read a policy that save_module wrote into a copy of `module`, which must be built alike; raises RunError."""
-    import copy
-
     import torch
 
-    from pgrad.torch.policy import Inputs, TorchPolicy
+    from pgrad.torch.policy import Inputs, TorchPolicy, copied
 
     with reading(path, AS_MODULE, "PyTorch policy") as (tensors, description):
-        own = copy.deepcopy(module).cpu().eval()
+        if not isinstance(module, torch.nn.Module):
+            raise RunError(f"module must be a torch.nn.Module built like the {description['class']}, not {module!r}")
+        own = copied(module)[0].cpu().eval()
         state = {name.removeprefix("module."): torch.tensor(tensors[name]) for name in tensors if name[:7] == "module."}
         try:
             own.load_state_dict(state)
@@ -78,5 +78,10 @@ def class_name(module: "nn.Module") -> str:
 
 
 def state_of(module: "nn.Module") -> dict[str, Any]:
-    """Its parameters and buffers as arrays, named as in its state_dict behind "module."."""
-    return {f"module.{name}": tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+    """Its parameters and buffers as arrays, named as in its state_dict behind "module."; bfloat16 as float32."""
+    import torch
+
+    return {
+        f"module.{name}": (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
+        for name, tensor in module.state_dict().items()
+    }

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from pgrad.envs.spaces import Box, Discrete
-from pgrad.errors import PgradError, PolicyError
+from pgrad.errors import PolicyError
 from pgrad.kernels.heads import NO_MASK, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
@@ -25,17 +25,12 @@ from pgrad.torch.ascent import CompiledAscent
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.outputs import NO_MASK as NEEDS_LOGITS
-from pgrad.torch.outputs import Logits, Own
-from pgrad.torch.policy import TorchPolicy, mode_of
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own
+from pgrad.torch.policy import OutputsNotFinite, TorchPolicy, mode_of
 
 Array = Any
 
 NOTHING = np.empty(0, np.float32)
-
-
-class OutputsNotFinite(PgradError):
-    """A policy module returned NaN or infinity."""
 
 
 def actor_of(learner: TorchLearner) -> "TorchActor | CompiledActor":

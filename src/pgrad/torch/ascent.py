@@ -106,7 +106,8 @@ class TorchAscent:
                     f"optimizer; it made a {type(self.optimizer).__name__}"
                 ]
             )
-        if inspect.signature(self.optimizer.step).parameters["closure"].default is inspect.Parameter.empty:
+        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
+        if closure is not None and closure.default is inspect.Parameter.empty:
             raise ConfigError(
                 [
                     f"optimizer {type(self.optimizer).__name__} evaluates the objective again at every step, and a "
@@ -183,9 +184,7 @@ def gradients_of(objective: Tensor, parameters: list[nn.Parameter], keep: bool =
     return list(torch.autograd.grad(objective, parameters, allow_unused=True, retain_graph=keep))
 
 
-def require_dependence(output: Tensor, role: str) -> None:
+def require_dependence(output: Tensor, what: str) -> None:
     """Raise PolicyError where no gradient could flow from an output into any parameter."""
     if not output.requires_grad:
-        raise PolicyError(
-            f"the output of the {role} module does not depend on its parameters: is it detached, or made with no_grad?"
-        )
+        raise PolicyError(f"{what} does not depend on its parameters: is it detached, or made with no_grad?")

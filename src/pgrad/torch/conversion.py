@@ -57,7 +57,7 @@ def from_module(
         sizes,
         activation,
         temperature,
-        actions=module.actions,
+        actions=actions or module.actions,
         std=module.std,
         squash=squash,
         shift=shift,
@@ -95,10 +95,12 @@ def linear_layers(module: nn.Module) -> list[nn.Linear]:
     known = layers[1::2]
     plain = len(layers) % 2 == 1 and all(type(layer) is nn.Linear and layer.bias is not None for layer in layers[::2])
     alike = len({type(layer) for layer in known}) <= 1 and all(type(k) in ACTIVATIONS.values() for k in known)
-    if not (plain and alike and all(p.dtype == torch.float32 for p in module.parameters())):
+    # Hooks may change what a layer computes: nn.utils.spectral_norm, weight_norm and prune are such.
+    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    if hooked or not (plain and alike and all(p.dtype == torch.float32 for p in module.parameters())):
         raise PolicyError(
             f"{type(module).__name__} is not a multilayer perceptron that compiled code has: nn.Linear layers with "
-            f"bias, in float32, with nn.Tanh or else nn.ReLU between all of them; it is {module}"
+            f"bias, in float32 and without hooks, with nn.Tanh or else nn.ReLU between all of them; it is {module}"
         )
     return layers[::2]  # type: ignore[return-value]
 

@@ -22,7 +22,9 @@ def device_of(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
-        raise ConfigError([f"unknown device {name!r}: 'cpu', 'cuda', 'cuda:1' or 'auto'"]) from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError([f"unknown device {name!r}: 'cpu', 'cuda', 'cuda:1' or 'auto'"])
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             [

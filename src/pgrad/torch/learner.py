@@ -1,12 +1,11 @@
 """What learns: the modules, their optimisers, the running statistics. One seed's own, never the user's objects."""
 
-import copy
 from dataclasses import dataclass, replace
 
 from pgrad.algorithms.normalization import Normalization
 from pgrad.algorithms.settings import Settings
 from pgrad.torch.ascent import Ascent
-from pgrad.torch.policy import TorchPolicy, TorchValue
+from pgrad.torch.policy import TorchPolicy, TorchValue, copied
 
 
 @dataclass
@@ -30,7 +29,7 @@ class TorchLearner:
     def published(self, **metadata: object) -> tuple[TorchPolicy, TorchValue | None]:
         """Copies of policy and value as they are now, V in the environment's own rewards."""
         critic = None if self.value is None else self.value.module
-        module, value_module = copy.deepcopy((self.policy.module, critic))
+        module, value_module = copied(self.policy.module, critic)
         inputs = self.policy.inputs
         kept = inputs._replace(shift=inputs.shift.copy(), scale=inputs.scale.copy())
         labels = {**self.policy.metadata, **{name: str(value) for name, value in metadata.items()}}

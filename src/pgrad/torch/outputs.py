@@ -20,6 +20,7 @@ from pgrad.envs.spaces import Box, Space
 from pgrad.errors import PolicyError
 from pgrad.kernels.gaussian import HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
+from pgrad.torch.devices import seeded
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -83,10 +84,12 @@ class Own(NamedTuple):
 
     def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
         """Its own log_prob and entropy, checked to be [N] both; an entropy that it does not know is NaN."""
-        if mask is not None:
-            raise PolicyError(NO_MASK.format(kind=type(self.distribution).__name__))
         name, wanted = type(self.distribution).__name__, (action.shape[0],)
-        log_prob = self.distribution.log_prob(action)
+        if mask is not None:
+            raise PolicyError(NEEDS_LOGITS.format(kind=name))
+        with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
+            like = self.distribution.sample()
+        log_prob = self.distribution.log_prob(action.to(like))
         if log_prob.shape != wanted:
             hint = ": wrap it in torch.distributions.Independent(…, 1)" if log_prob.dim() == 2 else ""
             raise PolicyError(
@@ -97,10 +100,12 @@ class Own(NamedTuple):
             entropy = self.distribution.entropy()
         except NotImplementedError:
             entropy = torch.full_like(log_prob, torch.nan).detach()
+        if entropy.shape != wanted:
+            raise PolicyError(f"{name}.entropy() has shape {tuple(entropy.shape)}, not {wanted}")
         return log_prob, entropy
 
 
-NO_MASK = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
+NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
 
 Output = Logits | Gaussian | Own
 
@@ -131,21 +136,20 @@ def understood(
             raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
         mean, log_std = policy
         parts = actions.flat_size
-        _check(mean, f"the mean that {name} returned", ((batch, parts),), device)
-        _check(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
+        mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
+        log_std = _checked(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
         if log_std.dim() == 2:
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)
         return Said(Gaussian(mean, log_std, squash), value)
     if not isinstance(policy, Tensor):
         raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
-    _check(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
-    return Said(Logits(policy, actions.counts, 1 / temperature), value)
+    logits = _checked(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
+    return Said(Logits(logits, actions.counts, 1 / temperature), value)
 
 
 def checked_value(value: Any, name: str, batch: int, device: torch.device) -> Tensor:
     """V(s) [N] from [N] or [N, 1]; raises PolicyError for anything else."""
-    _check(value, f"the value that {name} returned", ((batch,), (batch, 1)), device)
-    return value.reshape(batch)  # type: ignore[no-any-return]
+    return _checked(value, f"the value that {name} returned", ((batch,), (batch, 1)), device).reshape(batch)
 
 
 def described(said: Any) -> str:
@@ -179,8 +183,9 @@ def _wanted(actions: Space) -> str:
     return f"for {actions} it must return {form}, or a torch.distributions.Distribution, or (one of these, value [N])"
 
 
-def _check(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: torch.device) -> None:
-    """Raise PolicyError where a tensor is none, or not of one of the shapes, not of real numbers, or elsewhere."""
+def _checked(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+    """The tensor, in float32 at least; raises PolicyError where it is none, or not of one of the shapes, not of real
+    numbers, or elsewhere."""
     if not isinstance(tensor, Tensor):
         raise PolicyError(f"{what} must be a tensor, not {described(tensor)}")
     if tuple(tensor.shape) not in shapes:
@@ -192,6 +197,7 @@ def _check(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: 
             f"{what} is on device '{tensor.device}', but training runs on '{device}': what forward uses must be "
             "parameters or buffers, which move along with the module"
         )
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
 def _sum(parts: list[Tensor]) -> Tensor:

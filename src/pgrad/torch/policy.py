@@ -1,5 +1,6 @@
 """A PyTorch module as a policy, or as V: the same methods as policies.mlp has for the compiled ones."""
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ from pgrad.envs.registry import Env
 from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import EnvError, ObservationError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
-from pgrad.policies.distributions import Distribution, checked_actions, distribution_of
+from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
+from pgrad.policies.mlp import as_numbers
 from pgrad.torch.devices import seeded, to_device, to_numpy
-from pgrad.torch.outputs import NO_MASK, Logits, Own, Said, checked_value, understood
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own, Said, checked_value, understood
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -38,7 +40,8 @@ class Inputs(NamedTuple):
 
     def as_batch(self, obs: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], bool]:
         """One observation or a batch, in its own shape or flat, as [N, O]; and whether it was one."""
-        array, size = np.asarray(obs, np.float32), int(np.prod(self.shape))
+        size = int(np.prod(self.shape))
+        array = as_numbers(obs, size)
         for one in (self.shape, (size,)):
             if array.shape == one:
                 return array.reshape(1, size), True
@@ -50,16 +53,45 @@ class Inputs(NamedTuple):
         )
 
 
+class OutputsNotFinite(PolicyError):
+    """A policy module returned NaN or infinity, or made a distribution of them."""
+
+
+INVALID = "but found invalid values"  # how torch.distributions begins to say so, having checked its parameters
+
+
 def call(module: nn.Module, x: Tensor, role: str) -> Any:
-    """module(x), with what it raises as a PolicyError that names the input."""
+    """module(x), with what it raises as a PolicyError that names the input; so is a change of x, which others read."""
+    before = None if x.is_inference() else x._version
     try:
-        return module(x)
+        said = module(x)
     except PgradError:
         raise
     except Exception as error:
+        if INVALID in str(error):
+            why = str(error).partition(f", {INVALID}")[0]
+            raise OutputsNotFinite(f"{type(module).__name__} made a distribution of invalid values: {why}") from error
         raise PolicyError(
             f"the {role} module {type(module).__name__} failed on observations {tuple(x.shape)} of {x.dtype} on "
             f"'{x.device}': {type(error).__name__}: {error}"
+        ) from error
+    if before is not None and x._version != before:
+        raise PolicyError(
+            f"the {role} module {type(module).__name__} changed the observations that it was given, which are not its "
+            "own: write x = x / 255, say, not x /= 255"
+        )
+    return said
+
+
+def copied(*modules: nn.Module | None) -> Any:
+    """A tuple of copies, made together, so that what they share stays shared; raises PolicyError."""
+    try:
+        return copy.deepcopy(modules)
+    except Exception as error:
+        names = " or ".join(type(module).__name__ for module in modules if module is not None)
+        raise PolicyError(
+            f"{names} cannot be copied: {type(error).__name__}: {error} (of a tensor that forward keeps for "
+            "later, keep tensor.detach(); in place of nn.utils.weight_norm take nn.utils.parametrizations.weight_norm)"
         ) from error
 
 
@@ -78,6 +110,10 @@ class TorchPolicy:
     squash: bool = False
     env: str | None = None  # what it was trained on
     metadata: dict[str, str] = field(default_factory=dict)  # how
+
+    def __post_init__(self) -> None:
+        if self.squash and isinstance(self.actions, Box):
+            require_bounds(self.actions)
 
     def __repr__(self) -> str:
         return f"<TorchPolicy: {type(self.module).__name__}, {self.num_parameters} parameters, {self.env}>"
@@ -100,7 +136,7 @@ class TorchPolicy:
             output = self.said(self.inputs.prepared(batch)).output
         if isinstance(output, Own):
             if mask is not None:
-                raise ObservationError(NO_MASK.format(kind=type(output.distribution).__name__))
+                raise ObservationError(NEEDS_LOGITS.format(kind=type(output.distribution).__name__))
             return OwnDistribution(output, self.actions, self.inputs.device)
         if isinstance(output, Logits):
             return distribution_of(_doubles(output.logits), self.actions, self.temperature, mask=mask)
@@ -198,21 +234,19 @@ class OwnDistribution:
 
     def log_prob(self, action: npt.NDArray[Any]) -> Floats:
         """log π(action), [N]."""
-        return _doubles(self.own.log_prob_and_entropy(as_tensor(action, self.own), None, False)[0])
+        return _doubles(self.own.log_prob_and_entropy(torch.as_tensor(action, device=self.device), None, False)[0])
 
     def entropy(self) -> Floats:
         """In nats, [N]; NaN where the distribution does not know it."""
-        return _doubles(self.own.log_prob_and_entropy(self.own.distribution.sample(), None, False)[1])
+        with seeded(0, self.device):
+            sample = self.own.distribution.sample()
+        return _doubles(self.own.log_prob_and_entropy(sample, None, False)[1])
 
     def _within(self, action: Tensor) -> npt.NDArray[Any]:
         array = to_numpy(action)
-        return np.clip(array, self.actions.low, self.actions.high) if isinstance(self.actions, Box) else array
-
-
-def as_tensor(action: npt.NDArray[Any], own: Own) -> Tensor:
-    """Actions beside the distribution's own samples: their device and type."""
-    like = own.distribution.sample()
-    return torch.as_tensor(action).to(like)
+        if not isinstance(self.actions, Box):
+            return np.asarray(array, np.int64)
+        return np.asarray(np.clip(array, self.actions.low, self.actions.high))
 
 
 def mode_of(own: Own) -> Tensor:

@@ -73,7 +73,7 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
     said = learner.policy.said(samples.obs)
     bonus = settings.entropy_coef > 0
     log_prob, entropy = said.output.log_prob_and_entropy(samples.action, samples.mask, bonus)
-    require_dependence(log_prob, "policy")
+    require_dependence(log_prob, "the output of the policy module")
     value, final_value = values(learner, said, samples, batch)
     advantage = advantages(learner, learnt, log_prob, value, final_value, num_envs)
     objective = surrogate(settings, advantage, log_prob, entropy)
@@ -94,8 +94,9 @@ def values(learner: TorchLearner, said: Said, samples: Samples, batch: Batch) ->
     finals = learner.policy.inputs.prepared(np.ascontiguousarray(batch.final_obs[:, :count].T))
     if said.value is None or critic.module is not None:
         value, final_value = torch.split(critic.estimate(torch.cat([samples.obs, finals])), [len(samples.obs), count])
-        require_dependence(value, "value")
+        require_dependence(value, "the output of the value module")
         return value, to_numpy(final_value).astype(np.float64)
+    require_dependence(said.value, "the value that the policy module returns")
     if count == 0:
         return said.value, NO_FLOATS
     with torch.no_grad():

@@ -104,18 +104,23 @@ def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int 
     )
 
 
+def labels_of(config: Config, **metadata: Any) -> dict[str, str]:
+    """How a policy was trained, for its `metadata`; evaluation reads the time limit from there."""
+    if config.max_episode_steps is not None:
+        metadata["max_episode_steps"] = config.max_episode_steps
+    return {"algorithm": config.algorithm, **{name: str(value) for name, value in metadata.items()}}
+
+
 def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> MLPPolicy:
     """A copy of the learner's policy as it is now."""
     net = learner.policy.network
-    if config.max_episode_steps is not None:
-        metadata["max_episode_steps"] = config.max_episode_steps
     return MLPPolicy(
         net.parameters.copy(),
         tuple(int(size) for size in net.sizes),
         config.activation,
         config.temperature,
         env.id,
-        {"algorithm": config.algorithm, **{name: str(value) for name, value in metadata.items()}},
+        labels_of(config, **metadata),
         env.actions,
         config.std,
         config.squash,

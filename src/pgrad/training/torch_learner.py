@@ -1,6 +1,6 @@
 """From a configuration and the user's modules to what learns with them."""
 
-import copy
+import inspect
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import nn
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.registry import Env
+from pgrad.envs.spaces import Discrete, actions_in_words
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.choice import BASELINES, VALUE
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
@@ -18,8 +19,8 @@ from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.outputs import Own, Said
-from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, shape_of
-from pgrad.training.learner import INITIALIZATION_STREAM, settings_of
+from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
+from pgrad.training.learner import INITIALIZATION_STREAM, labels_of, settings_of
 from pgrad.training.modules import Modules
 
 PROBE = 2  # observations of zeros that tell what a module returns
@@ -28,22 +29,23 @@ PROBE = 2  # observations of zeros that tell what a module returns
 def new_torch_learner(modules: Modules, config: Config, env: Env, seed: int, num_trajectories: int) -> TorchLearner:
     """One seed's own modules and optimisers; raises ConfigError and PolicyError where they do not fit."""
     device = device_of(modules.device)
-    with seeded(_initialization_seed(seed), device):
-        module, value = made(modules)
     normalization = new_normalization(
         env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
     )
-    trained_parameters("policy", module)
-    policy = TorchPolicy(
-        module.to(device).eval(),
-        Inputs(shape_of(env), normalization.shift, normalization.scale, device),
-        env.actions,
-        config.temperature,
-        config.squash,
-        env.id,
-        {"algorithm": config.algorithm, "seed": str(seed)},
-    )
-    critic = critic_of(policy, value, config, env, seed)
+    # Trying them out draws as well: lazy layers their first parameters, distributions a sample.
+    with seeded(_initialization_seed(seed), device):
+        module, value = made(modules)
+        trained_parameters("policy", module)
+        policy = TorchPolicy(
+            module.to(device).eval(),
+            Inputs(shape_of(env), normalization.shift, normalization.scale, device),
+            env.actions,
+            config.temperature,
+            config.squash,
+            env.id,
+            labels_of(config, seed=seed),
+        )
+        critic = critic_of(policy, value, config, env, seed)
     parameters, own = divided(module, None if critic is None else critic.module)
     settings = settings_of(config)
     return TorchLearner(
@@ -85,19 +87,20 @@ def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn
         ordered = in_order(module)
     except PolicyError:
         return parameters
-    return ordered if set(map(id, ordered)) == set(map(id, parameters)) else parameters
+    # Sorted lists, no sets: a layer that comes twice has its parameters twice in `ordered`.
+    return ordered if sorted(map(id, ordered)) == sorted(map(id, parameters)) else parameters
 
 
 def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
     """This seed's own modules: copies of those given (together, so that what they share stays shared), or new ones."""
     policy, value = modules.policy, modules.value
-    given = [module if isinstance(module, nn.Module) else None for module in (policy, value)]
-    copies = copy.deepcopy(given)
-    return _module("policy", policy, copies[0]), None if value is None else _module("value", value, copies[1])
+    own = copied(*(module if isinstance(module, nn.Module) else None for module in (policy, value)))
+    return _module("policy", policy, own[0]), None if value is None else _module("value", value, own[1])
 
 
 def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
     if own is None and callable(given) and not isinstance(given, MLPPolicy | MLPValue):
+        require_no_arguments(role, given)
         try:
             own = given()
         except Exception as error:
@@ -110,6 +113,21 @@ def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
             [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {given!r}{hint}"]
         )
     return own
+
+
+def require_no_arguments(role: str, function: Any) -> None:
+    """Raise ConfigError where a function, or a class, cannot be called without arguments."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # nothing is known of some that are written in C
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        name = getattr(function, "__name__", repr(function))
+        raise ConfigError(
+            [f"{role} must be made without arguments, and {name} has to be given some: write lambda: {name}(...)"]
+        ) from error
 
 
 def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
@@ -127,6 +145,10 @@ def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
         if env.has_mask:
             raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
         sample = said.output.distribution.sample()
+        if isinstance(env.actions, Discrete) and said.output.distribution.has_enumerate_support:
+            choices = len(said.output.distribution.enumerate_support(expand=False))
+            if choices != env.actions.n:
+                raise PolicyError(f"{kind} has {choices} choices, and '{env.id}' {actions_in_words(env.actions)}")
         entropy = said.output.log_prob_and_entropy(sample, None, True)[1]
         if config.entropy_coef and bool(entropy.isnan().any()):
             raise PolicyError(f"entropy_coef {config.entropy_coef} needs an entropy, and {kind} has none: set it to 0")

@@ -17,11 +17,11 @@ from pgrad.estimators import gradient as estimate
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan
 from pgrad.rollouts.stepwise import SteppedLanes
-from pgrad.torch.actor import OutputsNotFinite, TorchActor, actor_of
+from pgrad.torch.actor import TorchActor, actor_of
 from pgrad.torch.ascent import gradients_of, trained_parameters
 from pgrad.torch.conversion import from_module
 from pgrad.torch.devices import threads_for
-from pgrad.torch.policy import TorchPolicy
+from pgrad.torch.policy import OutputsNotFinite, TorchPolicy
 from pgrad.torch.update import improve, loaded
 from pgrad.training.learner import ENDLESS
 from pgrad.training.modules import Modules
@@ -102,11 +102,10 @@ def compiled_is_faster(policy: TorchPolicy, batch: Batch) -> str | None:
     ratio = fastest(by_autograd) / fastest(compiled)
     if ratio <= 1:
         return None
-    hidden = tuple(map(int, twin.sizes[1:-1]))
     return (
         f"pgrad: {type(policy.module).__name__} is a multilayer perceptron: the compiled policy has the gradient of "
         f"the first batch {ratio:.1f} times faster, here on this CPU; "
-        f"train it without policy=, with hidden={hidden} and activation='{twin.activation}'"
+        f"train it without policy=, with hidden={twin.sizes[1:-1]} and activation='{twin.activation}'"
     )
 
 
