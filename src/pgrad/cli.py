@@ -6,6 +6,7 @@ import importlib
 import io
 import itertools
 import math
+import multiprocessing
 import os
 import sys
 import threading
@@ -495,6 +496,8 @@ def main() -> None:
     gc.set_threshold(200_000, 50, 50)  # compiling makes millions of objects and few cycles: a tenth of its time
     code = run(sys.argv[1:])
     if code == INTERRUPTED:  # a thread may still be compiling: leave without waiting for it
+        for worker in multiprocessing.active_children():  # one that hangs would not notice that we are gone
+            worker.kill()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
