@@ -418,6 +418,17 @@ def test_environments_of_gymnasium(kind: str, problem: str, monkeypatch: pytest.
     assert report.holds == (not problem)
 
 
+def test_what_cannot_be_trained_on_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Commanded(Leaky):
+        action_space = gymnasium.spaces.Dict({"push": gymnasium.spaces.Discrete(2)})
+
+    spec = gymnasium.envs.registration.EnvSpec("Commanded-v0", lambda: Commanded(""), disable_env_checker=True)
+    monkeypatch.setitem(gymnasium.registry, "Commanded-v0", spec)
+    report = check("Commanded-v0")
+    assert [found.what.partition(":")[0] for found in report.findings.problems] == ["pgrad cannot train on it"]
+    assert "'Commanded-v0' has actions Dict (action['push']: Discrete)" in str(report)
+
+
 # --- the command
 
 
