@@ -131,10 +131,11 @@ def check_gymnasium(make: Any, name: str, seed: int) -> CheckReport:
 
     findings = Findings()
     try:
-        describe(make)
+        make = describe(make).make
     except EnvError as error:
         way_out = "docs/environments.md says which spaces can be trained on"
         findings.add("spaces", f"pgrad cannot train on it: {error}", way_out)
+        return CheckReport(name, "not played", findings, "", "")
     run_check_env(make, findings)
     lengths, returns, rate = play_gymnasium(make, findings, seed)
     env: gymnasium.Env[Any, Any] = make()
