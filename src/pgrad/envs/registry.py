@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 BACKENDS = ("auto", "compiled", "gymnasium")
-# As envs.gymnasium.choice has them, which imports Gymnasium; a test holds them together.
+# auto: the first of the others that there is. gymnasium: the same without EnvPool, so always the original.
 VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 

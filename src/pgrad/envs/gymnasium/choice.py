@@ -16,11 +16,9 @@ from pgrad.envs.gymnasium.group import Group
 from pgrad.envs.gymnasium.masks import require_choices
 from pgrad.envs.gymnasium.rows import Failure, Source
 from pgrad.envs.gymnasium.workers import Workers
+from pgrad.envs.registry import VECTORIZATIONS
 from pgrad.envs.watching import Busy
 from pgrad.errors import EnvError, nearest
-
-# auto: the first of these that there is. gymnasium: the same without EnvPool, so always the original.
-VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 MEASURING_SECONDS = 0.2
 ROUND_TRIP_SECONDS = 4e-4  # what a step of worker processes costs, whatever the environments do
