@@ -1,5 +1,6 @@
 """From an id, a factory or an instance to a description; and what is said of those that are not there."""
 
+import dataclasses
 import sys
 import threading
 import warnings
@@ -102,6 +103,12 @@ def test_a_time_limit_takes_the_place_of_what_there_is(env: Any, steps: int) -> 
     made.reset(seed=1)
     assert asked.max_episode_steps == steps
     assert [made.step(1)[3] for _ in range(steps)] == [False] * (steps - 1) + [True]
+
+
+def test_envpools_own_time_limits_stay() -> None:
+    there = dataclasses.replace(describe("CartPole-v1"), original=False)
+    with pytest.raises(EnvError, match=r"'CartPole-v1' is there through EnvPool alone.*leave max_episode_steps out"):
+        limited(there, 9)
 
 
 class Pushing(Mine):

@@ -81,7 +81,12 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
 
 
 def limited(description: Description, max_episode_steps: int) -> Description:
-    """The same with a time limit, in place of what wrappers set."""
+    """The same with a time limit, in place of what wrappers set; EnvError where EnvPool alone has it."""
+    if not description.original:
+        raise EnvError(
+            f"'{description.name}' is there through EnvPool alone, which keeps the time limit that it has: leave "
+            "max_episode_steps out"
+        )
     return dataclasses.replace(
         description,
         make=functools.partial(_limited, description.make, max_episode_steps),
