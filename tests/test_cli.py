@@ -684,6 +684,41 @@ def test_ctrl_c_stops_soon_and_saves_what_there_is(start: Callable[..., subproce
     assert summary["total_steps"] > 0
 
 
+HANGING = """
+import os, time
+from pathlib import Path
+from gymnasium import Env, spaces
+
+class Hanging(Env):
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+
+    def step(self, action):
+        Path(__file__).with_name(f"{os.getpid()}.hanging").touch()
+        time.sleep(200)
+"""
+
+
+def test_ctrl_c_leaves_no_worker_that_hangs(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text(HANGING)
+    process = start(
+        "train", tmp_path / "hanging.py:Hanging", "--num-steps", 5, "--vectorization", "async", "--num-envs", 2,
+        "--step-timeout", "none", "--out", tmp_path / "run",
+    )  # fmt: skip
+    while process.poll() is None and not (hanging := list(tmp_path.glob("*.hanging"))):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == INTERRUPTED
+    waiting, deadline = [int(path.stem) for path in hanging], time.monotonic() + 10
+    while waiting and time.monotonic() < deadline:
+        waiting = [worker for worker in waiting if Path(f"/proc/{worker}").exists()]
+    for worker in waiting:
+        os.kill(worker, signal.SIGKILL)
+    assert waiting == []
+
+
 def test_what_ctrl_c_saves_is_of_one_moment(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = start("train", "CartPole-v1", "--threads", 1, "--total-steps", 10**10, "--out", out)

@@ -56,8 +56,8 @@ def test_greedy_takes_the_more_probable_action() -> None:
 def test_what_is_wrong_is_named() -> None:
     policy = pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))
     with pytest.raises(pgrad.ConfigError) as caught:
-        pgrad.evaluate(policy, episodes=0, discount=2.0, seed=-1)
-    assert len(caught.value.problems) == 4
+        pgrad.evaluate(policy, episodes=0, discount=2.0, seed=-1, max_episode_steps=0, step_timeout=0.0)
+    assert len(caught.value.problems) == 6
     with pytest.raises(pgrad.EnvError, match="6 observations and 3 actions; this policy was made for 4 and 2"):
         pgrad.evaluate(policy, "Acrobot-v1")
 

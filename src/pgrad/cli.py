@@ -6,6 +6,7 @@ import importlib
 import io
 import itertools
 import math
+import multiprocessing
 import os
 import sys
 import threading
@@ -392,10 +393,11 @@ def envs_command(argv: list[str]) -> int:
         raise ConfigError(problems)
     import gymnasium
 
-    from pgrad.envs.registry import COMPILED
+    from pgrad.envs.registry import COMPILED, OURS
     from pgrad.envs.spaces import actions_in_words
 
-    print("compiled (millions of steps a second), each held to Gymnasium's own step by step:")
+    ours = " and ".join(OURS)
+    print(f"compiled (millions of steps a second), each but {ours} held to Gymnasium's own step by step:")
     for env in (make_compiled() for make_compiled in COMPILED.values()):
         limit = f"at most {env.max_episode_steps} steps" if env.max_episode_steps else "no time limit"
         solved = "" if env.reward_threshold is None else f", solved at {env.reward_threshold:g}"
@@ -495,6 +497,8 @@ def main() -> None:
     gc.set_threshold(200_000, 50, 50)  # compiling makes millions of objects and few cycles: a tenth of its time
     code = run(sys.argv[1:])
     if code == INTERRUPTED:  # a thread may still be compiling: leave without waiting for it
+        for worker in multiprocessing.active_children():  # one that hangs would not notice that we are gone
+            worker.kill()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -72,9 +72,13 @@ def evaluate(
         problems.append(f"discount must be in [0, 1], not {discount}")
     if seed < 0:
         problems.append(f"seed must not be negative, not {seed}")
+    if max_episode_steps is not None and max_episode_steps < 1:
+        problems.append(f"max_episode_steps must be positive, not {max_episode_steps}")
+    if step_timeout is not None and not step_timeout > 0:
+        problems.append(f"step_timeout must be positive, not {step_timeout:g}")
     if problems or target is None:
         raise ConfigError(problems)
-    limit = max_episode_steps or trained_limit(policy, env)
+    limit = trained_limit(policy, env) if max_episode_steps is None else max_episode_steps
     original = original_of(make(target, max_episode_steps=limit))
     description = original.description
     assert description is not None, "every original has one"

@@ -13,6 +13,7 @@ from pgrad import cli
 from pgrad.envs import Box, Discrete, MultiDiscrete, normal, uniform
 from pgrad.envs.check import CheckReport, check
 from pgrad.envs.check_played import extreme_actions, random_action
+from pgrad.errors import EnvError
 
 BASE = """
 import math
@@ -416,6 +417,34 @@ def test_environments_of_gymnasium(kind: str, problem: str, monkeypatch: pytest.
     what = [found.what for found in report.findings.problems]
     assert any(problem in text for text in what) if problem else not what, what
     assert report.holds == (not problem)
+
+
+def test_what_cannot_be_trained_on_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Commanded(Leaky):
+        action_space = gymnasium.spaces.Dict({"push": gymnasium.spaces.Discrete(2)})
+
+    spec = gymnasium.envs.registration.EnvSpec("Commanded-v0", lambda: Commanded(""), disable_env_checker=True)
+    monkeypatch.setitem(gymnasium.registry, "Commanded-v0", spec)
+    report = check("Commanded-v0")
+    assert [found.what.partition(":")[0] for found in report.findings.problems] == ["pgrad cannot train on it"]
+    assert "'Commanded-v0' has actions Dict (action['push']: Discrete)" in str(report)
+
+
+def test_gymnasiums_kind_without_spaces_or_that_cannot_be_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "import gymnasium\n"
+        "class Spaceless(gymnasium.Env): pass\n"
+        "class Once(gymnasium.Env):\n"
+        "    observation_space = action_space = gymnasium.spaces.Discrete(2)\n"
+        "    made = 0\n"
+        "    def __init__(self):\n"
+        "        Once.made += 1\n"
+        "        if Once.made > 2: raise OSError('port taken')\n"
+    )
+    assert "'Spaceless' has no observation_space" in str(check(f"{path}:Spaceless"))
+    with pytest.raises(EnvError, match="the factory Once raised OSError: port taken"):
+        check(f"{path}:Once")
 
 
 # --- the command

@@ -16,6 +16,7 @@ from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
 from pgrad.envs.pendulum import Pendulum
 from pgrad.envs.registry import COMPILED, make
 from pgrad.envs.spaces import Discrete
+from pgrad.errors import EnvError
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 
@@ -354,3 +355,8 @@ def test_make_picks_the_twin_and_can_be_told_otherwise() -> None:
     for name in ("obs_size", "actions", "max_episode_steps", "reward_threshold", "max_return"):
         assert getattr(original, name) == getattr(twin, name)
     assert make(original) is original
+    assert not make(twin, "gymnasium").compiled
+    with pytest.raises(EnvError, match="'CartPole-v1' has no compiled form"):
+        make(original, "compiled")
+    with pytest.raises(EnvError, match="max_episode_steps must be positive, not 0"):
+        make(twin, max_episode_steps=0)

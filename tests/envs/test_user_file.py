@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -293,6 +293,23 @@ def test_sizes_that_compiled_code_would_trust_are_looked_at_first(
     path = file(tmp_path, ENV.replace(old, new))
     with pytest.raises(EnvError, match=message):
         make(path)
+
+
+def test_a_class_without_defaults_is_refused_in_words() -> None:
+    class Bare(NamedTuple):
+        gravity: float
+
+        def reset(self, key: int) -> tuple[float]:
+            return (0.0,)
+
+    with pytest.raises(EnvError, match=r"(?s)'Bare' is not an environment yet:.*'gravity' has no default"):
+        make(Bare)  # type: ignore[arg-type]
+
+
+def test_what_is_no_dynamics_cannot_be_asked_for_compiled(tmp_path: Path) -> None:
+    path = file(tmp_path, "import gymnasium\ndef env():\n    return gymnasium.make('CartPole-v1')\n")
+    with pytest.raises(EnvError, match=r":env' has no compiled form; backend 'gymnasium' may run it"):
+        make(f"{path}:env", "compiled")
 
 
 def test_what_cannot_run_in_plain_python_is_left_to_the_compiler(tmp_path: Path) -> None:

@@ -185,6 +185,25 @@ def test_masks_observations_and_several_actions_reach_the_batch() -> None:
     assert set(batch.action[1]) == {0, 1}
 
 
+class Reserved(Corridor):
+    """Says nothing of what is allowed until its first step."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return super().reset(seed=seed)[0], {}
+
+
+@pytest.mark.parametrize("amount", [{"num_steps": 8}, {"episodes": 4}], ids=["steps", "episodes"])
+def test_a_mask_that_begins_within_an_episode_stays_with_its_samples(amount: dict[str, int]) -> None:
+    envs = VectorEnv(describe(Reserved), 3, seed=1, vectorization="sync")
+    several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
+    parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
+    acting = CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several))
+    batch, _, _ = rollout(EnvLanes(envs, 1), acting, **amount)
+    assert batch.mask.shape == (4, batch.reward.size)
+    for number in range(2):
+        np.testing.assert_array_equal(batch.mask[number], (batch.time == 0) | (batch.time % 2 == number))
+
+
 def test_a_rollout_can_be_stopped_between_two_steps() -> None:
     envs, stopping = VectorEnv(describe("CartPole-v1"), 2, seed=1), threading.Event()
     stopping.set()

@@ -13,6 +13,7 @@ from pgrad.envs.findings import Findings
 from pgrad.envs.originals import make_gymnasium
 from pgrad.envs.registry import COMPILED, OURS
 from pgrad.envs.user_file import is_reference, load
+from pgrad.errors import EnvError
 
 if TYPE_CHECKING:
     import gymnasium
@@ -126,8 +127,15 @@ def check_gymnasium(make: Any, name: str, seed: int) -> CheckReport:
     """What can be found out from outside."""
     from pgrad.envs.check_gymnasium import play as play_gymnasium
     from pgrad.envs.check_gymnasium import run_check_env
+    from pgrad.envs.gymnasium.making import describe
 
     findings = Findings()
+    try:
+        make = describe(make).make
+    except EnvError as error:
+        way_out = "docs/environments.md says which spaces can be trained on"
+        findings.add("spaces", f"pgrad cannot train on it: {error}", way_out)
+        return CheckReport(name, "not played", findings, "", "")
     run_check_env(make, findings)
     lengths, returns, rate = play_gymnasium(make, findings, seed)
     env: gymnasium.Env[Any, Any] = make()

@@ -10,7 +10,7 @@ from pgrad.envs.acrobot import Acrobot
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import Dynamics, has_mask
 from pgrad.envs.first_step import first_step_problems
-from pgrad.envs.members import dynamics_problems, told
+from pgrad.envs.members import class_problems, dynamics_problems, told
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
 from pgrad.envs.pendulum import Pendulum
 from pgrad.envs.robot_arm import RobotArm
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 BACKENDS = ("auto", "compiled", "gymnasium")
-# As envs.gymnasium.choice has them, which imports Gymnasium; a test holds them together.
+# auto: the first of the others that there is. gymnasium: the same without EnvPool, so always the original.
 VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 
@@ -120,7 +120,13 @@ def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = Non
     """
     if backend not in BACKENDS:
         raise EnvError(f"unknown backend '{backend}': {nearest(backend, BACKENDS)}")
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise EnvError(f"max_episode_steps must be positive, not {max_episode_steps}")
     made = env if isinstance(env, Env) else _made(env, backend)
+    if backend == "gymnasium":
+        made = original_of(made)
+    if backend == "compiled" and not made.compiled:
+        raise EnvError(f"'{made.id}' has no compiled form; backend 'gymnasium' may run it")
     return made.limited(max_episode_steps)
 
 
@@ -135,6 +141,8 @@ def _made(env: Any, backend: str) -> Env:
         original = gymnasium_env(env)
         return COMPILED[original.id]() if original.id in COMPILED and backend == "auto" else original
     if isinstance(env, type) and hasattr(env, "_fields"):
+        if problems := class_problems(env):
+            raise EnvError(told(env.__name__, problems))
         env = env()
     if isinstance(env, tuple) and hasattr(env, "_fields"):
         return _own(type(env).__name__, env, backend)

@@ -199,7 +199,7 @@ class Recorder:
         def flat(rows: Array) -> Array:
             return rows.reshape(-1, *rows.shape[2:]) if whole else rows[counted]
 
-        masks = [step.mask for step in self.before if step.mask is not None]
+        masks = self._masks()
         return Batch(
             obs=np.ascontiguousarray(flat(stacked([step.obs for step in self.before])).T),
             action=np.ascontiguousarray(flat(stacked([step.action.T for step in self.before])).T),
@@ -212,6 +212,11 @@ class Recorder:
             final_sample=np.concatenate(final_sample),
             mask=np.ascontiguousarray(flat(stacked(masks)).T) if masks else NO_MASK,
         )
+
+    def _masks(self) -> list[Array]:
+        """[N, Σ counts] of each step, all allowed before the first that an environment gave; none where none was."""
+        given = next((step.mask for step in self.before if step.mask is not None), None)
+        return [] if given is None else [np.ones_like(given) if b.mask is None else b.mask for b in self.before]
 
     def _log(self, ended: Array, reward: Array, time: Array) -> None:
         """Keep what is known of the episodes that have ended [T, N]."""

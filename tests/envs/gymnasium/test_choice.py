@@ -209,6 +209,21 @@ def test_a_vector_form_that_shows_something_else_is_not_used() -> None:
         del gymnasium.registry["Doubled-v0"]
 
 
+def test_a_vector_form_that_cannot_be_made_is_not_used() -> None:
+    def unmakable(num_envs: int) -> Any:
+        raise OSError(f"no licence for {num_envs}")
+
+    gymnasium.register("Unmakable-v0", Sleeping, vector_entry_point=unmakable)
+    try:
+        note = VectorEnv(describe("Unmakable-v0"), 1, seed=1).note or ""
+        assert "in this process" in note
+        assert "it has a vector form that cannot be made (OSError: no licence for 1), which is not used" in note
+        with pytest.raises(EnvError, match=r"that cannot be made \(OSError: no licence for 1\); 'sync' and 'async'"):
+            VectorEnv(describe("Unmakable-v0"), 1, 1, "entry-point")
+    finally:
+        del gymnasium.registry["Unmakable-v0"]
+
+
 class Exploding(Sleeping):
     def step(self, action: Any) -> Any:
         if self.t == 5:

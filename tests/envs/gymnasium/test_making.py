@@ -1,5 +1,6 @@
 """From an id, a factory or an instance to a description; and what is said of those that are not there."""
 
+import dataclasses
 import sys
 import threading
 import warnings
@@ -14,7 +15,7 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.wrappers import RescaleAction, TimeLimit
 
 from pgrad.envs.gymnasium import envpool
-from pgrad.envs.gymnasium.making import describe
+from pgrad.envs.gymnasium.making import describe, limited
 from pgrad.envs.gymnasium.missing import way_out
 from pgrad.errors import EnvError
 
@@ -83,6 +84,31 @@ def test_a_factory(factory: Any) -> None:
 def test_the_time_limit_of_a_factory() -> None:
     assert describe(lambda: RescaleAction(TimeLimit(Pushing(), 9), -1.0, 1.0)).max_episode_steps == 9
     assert describe(Mine).max_episode_steps is None
+
+
+@pytest.mark.parametrize("steps", [3, 300])
+@pytest.mark.parametrize(
+    "env",
+    [
+        "MountainCar-v0",
+        gymnasium.make("MountainCar-v0"),
+        lambda: TimeLimit(gymnasium.make("MountainCar-v0"), 9),
+        lambda: gymnasium.make("MountainCar-v0").unwrapped,
+    ],
+    ids=["id", "instance", "factory", "without a limit"],
+)
+def test_a_time_limit_takes_the_place_of_what_there_is(env: Any, steps: int) -> None:
+    asked = limited(describe(env), steps)
+    made = asked.make()
+    made.reset(seed=1)
+    assert asked.max_episode_steps == steps
+    assert [made.step(1)[3] for _ in range(steps)] == [False] * (steps - 1) + [True]
+
+
+def test_envpools_own_time_limits_stay() -> None:
+    there = dataclasses.replace(describe("CartPole-v1"), original=False)
+    with pytest.raises(EnvError, match=r"'CartPole-v1' is there through EnvPool alone.*leave max_episode_steps out"):
+        limited(there, 9)
 
 
 class Pushing(Mine):

@@ -195,6 +195,31 @@ def test_a_factory_that_fails_later_is_named() -> None:
     assert 'raise OSError("port 1 is in use")' in message
 
 
+def test_a_factory_that_gives_the_same_environment_again_is_an_error() -> None:
+    """Two rows of it would be one episode, stepped twice."""
+    only = Counter()
+    with pytest.raises(EnvError, match=r"same environment was made twice, expected a new one .*\(environment 1, seed"):
+        VectorEnv(describe(lambda: only), 2, 0, "sync")
+
+
+def test_what_was_made_before_one_cannot_be_is_closed() -> None:
+    class Numbered(Counter):
+        made, closed = 0, 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            Numbered.made += 1
+            if Numbered.made == 4:
+                raise OSError("no port left")
+
+        def close(self) -> None:
+            Numbered.closed += 1
+
+    with pytest.raises(EnvError, match="no port left"):
+        VectorEnv(describe(Numbered), 3, 0, "sync")
+    assert Numbered.closed == 3
+
+
 class BeginningBadly(Counter):
     def obs(self) -> Any:
         return super().obs() * (np.nan if self.bad and self.episodes == self.first_bad and self.steps == 0 else 1)

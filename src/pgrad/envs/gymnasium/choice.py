@@ -12,15 +12,13 @@ import numpy as np
 from pgrad.envs.gymnasium import envpool
 from pgrad.envs.gymnasium.autoreset import Autoreset
 from pgrad.envs.gymnasium.description import Description, quietly
-from pgrad.envs.gymnasium.group import Group, failed
+from pgrad.envs.gymnasium.group import Group
 from pgrad.envs.gymnasium.masks import require_choices
 from pgrad.envs.gymnasium.rows import Failure, Source
 from pgrad.envs.gymnasium.workers import Workers
+from pgrad.envs.registry import VECTORIZATIONS
 from pgrad.envs.watching import Busy
 from pgrad.errors import EnvError, nearest
-
-# auto: the first of these that there is. gymnasium: the same without EnvPool, so always the original.
-VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 MEASURING_SECONDS = 0.2
 ROUND_TRIP_SECONDS = 4e-4  # what a step of worker processes costs, whatever the environments do
@@ -68,7 +66,7 @@ def entry_point(description: Description, seeds: Sequence[int]) -> tuple[Source 
         with quietly():
             envs = gymnasium.make_vec(spec, len(seeds), vectorization_mode="vector_entry_point")
     except Exception as error:
-        raise failed("cannot be made in vector form", error, None) from error
+        return None, f"has a vector form that cannot be made ({type(error).__name__}: {error})"
     for kind, wanted, found in (
         ("observations", description.observations.original, envs.single_observation_space),
         ("actions", description.actions.original, envs.single_action_space),

@@ -33,7 +33,8 @@ class Group:
         """A new episode everywhere; the first time in new environments, from the seeds."""
         fresh = not self.envs
         if fresh:
-            self.envs = [self._made(n) for n in range(len(self.seeds))]
+            for n in range(len(self.seeds)):
+                self.envs.append(self._made(n))
         obs = np.empty((len(self.seeds), self.description.observations.size), np.float32)
         for n, seed in enumerate(self.seeds):
             self._reset(n, seed if fresh else None, obs[n])
@@ -69,6 +70,8 @@ class Group:
             env = self.description.make()
         except EnvError as error:
             raise Failure(str(error), n, failed("", error.__cause__ or error, n).details) from error
+        if any(env.unwrapped is other.unwrapped for other in self.envs):
+            raise Failure("the same environment was made twice, expected a new one from each call of the factory", n)
         if env.observation_space != self.description.observations.original:
             wanted, found = self.description.observations.original, env.observation_space
         elif env.action_space != self.description.actions.original:

@@ -5,7 +5,8 @@ import copy
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -80,7 +81,12 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
 
 
 def limited(description: Description, max_episode_steps: int) -> Description:
-    """The same with a time limit; one of its own that is shorter still holds."""
+    """The same with a time limit, in place of what wrappers set; EnvError where EnvPool alone has it."""
+    if not description.original:
+        raise EnvError(
+            f"'{description.name}' is there through EnvPool alone, which keeps the time limit that it has: leave "
+            "max_episode_steps out"
+        )
     return dataclasses.replace(
         description,
         make=functools.partial(_limited, description.make, max_episode_steps),
@@ -91,7 +97,11 @@ def limited(description: Description, max_episode_steps: int) -> Description:
 
 
 def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> GymnasiumEnv:
-    return gymnasium.wrappers.TimeLimit(make(), max_episode_steps)
+    made = make()
+    theirs = list(_time_limits(made))
+    for wrapper in theirs:
+        wrapper._max_episode_steps = max_episode_steps
+    return made if theirs else gymnasium.wrappers.TimeLimit(made, max_episode_steps)
 
 
 def _give_up(instance: GymnasiumEnv) -> None:
@@ -133,11 +143,15 @@ def _described(
 
 def _time_limit(env: GymnasiumEnv) -> int | None:
     """Of a wrapper, where there is no specification."""
+    return next((int(wrapper._max_episode_steps) for wrapper in _time_limits(env)), None)
+
+
+def _time_limits(env: GymnasiumEnv) -> Iterator[gymnasium.wrappers.TimeLimit[Any, Any]]:
+    """The wrappers that end episodes, from the outside in."""
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, gymnasium.wrappers.TimeLimit):
-            return int(env._max_episode_steps)
+            yield env
         env = env.env
-    return None
 
 
 def _from_spec(spec: EnvSpec) -> GymnasiumEnv:

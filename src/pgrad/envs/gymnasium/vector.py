@@ -46,7 +46,7 @@ class VectorEnv:
         step_timeout: float | None = 60.0,
         busy: Busy | None = None,
     ) -> None:
-        """vectorization: one of choice.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any."""
+        """vectorization: one of registry.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any."""
         if num_envs < 1:
             raise EnvError(f"num_envs must be positive, not {num_envs}")
         self.description, self.num_envs = description, num_envs
