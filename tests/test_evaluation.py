@@ -103,3 +103,15 @@ def test_observations_are_not_kept() -> None:
         finally:
             tracemalloc.stop()
     assert peaks[2] - peaks[1] < 5e6
+
+
+def test_a_policy_of_an_object_asks_for_it() -> None:
+    def tenfold() -> gymnasium.Env[Any, Any]:
+        return gymnasium.wrappers.TransformReward(gymnasium.make("CartPole-v1"), lambda reward: 10 * float(reward))
+
+    result = pgrad.train(tenfold, total_steps=500, evaluation_episodes=2)
+    assert result.config.env == result.policies[0].env == "TransformReward(CartPole-v1)"
+    with pytest.raises(pgrad.EnvError, match=r"cannot be made from its name.*if it was an object, pass that as env"):
+        pgrad.evaluate(result.policies[0])
+    evaluation = pgrad.evaluate(result.policies[0], tenfold, episodes=2)
+    np.testing.assert_array_equal(evaluation.returns, 10.0 * evaluation.lengths)

@@ -274,7 +274,9 @@ def eval_command(argv: list[str]) -> int:
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="a time limit (default: that of training)")
     parser.add_argument(
-        "--step-timeout", default=60.0, help="seconds after which a step of the environment hangs (default 60)"
+        "--step-timeout",
+        default=60.0,
+        help="seconds after which a step of the environment hangs, or none (default 60)",
     )
     arguments, problems = parser.parse(argv)
     seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
@@ -283,7 +285,8 @@ def eval_command(argv: list[str]) -> int:
     evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, whole_number)
     limit = arguments.max_episode_steps
     limit = None if limit is None else checked(problems, "--max-episode-steps", limit, whole_number, 1)
-    timeout = checked(problems, "--step-timeout", arguments.step_timeout, number)
+    timeout = arguments.step_timeout
+    timeout = None if timeout == "none" else checked(problems, "--step-timeout", timeout, number)
     if problems or episodes is None or discount is None or evaluation_seed is None:
         raise ConfigError(problems)
 

@@ -79,7 +79,14 @@ def evaluate(
     if problems or target is None:
         raise ConfigError(problems)
     limit = trained_limit(policy, env) if max_episode_steps is None else max_episode_steps
-    original = original_of(make(target, max_episode_steps=limit))
+    try:
+        original = original_of(make(target, max_episode_steps=limit))
+    except EnvError as error:
+        if env is not None:
+            raise
+        raise EnvError(
+            f"the policy's environment cannot be made from its name: {error}; if it was an object, pass that as env"
+        ) from error
     description = original.description
     assert description is not None, "every original has one"
     actor = actor_for(policy, original, greedy)

@@ -320,14 +320,18 @@ def test_every_kind_of_space_and_member(kind: Any) -> None:
 
 
 class Strict(gymnasium.Env[Any, Any]):
-    """Of its forty actions one is allowed at a time."""
+    """Of each of its numbers one is allowed at a time."""
 
     observation_space = gymnasium.spaces.Box(0, 10, (1,), np.float32)
-    action_space = gymnasium.spaces.Discrete(40)
     t = 0
 
+    def __init__(self, action_space: Any) -> None:
+        self.action_space = action_space
+
     def told(self) -> tuple[Any, dict[str, Any]]:
-        return np.full(1, self.t, np.float32), {"action_mask": (np.arange(40) == self.t).astype(np.int8)}
+        parts = np.atleast_1d(getattr(self.action_space, "nvec", self.action_space.shape or 40))
+        masks = [(np.arange(int(n)) == self.t).astype(np.int8) for n in parts]
+        return np.full(1, self.t, np.float32), {"action_mask": tuple(masks) if len(masks) > 1 else masks[0]}
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
@@ -335,14 +339,15 @@ class Strict(gymnasium.Env[Any, Any]):
         return self.told()
 
     def step(self, action: Any) -> Any:
-        assert action == self.t, "forbidden"
+        assert (np.asarray(action) == self.t).all(), "forbidden"
         self.t += 1
         obs, info = self.told()
         return obs, 1.0, self.t >= 9, False, info
 
 
-def test_what_a_mask_forbids_is_never_tried() -> None:
-    gymnasium.register("Strict-v0", Strict)
+@pytest.mark.parametrize("space", [gymnasium.spaces.Discrete(40), gymnasium.spaces.MultiDiscrete([40, 30])], ids=str)
+def test_what_a_mask_forbids_is_never_tried(space: Any) -> None:
+    gymnasium.register("Strict-v0", Strict, kwargs={"action_space": space})
     try:
         report = check("Strict-v0")
     finally:

@@ -434,6 +434,11 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
         ),
         ({"policy": Trunk(), "value": nn.Linear(4, 1)}, "the policy returns a value itself: give either"),
         ({"policy": Says(2), "std": "state-dependent"}, "std is the module's own affair"),
+        ({"policy": Says(2), "checkpoint_every": 2}, "checkpoint_every is for compiled policies: remove it"),
+        (
+            {"policy": Says(2), "optimizer": torch.optim.SparseAdam},
+            "optimizer SparseAdam cannot step along such gradients: SparseAdam does not support dense",
+        ),
         ({"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
         ({"policy": Says(2), "optimizer": 3}, "optimizer must be a name, a class of torch.optim, or a function, not 3"),
         ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),

@@ -12,6 +12,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from pgrad.envs.check_played import shown
 from pgrad.envs.findings import Findings
+from pgrad.envs.gymnasium.masks import KEY, mask_of_one
+from pgrad.envs.gymnasium.spaces import actions_of
 
 EPISODES, MOST_STEPS = 5, 2_000
 TIMED_SECONDS = 0.2
@@ -23,31 +25,30 @@ Make = Callable[[], "gymnasium.Env[Any, Any]"]
 
 
 class Allowed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Takes the first allowed action where a forbidden one is given: check_env knows nothing of masks."""
+    """Takes an allowed action in place of the given one: check_env knows nothing of masks."""
 
     def __init__(self, env: "gymnasium.Env[Any, Any]") -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        self.mask: Any = None
+        self.info: Any = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As it is."""
-        obs, info = self.env.reset(seed=seed, options=options)
-        self.mask = info.get("action_mask")
-        return obs, info
+        obs, self.info = self.env.reset(seed=seed, options=options)
+        return obs, self.info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """With an action that is allowed."""
-        if self.mask is not None and not self.mask[action]:
-            action = np.int64(np.argmax(self.mask))
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        self.mask = info.get("action_mask")
-        return obs, reward, terminated, truncated, info
+        """With an action that is allowed; the same one whenever the same ones are."""
+        action = random_action(self.env.action_space, self.info, np.random.default_rng(0))
+        obs, reward, terminated, truncated, self.info = self.env.step(action)
+        return obs, reward, terminated, truncated, self.info
 
 
-def knows_masks(env: "gymnasium.Env[Any, Any]") -> bool:
-    """Whether it says which of its actions are allowed."""
-    return isinstance(env.action_space, gymnasium.spaces.Discrete) and "action_mask" in env.reset(seed=0)[1]
+def random_action(space: "gymnasium.Space[Any]", info: Any, random: np.random.Generator) -> Any:
+    """One of the actions that `info` allows."""
+    actions = actions_of(space, "it")
+    mask = mask_of_one(info, actions.counts)
+    return actions.native(actions.random(1, random, None if mask is None else mask[None]))[0]
 
 
 def run_check_env(make: Make, findings: Findings) -> None:
@@ -57,7 +58,7 @@ def run_check_env(make: Make, findings: Findings) -> None:
         warnings.simplefilter("always")
         try:
             env.action_space.seed(0)
-            masked = knows_masks(env)
+            masked = KEY in env.reset(seed=0)[1]
             check_env(Allowed(env.unwrapped) if masked else env.unwrapped, skip_render_check=True)
         except Exception as error:
             told = str(error) or type(error).__name__
@@ -106,10 +107,9 @@ def play_episode(
     if not data_equivalence(obs, twin):
         findings.add("reset repeats", f"two resets with seed {seed} gave {shown(obs)} and {shown(twin)}", repeat)
         return 0, 0.0, 0.0
-    total, seconds = 0.0, 0.0
+    total, seconds, random = 0.0, 0.0, np.random.default_rng(seed)
     for t in range(MOST_STEPS):
-        mask = info.get("action_mask") if isinstance(env.action_space, gymnasium.spaces.Discrete) else None
-        action = env.action_space.sample(None if mask is None else np.asarray(mask, np.int8))
+        action = random_action(env.action_space, info, random) if KEY in info else env.action_space.sample()
         where = f"at step {t + 1} of seed {seed}, action {action}"
         began = time.perf_counter()
         obs, reward, terminated, truncated, info = env.step(action)

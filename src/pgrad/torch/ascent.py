@@ -137,7 +137,11 @@ class TorchAscent:
             parameter.grad = None if gradient is None else gradient * -scale
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except RuntimeError as error:
+            name = type(self.optimizer).__name__
+            raise ConfigError([f"optimizer {name} cannot step along such gradients: {error}"]) from error
         if not np.isfinite(global_norm(self.parameters)):
             self.restore()
             return BAD_PARAMETERS, norm

@@ -1,5 +1,6 @@
 """Many seeds at once: `train` runs their trainers on all cores, and keeps what they achieved whatever happens."""
 
+import dataclasses
 import math
 import os
 import queue
@@ -22,6 +23,7 @@ from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
 
 MODULES_OWN = ("std", "initial_std")  # settings of compiled policies that no module reads
+FOR_COMPILED = ("checkpoint_every",)  # what they alone have
 FOR_REAL_ACTIONS = (*MODULES_OWN, "squash")
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
 SAVING_SECONDS = 30.0  # a process that dies, with a simulator or the machine, loses no more than this
@@ -107,6 +109,8 @@ def train(
     modules = _chosen_modules(policy, value, optimizer, value_coef, device, settings)
     chosen = _chosen_config(env, algorithm, seeds, seed, config, threads, evaluation_episodes, settings)
     environment = env_of(chosen, chosen.env if env is None else env)
+    if env is not None and not isinstance(env, str):
+        chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
     session = Session(chosen, environment, threads or os.cpu_count() or 1, progress, modules)
     try:
@@ -149,6 +153,7 @@ def _chosen_modules(
         ]
     else:
         problems = [f"{name} is the module's own affair: remove it" for name in MODULES_OWN if name in settings]
+        problems += [f"{name} is for compiled policies: remove it" for name in FOR_COMPILED if settings.get(name)]
         if value_coef is not None and not (math.isfinite(value_coef) and value_coef > 0):
             problems.append(f"value_coef must be positive and finite, not {value_coef}")
         if optimizer is not None and not callable(optimizer):

@@ -178,7 +178,7 @@ class CompiledTrainer(CompiledPolicyTrainer):
 
     def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
         super().__init__(config, env, seed, stopping, busy)
-        assert env.dynamics is not None, "session.made_for has looked"
+        assert env.dynamics is not None, "session.env_of has looked"
         self.dynamics, limit = env.dynamics, env.max_episode_steps or ENDLESS
         self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
         self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)

@@ -118,7 +118,10 @@ class Pushing(Mine):
 def test_an_instance_is_made_anew_with_its_wrappers() -> None:
     wrapped = RescaleAction(TimeLimit(gymnasium.make("Pendulum-v1", g=5.0), 9), np.float32(-0.5), np.float32(0.5))
     pendulum = describe(wrapped)
-    assert (pendulum.name, pendulum.max_episode_steps) == ("Pendulum-v1", 9)
+    assert (pendulum.name, pendulum.max_episode_steps) == (
+        "RescaleAction(Pendulum-v1(g=5.0, max_episode_steps=9))",
+        9,
+    )
     assert not pendulum.by_id, "its vector form and EnvPool's would be another environment"
     assert pendulum.actions.space.low == (-0.5,)  # type: ignore[union-attr]
     made = pendulum.make()
@@ -273,3 +276,16 @@ gymnasium.register("Shy-v0", "kennel:Shy")
             gymnasium.registry.pop(env_id, None)
         for name in ("kennel", "cattery", "aviary"):
             sys.modules.pop(name, None)
+
+
+def test_what_is_changed_has_another_name_and_no_threshold() -> None:
+    """A policy that learnt something else must not be evaluated on the plain environment of that id."""
+    plain = gymnasium.make("CartPole-v1")
+    scaled = gymnasium.wrappers.TransformReward(plain, lambda reward: 10 * reward)
+    names = {"CartPole-v1": plain, "TransformReward(CartPole-v1)": scaled}
+    names["FrozenLake-v1(is_slippery=False)"] = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    names["Acrobot-v1"] = gymnasium.make("Acrobot-v1", render_mode="rgb_array")
+    names["CartPole-v1(max_episode_steps=50)"] = lambda: gymnasium.make("CartPole-v1", max_episode_steps=50)
+    for name, env in names.items():
+        assert describe(env).name == name
+    assert [describe(env).reward_threshold for env in (plain, scaled)] == [475, None]

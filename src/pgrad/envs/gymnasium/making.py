@@ -32,7 +32,7 @@ def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Descriptio
         make = functools.partial(_from_factory, env, name)
         instance = make()
         try:
-            return _described(instance, instance.spec.id if instance.spec else type(instance.unwrapped).__name__, make)
+            return _described(instance, name_of(instance), make)
         finally:
             _give_up(instance)
     if isinstance(env, gymnasium.vector.VectorEnv):
@@ -61,7 +61,7 @@ def _of_id(env_id: str) -> Description:
 
 
 def _of_instance(instance: GymnasiumEnv) -> Description:
-    name = instance.spec.id if instance.spec is not None else type(instance.unwrapped).__name__
+    name = name_of(instance)
     if instance.spec is not None:
         make: Callable[[], GymnasiumEnv] = functools.partial(_from_spec, instance.spec)
         try:
@@ -78,6 +78,25 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
             "pass a function that makes one: lambda: MyEnv(...)"
         ) from error
     return _described(instance, name, functools.partial(copy.deepcopy, pristine))
+
+
+def name_of(instance: GymnasiumEnv) -> str:
+    """What to call it: its id where that alone makes it; else its wrappers and arguments too, or its class."""
+    spec = instance.spec
+    if spec is None:
+        return type(instance.unwrapped).__name__
+    plain = gymnasium.registry.get(spec.id)
+    usual = {} if plain is None else {**plain.kwargs, "max_episode_steps": plain.max_episode_steps}
+    arguments = {**spec.kwargs, "max_episode_steps": spec.max_episode_steps}
+    changed = [
+        f"{argument}={value!r:.40}"
+        for argument, value in arguments.items()
+        if argument != "render_mode" and value != usual.get(argument)
+    ]
+    name = f"{spec.id}({', '.join(changed)})" if changed else spec.id
+    for wrapper in spec.additional_wrappers:
+        name = f"{wrapper.name}({name})"
+    return name
 
 
 def limited(description: Description, max_episode_steps: int) -> Description:
@@ -134,7 +153,7 @@ def _described(
         actions_of(instance.action_space, name),
         make,
         (known.max_episode_steps if known else None) or _time_limit(instance),
-        known.reward_threshold if known else None,
+        known.reward_threshold if known and known.id == name else None,  # of another one it would say nothing
         spec,
         by_id=by_id,
         notes=notes,

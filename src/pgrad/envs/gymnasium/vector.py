@@ -68,11 +68,6 @@ class VectorEnv:
             self._start(self._source.reset())
 
     @property
-    def busy_since(self) -> float | None:
-        """time.monotonic() when the call into the environments in progress began."""
-        return self.busy.since
-
-    @property
     def note(self) -> str | None:
         """One line for the user: how they are stepped and why, what is left out, what is suspicious."""
         return f"{self.description.name}: {'; '.join(self._notes)}" if self._notes else None
