@@ -355,6 +355,13 @@ def test_what_a_mask_forbids_is_never_tried(space: Any) -> None:
     assert not report.findings.problems and not report.findings.hints, str(report)
 
 
+def test_an_object_is_checked_too() -> None:
+    report = check(gymnasium.make("CartPole-v1"))
+    assert not report.findings.problems, str(report)
+    assert report.name == "CartPole-v1"
+    assert any("an environment is an id" in problem.what for problem in check(3).findings.problems)
+
+
 def test_gymnasiums_own_check_goes_through_the_face() -> None:
     class Far(Arm):
         observation_space = Box(-math.inf, 1.0)

@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,8 +15,10 @@ from pgrad.algorithms.loop import train_chunk
 from pgrad.algorithms.update import values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
+from pgrad.envs.spaces import Box
 from pgrad.envs.watching import Busy
 from pgrad.kernels.jit import face_for
+from pgrad.kernels.random import uniform
 from pgrad.training import session as session_module
 from pgrad.training import trainer as trainer_module
 from pgrad.training.learner import new_learner
@@ -362,3 +364,47 @@ def test_an_error_in_one_seed_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
 def test_bad_arguments_are_named_before_anything_starts(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(pgrad.PgradError, match=message):
         pgrad.train(**{"env": "CartPole-v1", **arguments})
+
+
+class Aim(NamedTuple):
+    """The reward is highest, zero, where the action is the observation."""
+
+    observation_space = Box(-1.0, 1.0, 2)
+    action_space = Box(-1.0, 1.0, 2)
+    max_episode_steps = 5
+
+    def reset(self, key: int) -> tuple[float, float]:
+        return uniform(key, 0, -0.5, 0.5), uniform(key, 1, -0.5, 0.5)
+
+    def step(self, state: Any, action: Any, key: int) -> Any:
+        a, b = state
+        reward = -((action[0] - a) ** 2) - (action[1] - b) ** 2
+        return (uniform(key, 0, -0.5, 0.5), uniform(key, 1, -0.5, 0.5)), reward, False
+
+
+def test_several_real_actions_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a batch that the log just has room for is taken, however many numbers an action has."""
+    monkeypatch.setattr(trainer_module, "LOG_ROOM", 0)
+    trainer = new_trainer(
+        resolve(
+            "Aim",
+            None,
+            {
+                "total_steps": 30_000,
+                "num_envs": 8,
+                "num_steps": 8,
+                "hidden": (),
+                "discount": 0.0,
+                "learning_rate": 0.02,
+            },
+        ),
+        pgrad.make(Aim),
+        0,
+    )
+    while not trainer.finished:
+        before = trainer.total_steps
+        trainer.advance()
+        assert trainer.total_steps > before
+    returns = trainer.history.episodes.episode_return
+    assert returns[:200].mean() < -2
+    assert returns[-200:].mean() > -0.3

@@ -34,7 +34,7 @@ def train_chunk(
         if learner.iteration[0] >= settings.num_iterations or lanes.counters[STEPS] >= settings.total_steps:
             return i, FINE
         logged = lanes.counters[LOGGED]
-        if logged + buffer.action.size > episodes.length.size:
+        if logged + buffer.reward.size > episodes.length.size:
             return i, FINE
         batch, num_envs = rollout(env, like, learner.policy, plan, lanes, buffer, episodes)
         metrics[i, 0], metrics[i, 1] = lanes.counters[STEPS], lanes.counters[LOGGED] - logged

@@ -57,10 +57,13 @@ class CheckReport:
 def check(environment: Any, seed: int = 0) -> CheckReport:
     """Play, compile and compare an environment.
 
-    environment: a reference like `my_env.py:MyEnv`, a Gymnasium id, or dynamics. Raises EnvError where there is none.
+    environment: a reference like `my_env.py:MyEnv`, a Gymnasium id, dynamics, or whatever else `pgrad.make` takes.
+    Raises EnvError where there is none.
     """
-    if not isinstance(environment, str):
+    if isinstance(environment, tuple):
         return check_dynamics(environment, type(environment).__name__, seed)
+    if not isinstance(environment, str):
+        return check_gymnasium(environment, None, seed)
     if environment in OURS:
         return check_dynamics(COMPILED[environment]().dynamics, environment, seed)
     if not is_reference(environment):
@@ -123,19 +126,20 @@ def check_face(dynamics: Dynamics, findings: Findings) -> None:
         del gymnasium.registry[env_id]
 
 
-def check_gymnasium(make: Any, name: str, seed: int) -> CheckReport:
-    """What can be found out from outside."""
+def check_gymnasium(environment: Any, name: str | None, seed: int) -> CheckReport:
+    """What can be found out from outside; `environment` is what envs.gymnasium.making.describe takes."""
     from pgrad.envs.check_gymnasium import play as play_gymnasium
     from pgrad.envs.check_gymnasium import run_check_env
     from pgrad.envs.gymnasium.making import describe
 
     findings = Findings()
     try:
-        make = describe(make).make
+        described = describe(environment)
     except EnvError as error:
         way_out = "docs/environments.md says which spaces can be trained on"
         findings.add("spaces", f"pgrad cannot train on it: {error}", way_out)
-        return CheckReport(name, "not played", findings, "", "")
+        return CheckReport(name or type(environment).__name__, "not played", findings, "", "")
+    make, name = described.make, name or described.name
     run_check_env(make, findings)
     lengths, returns, rate = play_gymnasium(make, findings, seed)
     env: gymnasium.Env[Any, Any] = make()

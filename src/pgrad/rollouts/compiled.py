@@ -252,6 +252,12 @@ def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
     )
 
 
+def room_for(plan: Plan, num_envs: int) -> tuple[int, int]:
+    """How many samples, and how many final observations, a batch has at the most."""
+    limit = plan.max_episode_steps
+    return plan.episodes * limit or num_envs * plan.num_steps, plan.episodes or num_envs * (plan.num_steps // limit + 2)
+
+
 def new_buffer(obs_size: int, actions: Space, samples: int, finals: int, masked: bool = False) -> Batch:
     """Room for a batch, with a mask of the allowed actions if `masked`."""
     return Batch(

@@ -30,6 +30,7 @@ from pgrad.rollouts.compiled import (
     new_buffer,
     new_episodes,
     new_lanes,
+    room_for,
     step_lanes,
     trimmed,
 )
@@ -89,9 +90,7 @@ class SteppedLanes:
         if env.dynamics is None:
             raise EnvError(f"'{env.id}' has no compiled form")
         self.env, self.head, self.plan, self.dynamics = env, head, plan, env.dynamics
-        limit = plan.max_episode_steps
-        samples = plan.episodes * limit or num_envs * plan.num_steps
-        finals = plan.episodes or num_envs * (plan.num_steps // limit + 2)
+        samples, finals = room_for(plan, num_envs)
         no_network = network(np.zeros(2, np.float32), (1, 1), "tanh")
         self.lanes = new_lanes(self.dynamics, Policy(no_network, head), num_envs)
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)

@@ -32,7 +32,7 @@ from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch, Episodes, concatenated
-from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes
+from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes, room_for
 from pgrad.rollouts.gymnasium import Actor, Environments, EnvLanes, rollout
 from pgrad.rollouts.stepwise import SteppedLanes
 from pgrad.training.learner import (
@@ -182,8 +182,7 @@ class CompiledTrainer(CompiledPolicyTrainer):
         self.dynamics, limit = env.dynamics, env.max_episode_steps or ENDLESS
         self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
         self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)
-        samples = self.episodes * limit or self.num_envs * self.num_steps
-        finals = self.episodes or self.num_envs * (self.num_steps // limit + 2)
+        samples, finals = room_for(self.plan, self.num_envs)
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples + LOG_ROOM)
         self.like = self.dynamics.reset(0)

@@ -17,7 +17,6 @@ from gymnasium import spaces
 
 from pgrad.envs.gymnasium.autoreset import Autoreset
 from pgrad.envs.gymnasium.description import Description, GymnasiumEnv, quietly
-from pgrad.envs.gymnasium.group import failed
 from pgrad.envs.gymnasium.rows import Source
 from pgrad.envs.gymnasium.spaces import Observations, Part, actions_of, observations_of
 from pgrad.errors import EnvError
@@ -66,7 +65,7 @@ def source(description: Description, seeds: Sequence[int], threads: int) -> tupl
             envs = pool.make_gymnasium(description.name, num_envs=len(seeds), seed=seeds[0], num_threads=threads)
             assert envs.observation_space is not None  # made at first sight, with warnings
     except Exception as error:
-        raise failed("cannot be made by EnvPool", error, None) from error
+        return None, f"EnvPool's '{description.name}' cannot be made ({type(error).__name__}: {error})"
     return Autoreset(envs, description.observations, description.actions, None), None
 
 
