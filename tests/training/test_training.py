@@ -385,22 +385,8 @@ class Aim(NamedTuple):
 def test_several_real_actions_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a batch that the log just has room for is taken, however many numbers an action has."""
     monkeypatch.setattr(trainer_module, "LOG_ROOM", 0)
-    trainer = new_trainer(
-        resolve(
-            "Aim",
-            None,
-            {
-                "total_steps": 30_000,
-                "num_envs": 8,
-                "num_steps": 8,
-                "hidden": (),
-                "discount": 0.0,
-                "learning_rate": 0.02,
-            },
-        ),
-        pgrad.make(Aim),
-        0,
-    )
+    settings = {"total_steps": 30_000, "num_envs": 8, "num_steps": 8, "hidden": (), "discount": 0.0}
+    trainer = new_trainer(resolve("Aim", None, {**settings, "learning_rate": 0.02}), pgrad.make(Aim), 0)
     while not trainer.finished:
         before = trainer.total_steps
         trainer.advance()
