@@ -9,6 +9,8 @@ import pytest
 
 import pgrad
 from pgrad import evaluation
+from pgrad.envs.gymnasium import choice
+from pgrad.envs.registry import original_of
 from pgrad.policies.mlp import num_parameters
 
 
@@ -71,6 +73,19 @@ class Endless(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> Any:
         return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+def test_an_evaluation_that_is_soon_over_starts_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_workers(*_: Any) -> Any:
+        raise AssertionError("worker processes take a second to start")
+
+    monkeypatch.setattr(choice, "Workers", no_workers)
+    monkeypatch.setattr(choice, "ROUND_TRIP_SECONDS", 0.0)
+    policy = pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))
+    assert pgrad.evaluate(policy, "CartPole-v1", episodes=50).returns.size == 50
+    assert pgrad.evaluate(policy, lambda: gymnasium.make("CartPole-v1"), episodes=50).returns.size == 50
+    original = original_of(pgrad.make("CartPole-v1")).description
+    assert original is not None and original.by_id, "Gymnasium's own vector form"
 
 
 def test_episodes_that_do_not_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What a frozen policy is worth: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -94,9 +95,10 @@ def evaluate(
 
     key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
     vectorization = "gymnasium" if description.original else "envpool"
+    num_steps = math.ceil(episodes / count) * (original.max_episode_steps or LONGEST_EPISODE)
 
     def run() -> Evaluation:
-        envs = VectorEnv(description, count, key, vectorization, step_timeout, busy)
+        envs = VectorEnv(description, count, key, vectorization, step_timeout, busy, num_steps)
         try:
             return played(EnvLanes(envs, key), actor, episodes, discount)
         except Endless as endless:

@@ -57,7 +57,7 @@ class Env:
 
     def limited(self, max_episode_steps: int | None) -> "Env":
         """The same with a time limit of its own; None leaves it as it is."""
-        if max_episode_steps is None:
+        if max_episode_steps in (None, self.max_episode_steps):
             return self
         described = self.description
         if described is not None:

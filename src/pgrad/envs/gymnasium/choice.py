@@ -23,15 +23,22 @@ from pgrad.errors import EnvError, nearest
 MEASURING_SECONDS = 0.2
 ROUND_TRIP_SECONDS = 4e-4  # what a step of worker processes costs, whatever the environments do
 ADVANTAGE = 1.2  # by which worker processes must win to be worth it
+SHORT_SECONDS = 5.0  # what takes no longer is over before workers pay for their start
 
 # Decisions that took measuring: {description: {(N, ...): (vectorization, why)}}
 _decided: WeakKeyDictionary[Description, dict[tuple[int, int], tuple[str, str]]] = WeakKeyDictionary()
 
 
 def chosen_source(
-    description: Description, seeds: Sequence[int], vectorization: str, timeout: float | None, busy: Busy
+    description: Description,
+    seeds: Sequence[int],
+    vectorization: str,
+    timeout: float | None,
+    busy: Busy,
+    num_steps: int | None = None,
 ) -> tuple[Source, str]:
-    """A way of stepping one environment for each seed, and a line for the user that says which, and why."""
+    """A way of stepping one environment for each seed, about `num_steps` times (None: often), and a line for the user
+    that says which, and why."""
     if vectorization not in VECTORIZATIONS:
         raise EnvError(f"unknown vectorization '{vectorization}': {nearest(vectorization, VECTORIZATIONS)}")
     if vectorization in ("auto", "envpool"):
@@ -53,7 +60,7 @@ def chosen_source(
     if vectorization in ("sync", "async"):
         source = _of_kind(vectorization, description, seeds, timeout, busy)
         return source, f"vectorization {vectorization}, as asked for"
-    source, why = _measured(description, seeds, timeout, busy)
+    source, why = _measured(description, seeds, timeout, busy, num_steps)
     return source, "; ".join(line for line in (why, why_not) if line)
 
 
@@ -89,7 +96,9 @@ def _processes(count: int) -> int:
     return min(count, cores)
 
 
-def _measured(description: Description, seeds: Sequence[int], timeout: float | None, busy: Busy) -> tuple[Source, str]:
+def _measured(
+    description: Description, seeds: Sequence[int], timeout: float | None, busy: Busy, num_steps: int | None
+) -> tuple[Source, str]:
     """In this process or in workers. The seconds of one step decide, unless workers could win; then they are tried."""
     count, processes = len(seeds), _processes(len(seeds))
     if processes == 1:
@@ -105,6 +114,8 @@ def _measured(description: Description, seeds: Sequence[int], timeout: float | N
         kind, why = "sync", f"stepped in this process ({alone / count * 1e6:,.0f} µs a step: too short for workers)"
         decided[count, processes] = kind, why
         return _of_kind(kind, description, seeds, timeout, busy), why
+    if num_steps is not None and alone * num_steps < SHORT_SECONDS:
+        return Group(description, seeds, busy), "stepped in this process (not for long enough for workers)"
     try:
         workers = Workers(description, seeds, processes, timeout, busy)
         together = seconds_per_step(workers, description, keep=True)

@@ -45,8 +45,12 @@ class VectorEnv:
         vectorization: str = "auto",
         step_timeout: float | None = 60.0,
         busy: Busy | None = None,
+        num_steps: int | None = None,
     ) -> None:
-        """vectorization: one of registry.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any."""
+        """vectorization: one of registry.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any.
+
+        num_steps: about how often all will be stepped, where that is known to be little.
+        """
         if num_envs < 1:
             raise EnvError(f"num_envs must be positive, not {num_envs}")
         self.description, self.num_envs = description, num_envs
@@ -63,7 +67,9 @@ class VectorEnv:
         self._bounded = description.observations.bounded
         self._source: Source | None = None
         with self._calling("reset()"):
-            self._source, how = chosen_source(description, self.seeds, vectorization, step_timeout, self.busy)
+            self._source, how = chosen_source(
+                description, self.seeds, vectorization, step_timeout, self.busy, num_steps
+            )
             self._notes.append(how)
             self._start(self._source.reset())
 
