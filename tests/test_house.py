@@ -33,7 +33,7 @@ LAYERS = (
     ("experiments", "policies"),
     ("envs",),
     ("kernels",),
-    ("errors",),
+    ("cores", "errors"),
 )
 
 PUBLIC = [

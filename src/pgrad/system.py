@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 from pgrad import __version__
+from pgrad.cores import available_cores
 from pgrad.kernels.jit import CACHE_FOLDER
 
 PACKAGES = ("numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensors", "rich")
-EXTRAS = {"torch": "torch"}
+EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool"}
 
 
 def describe_system() -> str:
@@ -19,7 +20,7 @@ def describe_system() -> str:
     rows = [("pgrad", __version__), ("python", f"{platform.python_version()} on {platform.platform()}")]
     rows += [(name, version(name) or "not installed") for name in PACKAGES]
     rows += [
-        ("processor", f"{processor()}, {os.cpu_count()} cores"),
+        ("processor", f"{processor()}, {available_cores()} of {os.cpu_count()} cores"),
         ("memory", memory()),
         ("GPU", gpu()),
         ("cache", CACHE_FOLDER or "none: no folder can be written, so every process compiles anew"),

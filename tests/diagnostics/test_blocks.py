@@ -1,7 +1,6 @@
 """What blocks hold: whole episodes, no two of them the same, whatever the number of threads."""
 
 import dataclasses
-import os
 import threading
 
 import numpy as np
@@ -121,12 +120,12 @@ def test_long_and_short_episodes_come_as_often_as_they_are() -> None:
 @pytest.mark.parametrize("threads", [None, 1, 2, 7])
 def test_the_same_bits_on_any_number_of_threads(threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = collected(CARTPOLE, 5, 30, seed=3)
-    monkeypatch.setattr(os, "cpu_count", lambda: threads)
+    monkeypatch.setattr(module, "available_cores", lambda: threads)
     assert_same(collected(CARTPOLE, 5, 30, seed=3), expected)
 
 
 def test_threads_are_as_many_as_cores_and_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(module, "available_cores", lambda: 3)
     all_there = threading.Barrier(3, timeout=20)
 
     def work(k: int) -> int:

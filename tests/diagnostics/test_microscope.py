@@ -2,13 +2,13 @@
 
 import dataclasses
 import itertools
-import os
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from pgrad import exact
+from pgrad.diagnostics import blocks
 from pgrad.diagnostics.microscope import BLOCKS, Microscope, View, gradient_microscope
 from pgrad.envs.finite import finite
 from pgrad.envs.registry import Env, make
@@ -220,7 +220,7 @@ def test_the_same_seed_is_the_same_on_any_number_of_threads(monkeypatch: pytest.
     policy, critic = networks()
     first = numbers(gradient_microscope(policy, critic, trajectories=400, seed=7))
     for cores in (1, 3, None):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(blocks, "available_cores", lambda cores=cores: cores)
         np.testing.assert_array_equal(numbers(gradient_microscope(policy, critic, trajectories=400, seed=7)), first)
     other = numbers(gradient_microscope(policy, critic, trajectories=400, seed=8))
     assert np.mean(other == first) < 0.3

@@ -1,7 +1,6 @@
 """Blocks of trajectories, and the gradients of each trajectory that every estimator is made of."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.update import values
+from pgrad.cores import available_cores
 from pgrad.envs.registry import Env
 from pgrad.errors import ConfigError
 from pgrad.estimators.baselines import Summary, summarised
@@ -117,7 +117,7 @@ def rolled_out(env: Env, policy: MLPPolicy, parts: list[int], seed: int) -> Iter
 
 def in_threads(function: Callable[[int], R], items: range) -> list[R]:
     """map, on all cores; compiled code leaves Python's global lock alone."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return list(pool.map(function, items))
 
 

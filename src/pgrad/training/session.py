@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import queue
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pgrad.config import FIELDS, Config, resolve
+from pgrad.cores import available_cores
 from pgrad.envs.registry import AnyEnv, Env, make, original_of
 from pgrad.envs.spaces import Box, actions_in_words
 from pgrad.envs.watching import Busy
@@ -112,7 +112,7 @@ def train(
     if env is not None and not isinstance(env, str):
         chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
-    session = Session(chosen, environment, threads or os.cpu_count() or 1, progress, modules)
+    session = Session(chosen, environment, threads or available_cores(), progress, modules)
     try:
         session.run(save)
         result = session.result()

@@ -183,6 +183,13 @@ def test_one_environment_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "in this process (there is one core)" in (VectorEnv(describe(Sleeping), 2, 1).note or "")
 
 
+def test_threads_keep_a_core_each_where_all_cores_are_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for available, threads, expected in ((4, 4, {"thread_affinity_offset": 0}), (4, 3, {}), (2, 2, {})):
+        monkeypatch.setattr(envpool, "available_cores", lambda available=available: available)
+        assert envpool.pinned(threads) == expected
+
+
 def test_no_more_processes_than_environments_or_cores() -> None:
     assert choice._processes(1) == 1
     assert choice._processes(10_000) <= (os.cpu_count() or 1)

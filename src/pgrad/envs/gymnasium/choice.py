@@ -1,7 +1,6 @@
 """Which way to step N environments. Where several ways give the same rows, the fastest by measurement."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from weakref import WeakKeyDictionary
@@ -9,6 +8,7 @@ from weakref import WeakKeyDictionary
 import gymnasium
 import numpy as np
 
+from pgrad.cores import available_cores
 from pgrad.envs.gymnasium import envpool
 from pgrad.envs.gymnasium.autoreset import Autoreset
 from pgrad.envs.gymnasium.description import Description, quietly
@@ -92,8 +92,7 @@ def _of_kind(kind: str, description: Description, seeds: Sequence[int], timeout:
 
 
 def _processes(count: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, cores)
+    return min(count, available_cores())
 
 
 def _measured(
