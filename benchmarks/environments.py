@@ -17,7 +17,7 @@ import pgrad
 from pgrad.envs.registry import original_of
 
 ROUNDS, PEER_SECONDS = 5, 1.0
-LUNAR_LANDER, LUNAR_STEPS = "LunarLander-v3", 60_000
+LUNAR_LANDER, LUNAR_STEPS = "LunarLander-v3", 300_000
 SHAPES = ((64, 32, (64,)), (128, 64, (64,)), (256, 128, (64,)), (128, 64, (64, 64)), (256, 128, (64, 64)))
 COMPILED = {  # environment steps of each seed
     "CartPole-v1": 2_000_000,
