@@ -94,13 +94,15 @@ def test_a_module_is_a_policy_like_any_other() -> None:
     policy = policy_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), Discrete(3), (2, 2), temperature=0.5)
     obs, rng = observations(5, 2, 2), np.random.default_rng(0)
     probabilities = policy.probabilities(obs)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    np.testing.assert_allclose(policy.probabilities(obs.reshape(5, 4)), probabilities)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(policy.probabilities(obs.reshape(5, 4)), probabilities, rtol=1e-5)
     np.testing.assert_allclose(policy.probabilities(obs[2]), probabilities[2], rtol=1e-5)
     with torch.no_grad():
         expected = torch.softmax(2 * policy.module(torch.tensor(obs)), -1)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
-    np.testing.assert_allclose(policy.log_prob(obs, [0, 1, 2, 0, 1]), np.log(probabilities[range(5), [0, 1, 2, 0, 1]]))
+    np.testing.assert_allclose(
+        policy.log_prob(obs, [0, 1, 2, 0, 1]), np.log(probabilities[range(5), [0, 1, 2, 0, 1]]), rtol=1e-5
+    )
     np.testing.assert_allclose(policy.entropy(obs), -(probabilities * np.log(probabilities)).sum(axis=1), rtol=1e-5)
     np.testing.assert_array_equal(policy.act(obs), probabilities.argmax(axis=1))
     assert isinstance(policy.act(obs[0], rng), int)
