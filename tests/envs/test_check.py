@@ -73,9 +73,7 @@ def test_nothing_is_found_in_a_sound_one(tmp_path: Path) -> None:
     lines = str(report).splitlines()
     assert report.holds and lines[-1] == report.verdict == "fine: nothing found"
     assert lines[0].endswith("cart.py:Cart")
-    assert lines[1].startswith(
-        "observes Box(low=(-100.0, -100.0), high=(100.0, 100.0)), accepts Discrete(n=2), at most 20"
-    )
+    assert lines[1].startswith("observes Box of 2 numbers in [-100, 100], accepts Discrete(n=2), at most 20")
     assert "played: 12 episodes" in lines[3]
     uncompiled, compiled = (float(word.replace(",", "")) for word in np.array(lines[4].split())[[1, 4]])
     assert compiled > 5 * uncompiled > 0

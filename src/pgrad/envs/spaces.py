@@ -77,6 +77,11 @@ class Box:
         """Whether all bounds are finite."""
         return all(map(math.isfinite, (*self.low, *self.high)))
 
+    def __str__(self) -> str:
+        """In short: of differing bounds the outermost."""
+        numbers = "number" if self.flat_size == 1 else "numbers"
+        return f"Box of {self.flat_size} {numbers} in [{min(self.low):g}, {max(self.high):g}]"
+
 
 Space = Discrete | MultiDiscrete | Box
 
