@@ -66,6 +66,7 @@ def test_a_snapshot_in_one_line() -> None:
         ({"seeds": 1}, "seeds"),
         ({"planned_steps": None}, "left"),
         ({"recent_steps_per_second": 0.0}, "left"),
+        ({"total_steps": 500}, "left"),
     ],
 )
 def test_what_is_not_known_is_not_told(changes: dict[str, object], absent: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMPILE_NOTICE_SECONDS = 2.0  # without a step for so long, a first compilation is what it waits for
 PLAIN_SECONDS = 2.0  # between plain lines
+FORESEEABLE = 0.01  # of the steps: the first of them have waited for the compiler, and tell nothing of the rest
 
 
 class ConsoleProgress:
@@ -81,8 +82,9 @@ def describe(snapshot: Snapshot) -> str:
         parts.append(f"return {shown(snapshot.mean_return)}")
     if snapshot.seeds > 1:
         parts.append(f"seeds {snapshot.finished}/{snapshot.seeds} done, {snapshot.solved} solved")
-    if snapshot.planned_steps and snapshot.recent_steps_per_second > 0:
-        left = max(0, snapshot.planned_steps - snapshot.total_steps) / snapshot.recent_steps_per_second
+    planned, speed = snapshot.planned_steps or 0, snapshot.recent_steps_per_second
+    if speed > 0 and snapshot.total_steps >= planned * FORESEEABLE > 0:
+        left = max(0, planned - snapshot.total_steps) / speed
         parts.append(f"{left:.0f} s left")
     return " · ".join(parts)
 
