@@ -3,8 +3,10 @@
 `pgrad.envs.gymnasium.conformance.check_autoreset` does the same for a vector environment of your own.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,3 +116,9 @@ def test_the_vector_environment_counts_episodes_and_steps_and_lets_termination_w
         np.testing.assert_array_equal(envs.time, 0)
     finally:
         envs.close()
+
+
+def test_the_lines_of_the_documentation_run() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "environments.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})
