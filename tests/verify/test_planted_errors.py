@@ -23,6 +23,7 @@ class Plant(NamedTuple):
     sampled: bool = False  # whether it is in the code that trains alone, so that enumeration cannot see it
 
 
+SOURCES = Path(pgrad.__file__).parent
 RETURNS, WEIGHTS, BASELINES = "estimators/returns.py", "estimators/weights.py", "estimators/baselines.py"
 SOFTMAX, ROLLOUT = "kernels/softmax.py", "rollouts/compiled.py"
 EVERY = ("total return: ", "reward-to-go: ", "reward-to-go, value: ", "GAE(λ=0.95): ")
@@ -110,8 +111,8 @@ PLANTS = {
     ),
     "final observations of terminal states instead of cut ones": Plant(
         ROLLOUT,
-        "            if truncated:\n",
-        "            if not truncated:\n",
+        "        if truncated:\n",
+        "        if not truncated:\n",
         ("short corridor, tabular policy: reward-to-go, value: WRONG: the sample differs",),
         ("not ∇J", "short corridor, tabular policy: reward-to-go: "),
         True,
@@ -148,12 +149,10 @@ sys.exit(not report.holds)
 
 def planted(folder: Path, plant: Plant | None) -> Path:
     """A copy of the package, with the error."""
-    sources = Path(pgrad.__file__).parent
-    shutil.copytree(sources, folder / "pgrad", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SOURCES, folder / "pgrad", ignore=shutil.ignore_patterns("__pycache__"))
     if plant is not None:
         file = folder / "pgrad" / plant.file
         text = file.read_text(encoding="utf-8")
-        assert text.count(plant.right) == 1
         file.write_text(text.replace(plant.right, plant.wrong), encoding="utf-8")
     return folder
 
@@ -179,6 +178,12 @@ def require_noticed(done: "subprocess.CompletedProcess[str]", plant: Plant, rows
         assert name in done.stdout, (name, done.stdout)
     for name in plant.spared if rows_only else ():
         assert name not in done.stdout, (name, done.stdout)
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
+def test_the_code_has_one_place_for_the_error(plant: Plant) -> None:
+    """So that an error whose code has moved on is missed here, not only by the slow tests."""
+    assert (SOURCES / plant.file).read_text(encoding="utf-8").count(plant.right) == 1
 
 
 def test_without_an_error_all_holds(tmp_path: Path) -> None:
