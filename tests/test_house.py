@@ -60,6 +60,7 @@ PUBLIC = [
     "load",
     "make",
     "rewards_to_go",
+    "save",
     "softmax",
     "train",
 ]

@@ -19,7 +19,7 @@ from pgrad.estimators.teaching import discounted_return, estimate_policy_gradien
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
-from pgrad.runs.folder import load
+from pgrad.runs.folder import load, save
 from pgrad.training.result import Result
 from pgrad.training.session import train
 
@@ -50,6 +50,7 @@ __all__ = [
     "load",
     "make",
     "rewards_to_go",
+    "save",
     "softmax",
     "train",
     "verify",

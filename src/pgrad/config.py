@@ -126,6 +126,11 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
                 "remove one of the two"
             )
         given.update(layer)
+    if "policy" in given:  # as runs.folder writes it
+        problems.append(
+            f"the policy is a PyTorch module, {given.pop('policy')}, whose code no configuration holds: train it by "
+            "pgrad.train(..., policy=...)"
+        )
     problems += [f"unknown setting '{name}': {nearest_setting(name, FIELDS)}" for name in given if name not in FIELDS]
     preset = ALGORITHMS.get(str(given.get("algorithm", DEFAULT_ALGORITHM)), {})
     chosen = {name: value for name, value in given.items() if name in FIELDS}

@@ -30,6 +30,7 @@ from pgrad.runs.folder import (
     load_run,
     metrics_csv,
     policy_path,
+    save,
     seeds_of,
 )
 from pgrad.training.result import Result, SeedResult
@@ -97,6 +98,18 @@ def test_a_run_folder_is_complete(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load(folder.path, seed).parameters, policy.parameters)
 
 
+def test_a_result_is_saved_as_the_command_saves_it(tmp_path: Path) -> None:
+    result = new_result((2, 10), [500.0, 480.0])
+    save(result, tmp_path / "mine")
+    folder = RunFolder(tmp_path / "run", result.config)
+    folder.save_policies(result)
+    folder.save_result(result)
+    for file in (path for path in folder.path.rglob("*") if path.is_file()):
+        assert (tmp_path / "mine" / file.relative_to(folder.path)).read_bytes() == file.read_bytes()
+    with pytest.raises(RunError, match="mine exists already"):
+        save(result, tmp_path / "mine")
+
+
 def test_only_cartpole_has_a_figure_of_its_states(tmp_path: Path) -> None:
     result = new_result(env=Env("Other-v0", 4, Discrete(2), 500, None))
     saved = RunFolder(tmp_path / "run", result.config).save_figures(result)
@@ -114,7 +127,7 @@ def test_what_exists_is_left_alone(tmp_path: Path, in_the_way: str) -> None:
         path.mkdir()
         if in_the_way == "full folder":
             (path / "config.toml").write_text("precious")
-    with pytest.raises(RunError, match="exists already: choose another --out"):
+    with pytest.raises(RunError, match="exists already: choose another folder"):
         RunFolder(path, Config())
     kept = [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]
     assert kept == (["precious"] if in_the_way in ("file", "full folder") else [])

@@ -5,11 +5,12 @@ import sys
 import threading
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Cauchy, Independent, Normal, Uniform
 
 import pgrad
 from pgrad.envs.spaces import Box, Discrete, Space
@@ -153,6 +154,49 @@ def test_a_distribution_that_knows_whole_numbers_as_real_ones_trains_and_acts() 
     assert policy.act(obs, np.random.default_rng(0)).dtype == policy.act(obs).dtype == np.int64
     assert torch.equal(torch.get_rng_state(), before)
     pgrad.train("CartPole-v1", policy=policy.module, total_steps=600, evaluation_episodes=1)
+
+
+def test_the_greedy_action_where_a_distribution_has_no_mode() -> None:
+    """PyTorch gives a fair coin no mode (NaN), and a uniform distribution none either; their means will do."""
+    fair = policy_of(Says(1, lambda logit: Bernoulli(logits=0 * logit[:, 0])), Discrete(2))
+    assert set(fair.act(observations(6, 4)).tolist()) == {0}
+    uniform = policy_of(Says(2, lambda x: Independent(Uniform(0 * x, 0 * x + 1.0), 1)), Box(-1, 1, 2))
+    np.testing.assert_array_equal(uniform.act(observations(6, 4)), np.full((6, 2), 0.5))
+
+    class Cauchies(Independent):
+        """Whose mode is unknown; the mean is NaN."""
+
+        def __init__(self, location: Tensor) -> None:
+            super().__init__(Cauchy(location, 1.0), 1)
+
+        @property
+        def mode(self) -> Tensor:
+            raise NotImplementedError
+
+    neither = policy_of(Says(2, lambda x: Cauchies(x)), Box(-1, 1, 2))
+    with pytest.raises(pgrad.PolicyError, match="greedy action of a Cauchies is not known"):
+        neither.act(observations(6, 4))
+
+
+def test_convolutional_policies_know_gymnasiums_spaces() -> None:
+    for actions, outputs in (
+        (np.int64(3), 3),
+        (gymnasium.spaces.Discrete(3), 3),
+        (gymnasium.spaces.MultiDiscrete([2, 3]), 5),
+        (gymnasium.spaces.Box(-1, 1, (2,)), 2),
+        (Discrete(4), 4),
+    ):
+        assert ConvPolicy((1, 8, 8), actions)(torch.zeros(2, 1, 8, 8))[0].shape == (2, outputs)
+    with pytest.raises(pgrad.EnvError, match="'ConvPolicy' has actions Text"):
+        ConvPolicy((1, 8, 8), gymnasium.spaces.Text(3))
+
+
+def test_the_entropy_of_a_squashed_gaussian_is_the_mean_of_minus_its_log_prob() -> None:
+    policy = policy_of(Says(1, lambda mean: (mean, mean * 0 - 0.5)), Box(-2.0, 4.0, 1), squash=True)
+    obs = np.repeat(observations(1, 4), 20_000, axis=0)
+    log_prob = policy.log_prob(obs, policy.act(obs, np.random.default_rng(0)))
+    deviation = log_prob.std() / np.sqrt(len(obs))
+    assert abs(policy.entropy(obs[0]) + log_prob.mean()) < 4 * deviation < 0.05
 
 
 def test_the_entropy_of_an_own_distribution_has_the_shape_of_its_log_prob() -> None:

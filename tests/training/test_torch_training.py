@@ -1,6 +1,7 @@
 """Training PyTorch modules: they learn, the user's objects stay as they were, and what does not fit is told so."""
 
 import logging
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,11 @@ from torch.distributions import Categorical, Independent, Normal, TransformedDis
 from torch.distributions.transforms import TanhTransform
 
 import pgrad
+from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.envs.registry import compiled_env
 from pgrad.envs.spaces import Box
 from pgrad.kernels.random import uniform
-from pgrad.runs.folder import RunFolder
 from pgrad.runs.module_file import save_module
 from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
 
@@ -142,6 +143,54 @@ def test_parameters_in_common_are_counted_once_whoever_holds_them() -> None:
     np.testing.assert_allclose(numbers(one), numbers(two.trunk), atol=1e-5)
     other = pgrad.train("CartPole-v1", policy=trunk, value_coef=5.0, **SHORT).policies[0].module
     assert np.abs(numbers(one) - numbers(other)).max() > 1e-3
+
+
+def test_what_a_function_returns_every_time_is_copied() -> None:
+    """The user's modules stay as they were, a seed has the same bits alone, and what is shared stays shared."""
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Linear(4, 8), nn.Tanh())
+    policy, value = nn.Sequential(trunk, nn.Linear(8, 2)), nn.Sequential(trunk, nn.Linear(8, 1))
+    before = numbers(trunk)
+    options: dict[str, Any] = {"policy": lambda: policy, "value": lambda: value, **SHORT}
+    both = pgrad.train("CartPole-v1", seeds=2, **options)
+    alone = pgrad.train("CartPole-v1", seed=1, **options)
+    np.testing.assert_array_equal(numbers(trunk), before)
+    np.testing.assert_array_equal(numbers(both.policies[1].module), numbers(alone.policies[0].module))
+    assert np.abs(numbers(both.policies[1].module) - numbers(policy)).max() > 1e-3
+    critic: Any = both.seeds[1].critic
+    np.testing.assert_array_equal(numbers(critic.module[0]), numbers(both.policies[1].module[0]))
+
+
+def test_sparse_gradients_are_steps_too() -> None:
+    """Observations that name a row of a table; dense and sparse learn the same."""
+
+    class Table(nn.Module):
+        def __init__(self, sparse: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.table = nn.Embedding(4, 2, sparse=sparse)
+
+        def forward(self, obs: Tensor) -> Tensor:
+            return self.table(obs.argmax(dim=-1))  # type: ignore[no-any-return]
+
+    dense, sparse = (
+        pgrad.train("CartPole-v1", policy=Table(sparse), optimizer=torch.optim.SGD, **SHORT).policies[0]
+        for sparse in (False, True)
+    )
+    np.testing.assert_allclose(numbers(sparse.module), numbers(dense.module), atol=1e-6)
+    assert np.abs(numbers(dense.module) - numbers(Table(False))).max() > 1e-4
+
+
+def test_pytorchs_default_type_is_the_users_affair() -> None:
+    torch.manual_seed(0)
+    module = Says(2)
+    expected = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0]
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(numbers(found.module), numbers(expected.module))
 
 
 def test_frozen_parameters_stay_and_the_others_train() -> None:
@@ -293,9 +342,7 @@ def test_a_module_is_evaluated_like_any_policy() -> None:
 
 def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
     result = pgrad.train("CartPole-v1", policy=Trunk, normalize_obs=True, seeds=2, **SHORT)
-    folder = RunFolder(tmp_path / "run", result.config)
-    folder.save_policies(result)
-    folder.save_result(result)
+    pgrad.save(result, tmp_path / "run")
     back = pgrad.load(tmp_path / "run", 1, module=Trunk())
     obs = np.random.default_rng(0).normal(size=(5, 4))
     np.testing.assert_array_equal(back.probabilities(obs), result.policies[1].probabilities(obs))
@@ -305,8 +352,13 @@ def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
     with pytest.raises(pgrad.RunError, match=r"(?s)holds a .*Trunk, which does not fit this module: .*Missing key"):
         pgrad.load(tmp_path / "run", module=PolicyNetwork(4, 2))
     assert not list((tmp_path / "run").rglob("value.safetensors")), "V is in the policy"
-    compiled = pgrad.train("CartPole-v1", **SHORT)
-    RunFolder(tmp_path / "other", compiled.config).save_policies(compiled)
+    with pytest.raises(pgrad.RunError, match=r"a run of a PyTorch module, .*Trunk, and this is for compiled policies"):
+        pgrad.diagnose(tmp_path / "run")
+    with pytest.raises(
+        pgrad.ConfigError, match=r"the policy is a PyTorch module, .*Trunk, whose code no configuration"
+    ):
+        resolve(None, None, tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8")))
+    pgrad.save(pgrad.train("CartPole-v1", **SHORT), tmp_path / "other")
     with pytest.raises(pgrad.RunError, match="is not a PyTorch policy that pgrad wrote"):
         pgrad.load(tmp_path / "other", module=Trunk())
 
@@ -328,9 +380,22 @@ def test_bfloat16_is_kept_and_given_back(tmp_path: Path) -> None:
         pgrad.load(tmp_path / "policy.safetensors", module=Brief)  # type: ignore[call-overload]
 
 
+def test_state_that_is_no_tensor_cannot_be_saved(tmp_path: Path) -> None:
+    class Extra(Says):
+        def get_extra_state(self) -> Any:
+            return {"seen": 3}
+
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    result = pgrad.train("CartPole-v1", policy=lambda: Extra(2), **SHORT)
+    with pytest.raises(pgrad.RunError, match="Extra cannot be saved: its state_dict holds _extra_state, a dict"):
+        pgrad.save(result, tmp_path / "run")
+
+
 def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
     result = pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
-    RunFolder(tmp_path / "run", result.config).save_policies(result)
+    pgrad.save(result, tmp_path / "run")
     from safetensors.numpy import load_file
 
     tensors = load_file(tmp_path / "run" / "seed-0" / "value.safetensors")
@@ -407,7 +472,7 @@ def test_a_module_that_does_not_fit_is_told_so(module: Any, message: str) -> Non
             r"the mean that Reacher returned must have shape \(2, 2\), not \(2, 1\)",
         ),
         (lambda mean, std: (mean, 0.5), {}, "the log_std that Reacher returned must be a tensor, not a float"),
-        (own_normal, {"squash": True}, "squash is for modules that return .*not a Independent"),
+        (own_normal, {"squash": True}, "squash is for modules that return .*not a Independent: return these, or"),
         (
             lambda mean, std: TransformedDistribution(own_normal(mean, std), [TanhTransform()]),
             {"entropy_coef": 0.1},
@@ -444,6 +509,14 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
         ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),
         ({"policy": Says(2), "optimizer": torch.optim.LBFGS}, "optimizer LBFGS evaluates the objective again"),
         (
+            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, maximize=True)},
+            "optimizer Adam has maximize=True: it is given -∇J to descend",
+        ),
+        (
+            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.SGD(Says(2).parameters(), lr=0.1)},
+            "optimizer SGD has parameters that are not those being trained: each seed trains a copy",
+        ),
+        (
             {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=-1)},
             "optimizer <lambda> cannot be made: ValueError: Invalid learning rate",
         ),
@@ -457,6 +530,57 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
 def test_arguments_that_do_not_fit_are_told_so(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(pgrad.ConfigError, match=message):
         pgrad.train("CartPole-v1", **{**SHORT, **arguments})
+
+
+class Alike(Says):
+    """A layer of 8 features, then what `between` makes of them, then logits."""
+
+    def __init__(self, between: Any) -> None:
+        super().__init__(8)
+        self.between, self.head = between, nn.Linear(8, 2)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.head(self.between(super().forward(obs)))  # type: ignore[no-any-return]
+
+
+class Remembers(nn.Module):
+    """A recurrent cell that keeps its state between calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.state = nn.GRUCell(8, 8), torch.zeros(0, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.state if len(self.state) == len(x) else torch.zeros(len(x), 8)
+        state = self.cell(x, before)
+        self.state = state.detach()
+        return state  # type: ignore[no-any-return]
+
+
+class Sequence(nn.LSTM):
+    """A recurrent layer, which takes the rows for one sequence."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("between", "message"),
+    [
+        (lambda: nn.functional.dropout, "Alike gives .* other log-probabilities in a second call"),
+        (Remembers, "other log-probabilities in a second call"),
+        (lambda: nn.BatchNorm1d(8, track_running_stats=False), "other log-probabilities in half of a batch"),
+        (lambda: Sequence(8, 8), "other log-probabilities in half of a batch.*a recurrent layer"),
+    ],
+)
+def test_a_row_that_depends_on_more_than_itself_is_refused(between: Any, message: str) -> None:
+    with pytest.raises(pgrad.PolicyError, match=message):
+        pgrad.train("CartPole-v1", policy=lambda: Alike(between()), **SHORT)
+
+
+@pytest.mark.parametrize("between", [lambda: nn.Dropout(0.5), lambda: nn.BatchNorm1d(8), lambda: nn.LayerNorm(8)])
+def test_layers_that_are_idle_or_fixed_in_evaluation_mode_train(between: Any) -> None:
+    pgrad.train("CartPole-v1", policy=lambda: Alike(between()), **SHORT)
 
 
 def test_a_module_that_cannot_be_copied_is_told_so() -> None:
@@ -502,6 +626,60 @@ def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameter
         pgrad.train(
             "CartPole-v1", policy=Says(2), **{**SHORT, "learning_rate": 1e40, "optimizer": "sgd", "max_grad_norm": None}
         )
+
+
+def test_a_value_that_is_not_finite_is_the_values_fault() -> None:
+    bad = Says(1, lambda value: value * torch.nan)
+    with pytest.raises(pgrad.TrainingDiverged, match="the value network's gradient or parameters are not finite"):
+        pgrad.train("CartPole-v1", policy=Says(2), value=bad, **SHORT)
+
+
+def test_a_seed_that_cannot_be_played_leaves_the_others_their_evaluation() -> None:
+    made: list[nn.Module] = []
+
+    def second_is_bad() -> nn.Module:
+        bad = len(made) == 1
+        made.append(Says(2, lambda logits: logits * torch.nan if bad else logits))
+        return made[-1]
+
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Says returned numbers that are not finite.*seed 1") as caught:
+        pgrad.train("CartPole-v1", policy=second_is_bad, seeds=3, **{**SHORT, "evaluation_episodes": 2})
+    result = caught.value.result
+    assert [seed.evaluation is None for seed in result.seeds] == [False, True, False]
+    worst = (0, 2)[int(result.scores.argmin())]
+    assert f"(seed {worst})" in result.summary()
+    assert "0 of 3" in result.summary()
+
+
+def test_an_action_that_tanh_rounds_to_the_bound_is_explained() -> None:
+    """The distribution has no finite log-probability for it; the last good policy is kept."""
+
+    def saturated(mean: Tensor, std: Tensor) -> Any:
+        return TransformedDistribution(own_normal(mean + 20.0, std), [TanhTransform()])
+
+    with pytest.raises(pgrad.TrainingDiverged, match=r"log_prob\(\) of an action that it drew.*squash=True") as caught:
+        pgrad.train(compiled_env("Reach", Reach()), policy=lambda: Reacher(saturated), **SHORT)
+    assert len(caught.value.result.policies) == 1
+
+
+def test_what_a_distribution_raises_is_told_with_its_name() -> None:
+    class Refuses(Categorical):
+        def log_prob(self, value: Tensor) -> Tensor:
+            raise KeyError("no such action")
+
+    class Lists(Categorical):
+        def sample(self, sample_shape: Any = ()) -> Any:
+            return super().sample(sample_shape).tolist()  # type: ignore[no-untyped-call]
+
+    for kind, message in (
+        (Refuses, r"Refuses.log_prob\(\) failed: KeyError: 'no such action'"),
+        (Lists, r"Lists.sample\(\) must return a tensor, not \(a int, a int\)"),
+    ):
+        with pytest.raises(pgrad.PolicyError, match=message):
+            pgrad.train("CartPole-v1", policy=lambda kind=kind: Says(2, lambda x: kind(logits=x)), **SHORT)
+    unchecked = Says(2, lambda x: Categorical(logits=x * x, validate_args=False))
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Categorical.sample\(\) of parameters that are not finite"):
+        pgrad.train("CartPole-v1", policy=unchecked, **{**SHORT, "learning_rate": 1e30, "max_grad_norm": None})
 
 
 def test_a_distribution_that_stops_being_one_ends_its_seed_alone() -> None:

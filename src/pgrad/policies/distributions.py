@@ -160,11 +160,14 @@ class Gaussian:
         return np.asarray(np.where(inside, self.log_prob_drawn(u) - slope.sum(axis=-1), -np.inf))
 
     def entropy(self) -> Floats:
-        """Of u, exact; squashed, of tanh u in each component, by quadrature. In training it is estimated by samples."""
+        """Of u, exact; squashed, of the action, by quadrature: in both cases the mean of -log_prob.
+
+        (In training it is that of tanh u, estimated by samples: without the constant Σ log half_range.)
+        """
         entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
         if self.squash:
             u = self.mean[..., None] + np.exp(self.log_std)[..., None] * NODES
-            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS
+            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS + np.log(self.half_range)
         return np.asarray(entropy.sum(axis=-1))
 
 

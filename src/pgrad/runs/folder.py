@@ -1,6 +1,6 @@
 """A run's folder.
 
-config.toml                  the resolved configuration; `pgrad train --config` takes it
+config.toml                  the resolved configuration; `pgrad train --config` takes it (but for PyTorch modules)
 summary.json                 the result in numbers
 seed-7/policy.safetensors    the frozen policy
 seed-7/value.safetensors     the value network, where the run has one
@@ -11,6 +11,7 @@ training_curve.png, action_probabilities.png
 """
 
 import itertools
+import json
 import os
 import re
 import tomllib
@@ -50,16 +51,20 @@ RUNS = Path("runs")
 class RunFolder:
     """A new folder, filled as the results come."""
 
-    def __init__(self, path: Path, config: Config) -> None:
-        """Make the folder and write the configuration; raises RunError if it exists or cannot be written."""
+    def __init__(self, path: Path, config: Config, module: str | None = None) -> None:
+        """Make the folder and write the configuration; raises RunError if it exists or cannot be written.
+
+        Of PyTorch modules `module` is the class: no file holds its code, so that the configuration alone makes no run.
+        """
         self.path = path
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
-            raise RunError(f"{path} exists already: choose another --out, or remove it") from error
+            raise RunError(f"{path} exists already: choose another folder, or remove it") from error
         except OSError as error:
             raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
-        write_atomically(path / "config.toml", to_toml(config))
+        policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module, for pgrad.train alone\n"
+        write_atomically(path / "config.toml", policy + to_toml(config))
 
     def save_policies(self, result: Result) -> None:
         """Write every seed's networks."""
@@ -93,6 +98,17 @@ class RunFolder:
         from pgrad.reports.figures import figures_of, save_figure
 
         return [save_figure(figure, self.path / f"{name}.png") for name, figure in figures_of(result)]
+
+
+def save(result: Result, run: str | os.PathLike[str]) -> None:
+    """Write a run folder as `pgrad train` does, but for its pictures; raises RunError where there is one already.
+
+    `load` reads the policies back. Of PyTorch modules the numbers are kept, and their code is not.
+    """
+    modules = [policy.class_name for policy in result.policies if not isinstance(policy, MLPPolicy)]
+    folder = RunFolder(Path(run), result.config, modules[0] if modules else None)
+    folder.save_policies(result)
+    folder.save_result(result)
 
 
 def free_path(config: Config) -> Path:
@@ -169,7 +185,13 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
     """One seed of a run folder (the first, or the one named) with all that was kept of it; raises RunError."""
     path = Path(run)
     try:
-        config = resolve(None, None, tomllib.loads((path / "config.toml").read_text(encoding="utf-8")))
+        document = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        if module := document.pop("policy", None):
+            raise RunError(
+                f"{path} is a run of a PyTorch module, {module}, and this is for compiled policies: "
+                "pgrad.load(run, module=...) has its policy"
+            )
+        config = resolve(None, None, document)
     except OSError as error:
         parent = f" (did you mean {path.parent}?)" if (path.parent / "config.toml").exists() else ""
         reason = error.strerror or error

@@ -23,7 +23,7 @@ def save_module(policy: "TorchPolicy", path: Path) -> None:
     inputs = policy.inputs
     description = {
         "kind": "a PyTorch module's state_dict",
-        "class": class_name(policy.module),
+        "class": policy.class_name,
         "obs_shape": inputs.shape,
         "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
         "squash": policy.squash,
@@ -40,6 +40,8 @@ def save_module(policy: "TorchPolicy", path: Path) -> None:
 def save_value_module(value: "TorchValue", path: Path) -> None:
     """Write a value module's state_dict to `path`, if V is not the policy's own; raises RunError."""
     if value.module is not None:
+        from pgrad.torch.policy import class_name
+
         description = {"kind": "a PyTorch module's state_dict, of V", "class": class_name(value.module)}
         write(path, AS_MODULE, state_of(value.module), {**description, "reward_scale": value.reward_scale})
 
@@ -72,16 +74,17 @@ def load_module(path: Path, module: "nn.Module") -> "TorchPolicy":
         )
 
 
-def class_name(module: "nn.Module") -> str:
-    """Where the module's code is, such as "pgrad.torch.modules.PolicyNetwork"."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
 def state_of(module: "nn.Module") -> dict[str, Any]:
     """Its parameters and buffers as arrays, named as in its state_dict behind "module."; bfloat16 as float32."""
     import torch
 
-    return {
-        f"module.{name}": (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
-        for name, tensor in module.state_dict().items()
-    }
+    from pgrad.torch.devices import to_numpy
+
+    state = module.state_dict()
+    for name, kept in state.items():
+        if not isinstance(kept, torch.Tensor):
+            raise RunError(
+                f"{type(module).__name__} cannot be saved: its state_dict holds {name}, a {type(kept).__name__}, and "
+                "files keep tensors alone"
+            )
+    return {f"module.{name}": to_numpy(tensor) for name, tensor in state.items()}

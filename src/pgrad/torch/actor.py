@@ -25,8 +25,8 @@ from pgrad.torch.ascent import CompiledAscent
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own
-from pgrad.torch.policy import OutputsNotFinite, TorchPolicy, mode_of
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, OutputsNotFinite, Own
+from pgrad.torch.policy import TorchPolicy
 
 Array = Any
 
@@ -88,24 +88,23 @@ class TorchActor:
     def _sampled(self, own: Own, mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array) -> npt.NDArray[Any]:
         """A distribution's sample, checked."""
         kind, actions = type(own.distribution).__name__, self.policy.actions
+        how = f"{kind}.mode" if self.greedy else f"{kind}.sample()"
         if mask is not None:
             raise PolicyError(NEEDS_LOGITS.format(kind=kind))
         if self.greedy:
-            sample = mode_of(own)
+            sample = own.mode()
         else:
             with seeded(int(mixed(keys, steps)), self.policy.inputs.device):
-                sample = own.distribution.sample()
+                sample = own.asked("sample")
         drawn, size = to_numpy(sample), len(keys)
         parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)
         wanted = (size,) if isinstance(actions, Discrete) else (size, parts)
         if drawn.shape != wanted:
-            raise PolicyError(
-                f"{kind}.sample() has shape {drawn.shape} for {size} observations of {actions}, not {wanted}"
-            )
+            raise PolicyError(f"{how} has shape {drawn.shape} for {size} observations of {actions}, not {wanted}")
         if not np.isfinite(drawn).all():
-            raise OutputsNotFinite(f"{kind}.sample() is not finite")
+            raise OutputsNotFinite(f"{how} is not finite")
         if not isinstance(actions, Box) and ((drawn < 0) | (drawn >= np.array(actions.counts))).any():
-            raise PolicyError(f"{kind}.sample() is {drawn.min()} … {drawn.max()}, outside of {actions}")
+            raise PolicyError(f"{how} is {drawn.min()} … {drawn.max()}, outside of {actions}")
         return drawn.T.astype(np.float32 if isinstance(actions, Box) else np.int32)
 
     def env_actions(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -71,7 +71,7 @@ class CompiledAscent:
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """See Ascent."""
         parts = [
-            torch.zeros(parameter.numel()) if gradient is None else gradient.reshape(-1)
+            torch.zeros_like(parameter).reshape(-1) if gradient is None else gradient.reshape(-1)
             for parameter, gradient in zip(self.parameters, gradients, strict=True)
         ]
         self.count, self.learning_rate = self.count + 1, self.rate * factor
@@ -106,14 +106,7 @@ class TorchAscent:
                     f"optimizer; it made a {type(self.optimizer).__name__}"
                 ]
             )
-        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
-        if closure is not None and closure.default is inspect.Parameter.empty:
-            raise ConfigError(
-                [
-                    f"optimizer {type(self.optimizer).__name__} evaluates the objective again at every step, and a "
-                    "batch has no such objective: take one that steps along a gradient, such as torch.optim.Adam"
-                ]
-            )
+        require_fit(self.optimizer, parameters)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.before = [parameter.detach().clone() for parameter in parameters]
 
@@ -139,7 +132,7 @@ class TorchAscent:
             group["lr"] = rate * factor
         try:
             self.optimizer.step()
-        except RuntimeError as error:
+        except Exception as error:
             name = type(self.optimizer).__name__
             raise ConfigError([f"optimizer {name} cannot step along such gradients: {error}"]) from error
         if not np.isfinite(global_norm(self.parameters)):
@@ -152,6 +145,32 @@ class TorchAscent:
         with torch.no_grad():
             for parameter, kept in zip(self.parameters, self.before, strict=True):
                 parameter.copy_(kept)
+
+
+def require_fit(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
+    """Raise ConfigError where an optimiser would not descend, along one gradient, with the parameters it was given."""
+    name = type(optimizer).__name__
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise ConfigError(
+            [
+                f"optimizer {name} evaluates the objective again at every step, and a batch has no such objective: "
+                "take one that steps along a gradient, such as torch.optim.Adam"
+            ]
+        )
+    if any(group.get("maximize") for group in optimizer.param_groups):
+        raise ConfigError(
+            [f"optimizer {name} has maximize=True: it is given -∇J to descend, as is torch.optim's way; leave it out"]
+        )
+    own = set(map(id, parameters))
+    if any(id(parameter) not in own for group in optimizer.param_groups for parameter in group["params"]):
+        raise ConfigError(
+            [
+                f"optimizer {name} has parameters that are not those being trained: each seed trains a copy of the "
+                "module, so make it from the parameters that the function is given, as in "
+                "lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
+            ]
+        )
 
 
 def _named(optimizer: int, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
@@ -184,8 +203,9 @@ def trained_parameters(role: str, *modules: nn.Module) -> list[nn.Parameter]:
 
 
 def gradients_of(objective: Tensor, parameters: list[nn.Parameter], keep: bool = False) -> Gradients:
-    """∂objective/∂parameters; `keep` what is needed to do so again."""
-    return list(torch.autograd.grad(objective, parameters, allow_unused=True, retain_graph=keep))
+    """∂objective/∂parameters, dense; `keep` what is needed to do so again."""
+    gradients = torch.autograd.grad(objective, parameters, allow_unused=True, retain_graph=keep)
+    return [gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient for gradient in gradients]
 
 
 def require_dependence(output: Tensor, what: str) -> None:

@@ -46,8 +46,8 @@ def beside(array: npt.NDArray[Any], tensor: torch.Tensor) -> torch.Tensor:
 
 
 def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """A tensor's numbers, wherever it is."""
-    return tensor.detach().cpu().numpy()
+    """A tensor's numbers, wherever it is; bfloat16, which NumPy has not, as float32."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Policy modules to use or to copy."""
 
 import itertools
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.errors import PolicyError, nearest
 from pgrad.kernels.mlp import INPUT_LIMIT
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
@@ -68,10 +69,10 @@ class MLPModule(nn.Module):
         self.sizes, self.activation, self.actions, self.std = tuple(sizes), activation, actions, std
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+            layers += [nn.Linear(inputs, outputs, dtype=torch.float32), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
         free = isinstance(actions, Box) and std == STATE_INDEPENDENT
-        self.log_std = nn.Parameter(torch.zeros(sizes[-1])) if free else None
+        self.log_std = nn.Parameter(torch.zeros(sizes[-1], dtype=torch.float32)) if free else None
         self.register_buffer("shift", torch.as_tensor(np.array(shift, np.float32)))
         self.register_buffer("scale", torch.as_tensor(np.array(scale, np.float32)))
 
@@ -93,7 +94,8 @@ class ConvPolicy(nn.Module):
     """A convolutional policy for images, with V(s) from the same features: returns (logits, value [N]).
 
     obs_shape    (C, H, W) or (H, W, C): the smaller end is taken for the channels, or say so by `channels_last`
-    actions      how many, or the environment's action space; for real ones it returns (mean, log_std, value)
+    actions      how many, or the environment's action space (pgrad's or Gymnasium's); for real ones it returns
+                 (mean, log_std, value)
     scale        multiplies the pixels: 1/255 for uint8 images, 1 for those between 0 and 1
 
     Three convolutions, each followed by ReLU, as deep as the image allows, then a layer of `hidden` units. With an
@@ -103,7 +105,7 @@ class ConvPolicy(nn.Module):
     def __init__(
         self,
         obs_shape: tuple[int, ...],
-        actions: int | Space,
+        actions: Any,
         hidden: int = 512,
         scale: float = 1 / 255,
         channels_last: bool | None = None,
@@ -111,7 +113,7 @@ class ConvPolicy(nn.Module):
         super().__init__()
         if len(obs_shape) != 3:
             raise PolicyError(f"an image has three axes, (C, H, W) or (H, W, C), not {tuple(obs_shape)}")
-        self.actions = Discrete(actions) if isinstance(actions, int) else actions
+        self.actions = action_space(actions)
         self.channels_last = obs_shape[-1] < obs_shape[0] if channels_last is None else channels_last
         self.scale = scale
         channels, *size = (obs_shape[2], *obs_shape[:2]) if self.channels_last else obs_shape
@@ -144,6 +146,17 @@ class ConvPolicy(nn.Module):
         if self.log_std is None:
             return self.outputs(hidden), value
         return self.outputs(hidden), self.log_std, value
+
+
+def action_space(actions: Any) -> Space:
+    """pgrad's space for a number of choices, for a Gymnasium space, or for one of pgrad's; raises PgradError."""
+    if isinstance(actions, Integral):
+        return Discrete(int(actions))
+    if isinstance(actions, Box | Discrete | MultiDiscrete):
+        return actions
+    from pgrad.envs.gymnasium.spaces import actions_of
+
+    return actions_of(actions, "ConvPolicy").space
 
 
 def convolutions(size: int) -> list[tuple[int, int, int]]:

@@ -9,6 +9,7 @@ is kept within -5 … 2, and what is drawn is clipped or squashed to the bounds.
 """
 
 import math
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -88,8 +89,8 @@ class Own(NamedTuple):
         if mask is not None:
             raise PolicyError(NEEDS_LOGITS.format(kind=name))
         with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
-            like = self.distribution.sample()
-        log_prob = self.distribution.log_prob(action.to(like))
+            like = self.asked("sample")
+        log_prob = self.asked("log_prob", action.to(like))
         if log_prob.shape != wanted:
             hint = ": wrap it in torch.distributions.Independent(…, 1)" if log_prob.dim() == 2 else ""
             raise PolicyError(
@@ -97,12 +98,48 @@ class Own(NamedTuple):
                 f"{hint}"
             )
         try:
-            entropy = self.distribution.entropy()
+            entropy = self.asked("entropy")
         except NotImplementedError:
             entropy = torch.full_like(log_prob, torch.nan).detach()
         if entropy.shape != wanted:
             raise PolicyError(f"{name}.entropy() has shape {tuple(entropy.shape)}, not {wanted}")
         return log_prob, entropy
+
+    def asked(self, method: str, *arguments: Tensor) -> Tensor:
+        """What a method of the distribution returns; what it raises (but NotImplementedError) as a PolicyError."""
+        name = f"{type(self.distribution).__name__}.{method}()"
+        try:
+            answer = getattr(self.distribution, method)(*arguments)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            parameters = (getattr(self.distribution, each, None) for each in self.distribution.arg_constraints)
+            if not all(torch.isfinite(each).all() for each in parameters if isinstance(each, Tensor)):
+                raise OutputsNotFinite(f"{name} of parameters that are not finite") from error
+            raise PolicyError(f"{name} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(answer, Tensor):
+            raise PolicyError(f"{name} must return a tensor, not {described(answer)}")
+        return answer
+
+    def mode(self) -> Tensor:
+        """Its mode, or where there is none (a fair coin's is NaN) its mean; raises PolicyError where it has neither."""
+        known: Tensor | None = None
+        for name in ("mode", "mean"):
+            with suppress(NotImplementedError):
+                found = getattr(self.distribution, name)
+                known = found if known is None else torch.where(torch.isnan(known), found, known)
+            if known is not None and not torch.isnan(known).any():
+                return known
+        kind = type(self.distribution).__name__
+        raise PolicyError(f"the greedy action of a {kind} is not known: neither its mode nor its mean is a number")
+
+
+class OutputsNotFinite(PolicyError):
+    """A policy module returned NaN or infinity, or made a distribution of them; what may help."""
+
+    def __init__(self, message: str, hint: str = "a smaller learning_rate may help") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"

@@ -16,7 +16,7 @@ from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
 from pgrad.torch.devices import seeded, to_device, to_numpy
-from pgrad.torch.outputs import NEEDS_LOGITS, Logits, Own, Said, checked_value, understood
+from pgrad.torch.outputs import NEEDS_LOGITS, Logits, OutputsNotFinite, Own, Said, checked_value, understood
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -51,10 +51,6 @@ class Inputs(NamedTuple):
             f"observations must have shape {self.shape} or (N, {', '.join(map(str, self.shape))}) for this policy, "
             f"not {array.shape}"
         )
-
-
-class OutputsNotFinite(PolicyError):
-    """A policy module returned NaN or infinity, or made a distribution of them."""
 
 
 INVALID = "but found invalid values"  # how torch.distributions begins to say so, having checked its parameters
@@ -122,6 +118,11 @@ class TorchPolicy:
     def num_parameters(self) -> int:
         """Numbers in all of the module's parameters."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def class_name(self) -> str:
+        """Where the module's code is, such as "pgrad.torch.modules.PolicyNetwork"."""
+        return class_name(self.module)
 
     def said(self, x: Tensor) -> Said:
         """What the module says of prepared observations [N, *shape]; raises PolicyError."""
@@ -226,11 +227,11 @@ class OwnDistribution:
     def sample(self, rng: np.random.Generator) -> npt.NDArray[Any]:
         """An action for each state, real ones within the bounds."""
         with seeded(int(rng.integers(2**63)), self.device):
-            return self._within(self.own.distribution.sample())
+            return self._within(self.own.asked("sample"))
 
     def mode(self) -> npt.NDArray[Any]:
         """The most probable actions, or where the distribution knows none its means."""
-        return self._within(mode_of(self.own))
+        return self._within(self.own.mode())
 
     def log_prob(self, action: npt.NDArray[Any]) -> Floats:
         """log π(action), [N]."""
@@ -239,7 +240,7 @@ class OwnDistribution:
     def entropy(self) -> Floats:
         """In nats, [N]; NaN where the distribution does not know it."""
         with seeded(0, self.device):
-            sample = self.own.distribution.sample()
+            sample = self.own.asked("sample")
         return _doubles(self.own.log_prob_and_entropy(sample, None, False)[1])
 
     def _within(self, action: Tensor) -> npt.NDArray[Any]:
@@ -249,15 +250,9 @@ class OwnDistribution:
         return np.asarray(np.clip(array, self.actions.low, self.actions.high))
 
 
-def mode_of(own: Own) -> Tensor:
-    """The distribution's mode, or where it knows none its mean; raises PolicyError where it knows neither."""
-    for name in ("mode", "mean"):
-        try:
-            return getattr(own.distribution, name)  # type: ignore[no-any-return]
-        except NotImplementedError:
-            pass
-    kind = type(own.distribution).__name__
-    raise PolicyError(f"the greedy action of a {kind} is not known: it has neither mode nor mean")
+def class_name(module: nn.Module) -> str:
+    """Where a module's code is, such as "pgrad.torch.modules.PolicyNetwork"."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
 def shape_of(env: Env) -> tuple[int, ...]:

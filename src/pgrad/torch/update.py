@@ -25,18 +25,20 @@ from pgrad.algorithms.update import (
     known_advantages,
     weighted,
 )
+from pgrad.errors import PolicyError
 from pgrad.estimators.choice import OPTIMAL
 from pgrad.estimators.weights import Multipliers, multipliers
 from pgrad.rollouts.batch import Batch
 from pgrad.torch.ascent import gradients_of, require_dependence
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.outputs import Said
-from pgrad.torch.policy import Inputs
+from pgrad.torch.outputs import Output, OutputsNotFinite, Own, Said
+from pgrad.torch.policy import Inputs, TorchPolicy
 
 Floats = npt.NDArray[np.float64]
 
 NO_FLOATS = np.empty(0)
+REPEATED, IN_COMPANY = 1e-4, 1e-2  # of log-probabilities: rounding, on a GPU too, and in a batch of another size
 
 
 class Samples(NamedTuple):
@@ -74,7 +76,11 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
     bonus = settings.entropy_coef > 0
     log_prob, entropy = said.output.log_prob_and_entropy(samples.action, samples.mask, bonus)
     require_dependence(log_prob, "the output of the policy module")
+    require_finite(log_prob, said.output)
     value, final_value = values(learner, said, samples, batch)
+    if value is not None and not torch.isfinite(value).all():
+        learner.restore()
+        return BAD_VALUES
     advantage = advantages(learner, learnt, log_prob, value, final_value, num_envs)
     objective = surrogate(settings, advantage, log_prob, entropy)
     metrics[0], metrics[3], metrics[4] = float(entropy.detach().mean()), np.nan, advantage.explained_variance
@@ -84,6 +90,45 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
         observe(settings.statistics, normalization, batch)
         learner.iteration += 1
     return status
+
+
+def require_finite(log_prob: Tensor, output: Output) -> None:
+    """Raise OutputsNotFinite where a distribution denies what it drew itself. (Other outputs have been looked at.)"""
+    if isinstance(output, Own) and not torch.isfinite(log_prob).all():
+        kind = type(output.distribution).__name__
+        raise OutputsNotFinite(
+            f"{kind}.log_prob() of an action that it drew is not finite",
+            "for real actions between bounds, return (mean, log_std) and set squash=True: a distribution that ends in "
+            "a tanh cannot tell an action that float32 rounds to the bound",
+        )
+
+
+def require_same(policy: TorchPolicy, samples: Samples) -> None:
+    """Raise PolicyError where a row's log-probability depends on more than the row.
+
+    Then the policy that acts, a few rows at a time, is not the one whose gradient is taken.
+    """
+    half = (len(samples.obs) + 1) // 2
+    mask = None if samples.mask is None else samples.mask.flip(0)[:half]
+    turned = Samples(samples.obs.flip(0)[:half], samples.action.flip(0)[:half], mask)  # recurrent layers have an order
+    with torch.no_grad():
+        once, again, alone = (
+            policy.said(part.obs).output.log_prob_and_entropy(part.action, part.mask, False)[0]
+            for part in (samples, samples, turned)
+        )
+    size, name = float(once.abs().max()), type(policy.module).__name__
+    if (off := float((again - once).abs().max())) > REPEATED * size:
+        raise PolicyError(
+            f"{name} gives the same actions in the same states other log-probabilities in a second call, by up to "
+            f"{off:.2g}: forward must neither draw random numbers (nn.Dropout is idle while training, "
+            "functional.dropout is not) nor remember anything between calls"
+        )
+    if (off := float((alone - once.flip(0)[:half]).abs().max())) > IN_COMPANY * size:
+        raise PolicyError(
+            f"{name} gives the same actions in the same states other log-probabilities in half of a batch, by up to "
+            f"{off:.2g}: what forward makes of a row must not depend on the other rows (batch normalisation needs its "
+            "running statistics, and a recurrent layer takes the rows for one sequence)"
+        )
 
 
 def values(learner: TorchLearner, said: Said, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +88,8 @@ class Result:
         reached = [seed.history.solved_at(threshold) for seed in self.seeds]
         return np.array([np.inf if steps is None else steps for steps in reached])
 
-    def with_evaluations(self, evaluations: list[Evaluation]) -> Result:
-        """The same with one evaluation a seed."""
+    def with_evaluations(self, evaluations: Sequence[Evaluation | None]) -> Result:
+        """The same with one evaluation a seed, None for a policy that cannot be played."""
         seeds = tuple(
             dataclasses.replace(seed, evaluation=evaluation)
             for seed, evaluation in zip(self.seeds, evaluations, strict=True)
@@ -104,20 +105,21 @@ class Result:
         ]
         scores = self.scores
         if scores.size:
-            episodes = next(seed.evaluation.returns.size for seed in self.seeds if seed.evaluation)
+            played = [seed for seed in self.seeds if seed.evaluation is not None]
+            episodes = next(seed.evaluation.returns.size for seed in played if seed.evaluation)
             where = self.env.id
             if self.env.compiled:
                 where = f"Gymnasium's {where}" if self.env.gymnasiums else f"{where}, uncompiled"
             lines.append(f"frozen policies, {episodes} episode{'s' if episodes > 1 else ''} each in {where}:")
             over = "seeds" if count > 1 else "episodes"
             lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")
-            if count > 1:
+            if scores.size > 1:
                 worst = int(scores.argmin())
                 lines.append(f"  interquartile mean   {self.interquartile_mean()}")
-                lines.append(f"  worst seed           {shown(scores[worst])}  (seed {self.seeds[worst].seed})")
+                lines.append(f"  worst seed           {shown(scores[worst])}  (seed {played[worst].seed})")
             if (solved := self.solved()) is not None:
                 threshold = f"  solved (≥ {self.env.reward_threshold:g})"
-                lines.append(f"{threshold:<23}{solved} of {scores.size}")
+                lines.append(f"{threshold:<23}{solved} of {count}")
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
 

@@ -16,8 +16,8 @@ from pgrad.cores import available_cores
 from pgrad.envs.registry import AnyEnv, Env, make, original_of
 from pgrad.envs.spaces import Box, actions_in_words
 from pgrad.envs.watching import Busy
-from pgrad.errors import ConfigError, EnvError, PgradError, TrainingDiverged
-from pgrad.evaluation import evaluate
+from pgrad.errors import ConfigError, EnvError, PgradError, PolicyError, TrainingDiverged
+from pgrad.evaluation import Evaluation, evaluate
 from pgrad.training.modules import Modules
 from pgrad.training.result import Result, SeedResult
 from pgrad.training.trainer import CHUNK_SECONDS, Trainer, new_trainer, require_memory
@@ -357,10 +357,16 @@ class Session:
 
     def evaluated(self, result: Result, episodes: int) -> Result:
         """The result with every seed's policy evaluated."""
-        evaluations, timeout, original = [], self.config.step_timeout, original_of(self.env)
+        evaluations: list[Evaluation | None] = []
+        timeout, original = self.config.step_timeout, original_of(self.env)
         for seed_result in result.seeds:
             self._report("evaluating")
-            evaluations.append(
-                evaluate(seed_result.policy, original, episodes, seed=seed_result.seed, step_timeout=timeout)
-            )
+            try:
+                evaluations.append(
+                    evaluate(seed_result.policy, original, episodes, seed=seed_result.seed, step_timeout=timeout)
+                )
+            except PolicyError:
+                if seed_result.failure is None:
+                    raise
+                evaluations.append(None)  # a module that failed from the start has no policy that could be played
         return result.with_evaluations(evaluations)

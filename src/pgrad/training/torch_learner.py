@@ -92,25 +92,32 @@ def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn
 
 
 def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
-    """This seed's own modules: copies of those given (together, so that what they share stays shared), or new ones."""
-    policy, value = modules.policy, modules.value
-    own = copied(*(module if isinstance(module, nn.Module) else None for module in (policy, value)))
-    return _module("policy", policy, own[0]), None if value is None else _module("value", value, own[1])
+    """This seed's own modules: copies of those given, or of what functions make, which may be the same every time.
+
+    They are copied together, so that what they share stays shared.
+    """
+    policy = _module("policy", modules.policy)
+    own, value = copied(policy, None if modules.value is None else _module("value", modules.value))
+    return own, value
 
 
-def _module(role: str, given: Any, own: nn.Module | None) -> nn.Module:
-    if own is None and callable(given) and not isinstance(given, MLPPolicy | MLPValue):
+def _module(role: str, given: Any) -> nn.Module:
+    own = given
+    if not isinstance(given, nn.Module) and callable(given):
         require_no_arguments(role, given)
         try:
             own = given()
         except Exception as error:
             name = getattr(given, "__name__", type(given).__name__)
             raise ConfigError([f"{role}: {name}() raised {type(error).__name__}: {error}"]) from error
-        given = own
     if not isinstance(own, nn.Module):
-        hint = ": pgrad.torch.to_module makes one of it" if isinstance(given, MLPPolicy | MLPValue) else ""
+        hint = ""
+        if isinstance(own, MLPPolicy | MLPValue):
+            hint = ": pgrad.torch.to_module makes one of it"
+        elif isinstance(own, TorchPolicy | TorchValue) and own.module is not None:
+            hint = ": give its module, which is .module"
         raise ConfigError(
-            [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {given!r}{hint}"]
+            [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {own!r}{hint}"]
         )
     return own
 
@@ -138,13 +145,13 @@ def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
         kind = type(said.output.distribution).__name__
         if config.squash:
             raise PolicyError(
-                f"squash is for modules that return (mean, log_std), not a {kind}: use a TransformedDistribution"
+                f"squash is for modules that return (mean, log_std), not a {kind}: return these, or leave it out"
             )
         if config.temperature != 1.0:
             raise PolicyError(f"temperature is for modules that return logits, not a {kind}")
         if env.has_mask:
             raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
-        sample = said.output.distribution.sample()
+        sample = said.output.asked("sample")
         if isinstance(env.actions, Discrete) and said.output.distribution.has_enumerate_support:
             choices = len(said.output.distribution.enumerate_support(expand=False))
             if choices != env.actions.n:

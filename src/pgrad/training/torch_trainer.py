@@ -21,8 +21,9 @@ from pgrad.torch.actor import TorchActor, actor_of
 from pgrad.torch.ascent import gradients_of, trained_parameters
 from pgrad.torch.conversion import from_module
 from pgrad.torch.devices import threads_for
-from pgrad.torch.policy import OutputsNotFinite, TorchPolicy
-from pgrad.torch.update import improve, loaded
+from pgrad.torch.outputs import OutputsNotFinite
+from pgrad.torch.policy import TorchPolicy
+from pgrad.torch.update import improve, loaded, require_same
 from pgrad.training.learner import ENDLESS
 from pgrad.training.modules import Modules
 from pgrad.training.torch_learner import new_torch_learner
@@ -72,10 +73,12 @@ class TorchTrainer(StepwiseTrainer):
             except OutputsNotFinite as error:
                 self.learner.restore()
                 where = f"(seed {self.seed}, iteration {self.iterations + 1})"
-                self.failure = f"{error}; a smaller learning_rate may help {where}"
+                self.failure = f"{error}; {error.hint} {where}"
                 return BAD_GRADIENT, False
 
     def _improve(self, batch: Batch, num_envs: int, metrics: Floats) -> int:
+        if self.iterations == 0:
+            require_same(self.learner.policy, loaded(batch, self.learner.policy.inputs))
         if self.to_compare:
             self.to_compare = False
             if faster := compiled_is_faster(self.learner.policy, batch):
