@@ -262,6 +262,21 @@ def train_command(argv: list[str]) -> int:
     return 0
 
 
+def add_step_timeout(parser: Parser) -> None:
+    """The flag, as evaluation and checks have it."""
+    parser.add_argument(
+        "--step-timeout",
+        default=60.0,
+        help="seconds after which a step of the environment hangs, or none (default 60)",
+    )
+
+
+def step_timeout(problems: list[str], arguments: argparse.Namespace) -> float | None:
+    """What the flag says, in seconds; None for any."""
+    given = arguments.step_timeout
+    return None if given == "none" else checked(problems, "--step-timeout", given, number)
+
+
 def eval_command(argv: list[str]) -> int:
     """`pgrad eval`."""
     parser = Parser("eval", "RUN [flags]", "Estimate J of a frozen policy in Gymnasium's own environment.")
@@ -273,11 +288,7 @@ def eval_command(argv: list[str]) -> int:
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="a time limit (default: that of training)")
-    parser.add_argument(
-        "--step-timeout",
-        default=60.0,
-        help="seconds after which a step of the environment hangs, or none (default 60)",
-    )
+    add_step_timeout(parser)
     arguments, problems = parser.parse(argv)
     seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
     episodes = checked(problems, "--episodes", arguments.episodes, whole_number, 1)
@@ -285,8 +296,7 @@ def eval_command(argv: list[str]) -> int:
     evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, whole_number)
     limit = arguments.max_episode_steps
     limit = None if limit is None else checked(problems, "--max-episode-steps", limit, whole_number, 1)
-    timeout = arguments.step_timeout
-    timeout = None if timeout == "none" else checked(problems, "--step-timeout", timeout, number)
+    timeout = step_timeout(problems, arguments)
     if problems or episodes is None or discount is None or evaluation_seed is None:
         raise ConfigError(problems)
 
@@ -425,14 +435,16 @@ def check_env_command(argv: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", help="file.py:Name, package.module:Name, or a Gymnasium id")
     parser.add_argument("--seed", default=0, help="of starts and actions (default 0)")
+    add_step_timeout(parser)
     arguments, problems = parser.parse(argv)
     seed = checked(problems, "--seed", arguments.seed, whole_number)
+    timeout = step_timeout(problems, arguments)
     if problems or seed is None:
         raise ConfigError(problems)
 
     from pgrad.envs.check import check
 
-    report = check(arguments.env, seed)
+    report = check(arguments.env, seed, timeout)
     print(report)
     return 0 if report.holds else FAILED
 

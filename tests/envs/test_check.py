@@ -2,6 +2,8 @@
 
 import math
 import re
+import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -401,6 +403,16 @@ class Leaky(gymnasium.Env[Any, Any]):
         self.t += 1
         if self.kind == "raises" and self.t == 3:
             raise RuntimeError("broken")
+        if self.kind == "exits" and self.t == 3:
+            sys.exit(3)
+        if self.kind == "whole":
+            return np.array([0.0]), 1.0, int(self.t >= 5), False, {}
+        if self.kind in ("mask", "long mask"):
+            allowed = {"mask": self.t < 3, "long mask": True}[self.kind]
+            size = 3 if self.kind == "long mask" and self.t == 2 else 2
+            return np.array([0.0]), 1.0, self.t >= 5, False, {"action_mask": np.full(size, allowed)}
+        if self.kind == "four":
+            return np.array([0.0]), 1.0, False, {}
         rng = np.random.default_rng() if self.kind == "random" else self.np_random
         obs = np.array([{"nan": np.nan, "outside": 3.0}.get(self.kind, rng.uniform(-1, 1)) if self.t == 3 else 0.0])
         return obs, np.inf if self.kind == "reward" and self.t == 3 else 1.0, self.t >= 5, False, {}
@@ -409,7 +421,12 @@ class Leaky(gymnasium.Env[Any, Any]):
 @pytest.mark.parametrize(
     ("kind", "problem"),
     [
-        ("raises", "it raised RuntimeError: broken"),
+        ("raises", "it raised RuntimeError at step 3 of seed 0, action "),
+        ("exits", "it raised SystemExit at step 3 of seed 0"),
+        ("whole", "training would end here: 'Leaky-v0': terminated is 0 (int), expected True or False"),
+        ("mask", "training would end here: 'Leaky-v0': info['action_mask'] allows none of the 2 choices"),
+        ("long mask", "info['action_mask'] has 3 entries, expected 2: one for each choice at step 2 of seed 0"),
+        ("four", "ValueError: not enough values to unpack"),
         ("random", "two copies gave "),
         ("nan", "the observation is array([nan]) at step 3 of seed 0, action "),
         ("outside", "the observation array([3.]) is outside its space at step 3 of seed 0"),
@@ -427,6 +444,38 @@ def test_environments_of_gymnasium(kind: str, problem: str, monkeypatch: pytest.
     what = [found.what for found in report.findings.problems]
     assert any(problem in text for text in what) if problem else not what, what
     assert report.holds == (not problem)
+
+
+def test_what_raises_is_shown_with_its_lines_and_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = gymnasium.envs.registration.EnvSpec("Leaky-v0", lambda: Leaky("four"), disable_env_checker=True)
+    monkeypatch.setitem(gymnasium.registry, "Leaky-v0", spec)
+    told = str(check("Leaky-v0"))
+    assert "step(action) returns (obs, reward, terminated, truncated, info)" in told
+    assert "nan" not in told
+    monkeypatch.setitem(
+        gymnasium.registry,
+        "Leaky-v0",
+        gymnasium.envs.registration.EnvSpec("Leaky-v0", lambda: Leaky("random"), disable_env_checker=True),
+    )
+    assert "ended at its first step" not in str(check("Leaky-v0")), "it was not played further"
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_what_hangs_is_told(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(Leaky):
+        def reset(self, **options: Any) -> Any:
+            time.sleep(3.0 if method == "reset" else 0.0)
+            return super().reset(**options)
+
+        def step(self, action: Any) -> Any:
+            time.sleep(3.0 if method == "step" else 0.0)
+            return super().step(action)
+
+    with pytest.raises(EnvError, match=r"has not come back for 0\.2 s"):
+        check(Hangs, step_timeout=0.2)
+    (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(3.0)\n        {START}"))
+    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not come back for 0\.2 s"):
+        check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=0.2)
 
 
 def test_what_cannot_be_trained_on_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

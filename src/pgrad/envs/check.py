@@ -13,6 +13,7 @@ from pgrad.envs.findings import Findings
 from pgrad.envs.originals import make_gymnasium
 from pgrad.envs.registry import COMPILED, OURS
 from pgrad.envs.user_file import is_reference, load
+from pgrad.envs.watching import Busy, watched
 from pgrad.errors import EnvError
 
 if TYPE_CHECKING:
@@ -54,34 +55,49 @@ class CheckReport:
         return f"{'fine' if self.holds else 'not fine'}: {', '.join(counted) or 'nothing found'}"
 
 
-def check(environment: Any, seed: int = 0) -> CheckReport:
+def check(environment: Any, seed: int = 0, step_timeout: float | None = 60.0) -> CheckReport:
     """Play, compile and compare an environment.
 
     environment: a reference like `my_env.py:MyEnv`, a Gymnasium id, dynamics, or whatever else `pgrad.make` takes.
-    Raises EnvError where there is none.
+    Raises EnvError where there is none, and where a step, uncompiled, takes more than `step_timeout` seconds.
     """
     if isinstance(environment, tuple):
-        return check_dynamics(environment, type(environment).__name__, seed)
+        return check_dynamics(environment, type(environment).__name__, seed, step_timeout)
     if not isinstance(environment, str):
-        return check_gymnasium(environment, None, seed)
+        return check_gymnasium(environment, None, seed, step_timeout)
     if environment in OURS:
-        return check_dynamics(COMPILED[environment]().dynamics, environment, seed)
+        return check_dynamics(COMPILED[environment]().dynamics, environment, seed, step_timeout)
     if not is_reference(environment):
-        make_gymnasium(environment).close()
-        return check_gymnasium(lambda: make_gymnasium(environment), environment, seed)
+        require_original(environment)
+        return check_gymnasium(lambda: make_gymnasium(environment), environment, seed, step_timeout)
     made = load(environment)
     if isinstance(made, tuple):
-        return check_dynamics(made, environment, seed)
-    return check_gymnasium(made, environment, seed)
+        return check_dynamics(made, environment, seed, step_timeout)
+    return check_gymnasium(made, environment, seed, step_timeout)
 
 
-def check_dynamics(dynamics: Any, name: str, seed: int) -> CheckReport:
+def require_original(env_id: str) -> None:
+    """Raise EnvError where Gymnasium cannot make an environment of that id."""
+    from pgrad.envs.gymnasium.envpool import describe_envpool
+
+    try:
+        make_gymnasium(env_id).close()
+    except EnvError as error:
+        if describe_envpool(env_id) is None:
+            raise
+        raise EnvError(
+            f"'{env_id}' is there through EnvPool alone, which has no single environment to look at from outside"
+        ) from error
+
+
+def check_dynamics(dynamics: Any, name: str, seed: int, step_timeout: float | None) -> CheckReport:
     """Uncompiled, compiled, and through its Gymnasium face; each only if what came before left something to look at."""
     findings = Findings()
     before = globals_of(dynamics)
     look_for_unseeded(dynamics, findings)
     repeatable = not findings.problems
-    played = play(dynamics, findings, seed)
+    busy = Busy()
+    played = watched(lambda: play(dynamics, findings, busy, seed), busy, step_timeout)
     if played.visits:
         look_at_all(dynamics, played, findings, repeatable)
         require_same_globals(before, dynamics, findings)
@@ -126,10 +142,10 @@ def check_face(dynamics: Dynamics, findings: Findings) -> None:
         del gymnasium.registry[env_id]
 
 
-def check_gymnasium(environment: Any, name: str | None, seed: int) -> CheckReport:
+def check_gymnasium(environment: Any, name: str | None, seed: int, step_timeout: float | None) -> CheckReport:
     """What can be found out from outside; `environment` is what envs.gymnasium.making.describe takes."""
     from pgrad.envs.check_gymnasium import play as play_gymnasium
-    from pgrad.envs.check_gymnasium import run_check_env
+    from pgrad.envs.check_gymnasium import run_check_env, train_on
     from pgrad.envs.gymnasium.making import describe
 
     findings = Findings()
@@ -140,16 +156,25 @@ def check_gymnasium(environment: Any, name: str | None, seed: int) -> CheckRepor
         findings.add("spaces", f"pgrad cannot train on it: {error}", way_out)
         return CheckReport(name or type(environment).__name__, "not played", findings, "", "")
     make, name = described.make, name or described.name
-    run_check_env(make, findings)
-    lengths, returns, rate = play_gymnasium(make, findings, seed)
+    busy = Busy()
+
+    def look() -> tuple[list[int], list[float], float | None]:
+        with busy.calling("Gymnasium's check_env"):
+            run_check_env(make, findings)
+        played = play_gymnasium(make, findings, busy, seed)
+        if not findings.problems:
+            train_on(described, findings, busy, seed)
+        return played
+
+    lengths, returns, rate = watched(look, busy, step_timeout)
     env: gymnasium.Env[Any, Any] = make()
     limit = env.spec.max_episode_steps if env.spec else None
     description = f"observes {env.observation_space}, accepts {env.action_space}, " + (
         f"at most {limit:,} steps" if limit else "no time limit"
     )
     env.close()
-    speed = f"speed: {rounded(rate)} steps/s through Gymnasium"
-    if name in COMPILED:
+    speed = "" if rate is None else f"speed: {rounded(rate)} steps/s through Gymnasium"
+    if name in COMPILED and speed:
         speed += "; pgrad trains on its compiled twin instead"
     return CheckReport(name, description, findings, summary(lengths, returns, "random"), speed)
 

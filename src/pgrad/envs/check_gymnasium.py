@@ -12,16 +12,47 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from pgrad.envs.check_played import shown
 from pgrad.envs.findings import Findings
+from pgrad.envs.gymnasium.description import Description
 from pgrad.envs.gymnasium.masks import KEY, mask_of_one
+from pgrad.envs.gymnasium.rows import Failure
 from pgrad.envs.gymnasium.spaces import actions_of
+from pgrad.envs.gymnasium.vector import VectorEnv
+from pgrad.envs.user_file import own_traceback
+from pgrad.envs.watching import Busy
+from pgrad.errors import EnvError
 
-EPISODES, MOST_STEPS = 5, 2_000
+EPISODES, MOST_STEPS, TRAINED_STEPS = 5, 2_000, 500
+ADVICE = (
+    "whatever the action, step(action) returns (obs, reward, terminated, truncated, info); "
+    "reset(seed=None, options=None) returns (obs, info)"
+)
 TIMED_SECONDS = 0.2
 COLOURS = "\x1b[33m", "\x1b[0m", "WARN: "
 
 WRAPPED = "is different from the unwrapped version"  # check_env's words on wrappers
 
 Make = Callable[[], "gymnasium.Env[Any, Any]"]
+
+
+class Told(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Says where it is, to a watcher and in messages."""
+
+    def __init__(self, env: "gymnasium.Env[Any, Any]", busy: Busy) -> None:
+        super().__init__(env)
+        self.busy, self.where, self.steps = busy, "", 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As it is."""
+        self.where, self.seed, self.steps = f"in reset(seed={seed})", seed, 0
+        with self.busy.calling(f"reset(seed={seed})"):
+            return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """As it is."""
+        self.steps += 1
+        self.where = f"at step {self.steps} of seed {self.seed}, action {action}"
+        with self.busy.calling(f"step({action}), {self.where},"):
+            return self.env.step(action)
 
 
 class Allowed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -60,8 +91,10 @@ def run_check_env(make: Make, findings: Findings) -> None:
             env.action_space.seed(0)
             masked = KEY in env.reset(seed=0)[1]
             check_env(Allowed(env.unwrapped) if masked else env.unwrapped, skip_render_check=True)
-        except Exception as error:
-            told = str(error) or type(error).__name__
+        except (Exception, SystemExit) as error:
+            told = (
+                str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
+            )
             findings.add("check_env", f"Gymnasium's check_env: {told}", "see Gymnasium's documentation of Env")
         finally:
             env.close()
@@ -75,10 +108,10 @@ def run_check_env(make: Make, findings: Findings) -> None:
             )
 
 
-def play(make: Make, findings: Findings, seed: int = 0) -> tuple[list[int], list[float], float]:
+def play(make: Make, findings: Findings, busy: Busy, seed: int = 0) -> tuple[list[int], list[float], float | None]:
     """Random episodes of two copies side by side; returns lengths, returns and steps a second of one copy."""
-    env, copy = make(), make()
     lengths, returns, seconds = [], [], 0.0
+    env, copy = Told(make(), busy), Told(make(), busy)
     try:
         for episode in range(EPISODES):
             env.action_space.seed(seed + episode)
@@ -88,19 +121,34 @@ def play(make: Make, findings: Findings, seed: int = 0) -> tuple[list[int], list
             seconds += took
             if sum(lengths) >= MOST_STEPS:
                 break
-    except Exception as error:
-        findings.add("raised", f"it raised {type(error).__name__}: {error}", "it must take every action of its space")
+    except Failure as failure:
+        findings.add("raised", f"{failure.what} {env.where}", "see docs/environments.md")
+    except (Exception, SystemExit) as error:
+        trace = own_traceback(error).replace("\n", "\n    ")
+        findings.add("raised", f"it raised {type(error).__name__} {env.where}:\n    {trace}", ADVICE)
     finally:
         env.close()
         copy.close()
-    if lengths and set(lengths) == {1}:
+    if lengths and set(lengths) == {1} and not findings.problems:
         findings.add("one step", "every episode ended at its first step", "look at `terminated`", hint=True)
-    return lengths, returns, sum(lengths) / seconds if seconds else math.nan
+    return lengths, returns, sum(lengths) / seconds if seconds else None
 
 
-def play_episode(
-    env: "gymnasium.Env[Any, Any]", copy: "gymnasium.Env[Any, Any]", findings: Findings, seed: int
-) -> tuple[int, float, float]:
+def train_on(described: Description, findings: Findings, busy: Busy, seed: int = 0) -> None:
+    """Random steps as training takes them, with all that it insists on; what it refuses is a problem."""
+    random, actions = np.random.default_rng(seed), described.actions
+    try:
+        envs = VectorEnv(described, 2, seed, "sync", None, busy)
+        try:
+            for _ in range(TRAINED_STEPS):
+                envs.step(actions.random(2, random, envs.mask))
+        finally:
+            envs.close()
+    except EnvError as error:
+        findings.add("training", f"training would end here: {error}", "docs/environments.md says what it needs")
+
+
+def play_episode(env: Told, copy: Told, findings: Findings, seed: int) -> tuple[int, float, float]:
     """One episode; returns its length, its return and the seconds of the first copy."""
     repeat = "draw every random number from self.np_random, which reset(seed=...) seeds"
     (obs, info), (twin, _) = env.reset(seed=seed), copy.reset(seed=seed)
@@ -108,13 +156,13 @@ def play_episode(
         findings.add("reset repeats", f"two resets with seed {seed} gave {shown(obs)} and {shown(twin)}", repeat)
         return 0, 0.0, 0.0
     total, seconds, random = 0.0, 0.0, np.random.default_rng(seed)
-    for t in range(MOST_STEPS):
+    for _ in range(MOST_STEPS):
         action = random_action(env.action_space, info, random) if KEY in info else env.action_space.sample()
-        where = f"at step {t + 1} of seed {seed}, action {action}"
         began = time.perf_counter()
         obs, reward, terminated, truncated, info = env.step(action)
         seconds += time.perf_counter() - began
         twin, twin_reward, *ends, _ = copy.step(action)
+        where = env.where
         look(env, findings, obs, reward, where)
         total += float(reward)
         if not data_equivalence(obs, twin) or (reward, terminated, truncated) != (twin_reward, *ends):
@@ -123,7 +171,7 @@ def play_episode(
             break
         if terminated or truncated:
             break
-    return t + 1, total, seconds
+    return env.steps, total, seconds
 
 
 def look(env: "gymnasium.Env[Any, Any]", findings: Findings, obs: Any, reward: Any, where: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.envs.dynamics import Dynamics, has_mask, mask, observe, reset, step
-from pgrad.envs.explain import globals_of, unseeded
+from pgrad.envs.explain import AS_INDEX, globals_of, unseeded
 from pgrad.envs.findings import Findings
 from pgrad.envs.spaces import Box, Discrete, Space
 from pgrad.envs.user_file import own_traceback
+from pgrad.envs.watching import Busy
 from pgrad.kernels.random import fold_in, uniform
 
 RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2  # as in rollouts.compiled
@@ -93,8 +94,8 @@ def allowed_action(dynamics: Dynamics, allowed: tuple[bool, ...], action: Any) -
 # --- played uncompiled
 
 
-def play(dynamics: Dynamics, findings: Findings, seed: int = 0) -> Played:
-    """Random and extreme policies for whole episodes, every value looked at."""
+def play(dynamics: Dynamics, findings: Findings, busy: Busy, seed: int = 0) -> Played:
+    """Random and extreme policies for whole episodes, every value looked at; `busy` tells another thread of hangs."""
     policies: list[tuple[str, Callable[[int], Any], int]] = [
         ("random", lambda key: random_action(dynamics.action_space, key), RANDOM_EPISODES)
     ]
@@ -106,7 +107,7 @@ def play(dynamics: Dynamics, findings: Findings, seed: int = 0) -> Played:
         for episode in range(episodes):
             try:
                 length, total, terminated = Episode(
-                    dynamics, findings, played.visits, name, policy, seed + episode
+                    dynamics, findings, busy, played.visits, name, policy, seed + episode
                 ).run()
             except Stop:
                 broken += 1
@@ -127,12 +128,13 @@ class Episode:
         self,
         dynamics: Dynamics,
         findings: Findings,
+        busy: Busy,
         visits: list[Visit],
         policy_name: str,
         policy: Callable[[int], Any],
         seed: int,
     ) -> None:
-        self.dynamics, self.findings, self.visits = dynamics, findings, visits
+        self.dynamics, self.findings, self.busy, self.visits = dynamics, findings, busy, visits
         self.policy_name, self.policy, self.seed = policy_name, policy, seed
         self.where = f"after reset, seed {seed}"
         self.size: int | None = None
@@ -164,10 +166,13 @@ class Episode:
     def call(self, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A method's result; what it raises is noted."""
         try:
-            return function(self.dynamics, *arguments)
+            with self.busy.calling(f"{method} {self.where}"):
+                return function(self.dynamics, *arguments)
         except Exception as error:
             way_out = f"{method} has to work for every state and action that an episode can come to"
-            if method == "step" and isinstance(error, TypeError | IndexError):
+            if isinstance(error, TypeError) and "indices must be integers" in str(error):
+                way_out = AS_INDEX
+            elif method == "step" and isinstance(error, TypeError | IndexError):
                 way_out = SPACE_OF_ACTIONS[type(self.dynamics.action_space).__name__]
             if isinstance(error, AttributeError) and "has no attribute" in str(error):
                 way_out = "parameters are the annotated names at the head of the class"

@@ -17,6 +17,7 @@ from pgrad.kernels.fingerprint import is_library, names_in
 
 UNSEEDED = {"random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 UNITE = "give every branch the same types: as many numbers, whole ones or real ones (1.0, not 1) in the same places"
+AS_INDEX = "states are kept as real numbers, even whole ones: write int(...) around what is an index"
 AS_HELPER = "make it a function above the class with `@helper` (of pgrad.envs) that takes what it needs as arguments"
 
 
@@ -52,8 +53,8 @@ CAUSES = (
     ),
     (
         r"getitem\((?:Uni)?Tuple\(.*\), (?:float64|bool)\)|getitem\(array.*(?:float64|bool)",
-        "a real number or a comparison is used as an index (states are kept as real numbers, even whole ones)",
-        "write int(...) around the index",
+        "a real number or a comparison is used as an index",
+        AS_INDEX,
     ),
     (
         r"getitem\((?:float64|int64|int32)\b",

@@ -11,6 +11,8 @@ from pgrad.errors import EnvError
 POLL_SECONDS = 0.05
 
 T = TypeVar("T")
+Where = Callable[[int | None], str]
+Pulse = Callable[[], object]
 
 
 class Busy:
@@ -19,19 +21,33 @@ class Busy:
     def __init__(self) -> None:
         self.since: float | None = None  # time.monotonic, None between calls
         self.call = ""  # what is running, for a message
+        self.env: int | None = None  # in which environment, if that is known
+        self.where: Where | None = None  # says of an environment (None: of all) where in the run it is
+        self.pulse: Pulse | None = None
+        self.beat: object = None  # what it returned last
 
     @contextmanager
-    def calling(self, call: str) -> Iterator[None]:
-        """Mark a call into the environment."""
-        self.call, self.since = call, time.monotonic()
+    def calling(self, call: str, where: "Where | None" = None, pulse: "Pulse | None" = None) -> Iterator[None]:
+        """Mark a call into the environment. As long as what `pulse` returns changes, the call does not hang."""
+        self.call, self.env, self.where, self.pulse, self.since = call, None, where, pulse, time.monotonic()
+        self.beat = pulse() if pulse is not None else None
         try:
             yield
         finally:
             self.since = None
 
-    def still(self) -> None:
-        """The call goes on and is no hang: its next part begins now."""
-        self.since = time.monotonic()
+    @contextmanager
+    def elsewhere(self, where: "Where") -> Iterator[None]:
+        """The call goes on, for a while at another place of the run."""
+        theirs, self.where = self.where, where
+        try:
+            yield
+        finally:
+            self.where = theirs
+
+    def still(self, call: str | None = None, env: int | None = None) -> None:
+        """The call goes on and is no hang: its next part begins now, `call` of the n-th environment."""
+        self.call, self.env, self.since = call or self.call, env, time.monotonic()
 
     def minds_itself(self) -> None:
         """What is called now watches its own time."""
@@ -39,10 +55,14 @@ class Busy:
 
     def check(self, timeout: float | None) -> None:
         """Raise EnvError if the call in progress began more than `timeout` seconds ago (None: never)."""
-        since = self.since
+        since, pulse = self.since, self.pulse
+        if since is not None and pulse is not None and (beat := pulse()) != self.beat:
+            self.beat, self.since = beat, time.monotonic()
+            return
         if timeout is not None and since is not None and time.monotonic() - since > timeout:
+            where = f" ({self.where(self.env)})" if self.where is not None else ""
             raise EnvError(
-                f"{self.call} has not come back for {timeout:g} s; "
+                f"{self.call} has not come back for {timeout:g} s{where}; "
                 "if it does not hang but is only slow, give it more time (step_timeout)"
             )
 

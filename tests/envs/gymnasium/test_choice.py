@@ -1,8 +1,10 @@
 """Which way environments are stepped, why, and that it makes no difference to the rows."""
 
 import os
+import re
 import sys
 import time
+from contextlib import closing
 from typing import Any
 
 import cloudpickle
@@ -248,22 +250,34 @@ class Stuck(Strict):
     ("env", "what"),
     [(Exploding, r"raised in step\(\): RuntimeError: boom"), (Stuck, r"allows none of the 2 choices")],
 )
-def test_what_fails_while_it_is_measured_was_before_the_run(env: Any, what: str) -> None:
-    with pytest.raises(EnvError, match=f"{what}.*with random actions before the run") as caught:
+def test_what_fails_while_it_is_measured_is_told_with_its_seed_and_step(env: Any, what: str) -> None:
+    with pytest.raises(EnvError, match=rf"{what}.* \(seed \d+, step \d, tried with random actions, to meas") as caught:
         VectorEnv(describe(env), 2, 1)
-    assert "environment 0" not in str(caught.value)
+    assert "of the run" not in str(caught.value)
     assert ("Traceback" in str(caught.value)) == (env is Exploding)
 
 
 @TWO_CORES
-def test_whoever_watches_is_told_that_a_hang_is_before_the_run() -> None:
-    busy, calls = Busy(), []
+def test_whoever_watches_is_told_where_it_hangs() -> None:
+    busy, told = Busy(), []
 
     class Watched(Sleeping):
         def step(self, action: Any) -> Any:
-            calls.append(busy.call)
+            told.append(hanging(busy))
             return super().step(action)
 
     VectorEnv(describe(Watched), 2, 1, busy=busy).close()
-    assert calls[0] == "'Watched', tried with random actions before the run, to measure its speed,"
-    assert busy.call == "reset() of 'Watched'"
+    assert re.match(r"step\(\) of 'Watched' .* \(seed \d+, tried with random actions, to measure its speed\)", told[0])
+    tried = len(told)
+    with closing(VectorEnv(describe(Watched), 2, 1, "sync", busy=busy)) as envs:
+        envs.step(np.zeros(2, np.int64))
+        envs.step(np.zeros(2, np.int64))
+    assert re.match(r"step\(\) of 'Watched' .* \(environment 0, seed \d+, episode 0, step 0; step 0 of", told[tried])
+    assert re.match(r"step\(\) of 'Watched' .* \(environment 1, seed \d+, episode 0, step 1; step 2 of", told[-1])
+
+
+def hanging(busy: Busy) -> str:
+    """What a watcher says that has no patience."""
+    with pytest.raises(EnvError) as caught:
+        busy.check(-1.0)
+    return str(caught.value)

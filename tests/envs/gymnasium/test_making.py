@@ -4,6 +4,7 @@ import dataclasses
 import sys
 import threading
 import warnings
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,12 @@ from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.wrappers import RescaleAction, TimeLimit
 
+import pgrad
+from pgrad.envs.check import check
 from pgrad.envs.gymnasium import envpool
 from pgrad.envs.gymnasium.making import describe, limited
 from pgrad.envs.gymnasium.missing import way_out
+from pgrad.envs.gymnasium.vector import VectorEnv
 from pgrad.errors import EnvError
 
 
@@ -63,13 +67,30 @@ def test_a_module_with_an_id(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> 
         "import gymnasium\n"
         "gymnasium.register('Mine-v0', 'gymnasium.envs.classic_control:CartPoleEnv', max_episode_steps=7)\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", ".")])
     try:
         mine = describe("my_environments:Mine-v0")
-        assert (mine.name, mine.max_episode_steps) == ("Mine-v0", 7)
+        assert (mine.name, mine.registered, mine.max_episode_steps) == ("my_environments:Mine-v0", "Mine-v0", 7)
         assert mine.make().spec is not None
+        policy = pgrad.train("my_environments:Mine-v0", total_steps=200, evaluation_episodes=0).policies[0]
+        del gymnasium.registry["Mine-v0"], sys.modules["my_environments"]  # as in another process
+        assert pgrad.evaluate(policy, episodes=3).lengths.max() <= 7
+        with closing(VectorEnv(mine, 2, 1, "async")) as envs:
+            envs.step(np.zeros(2, np.int64))
     finally:
         gymnasium.registry.pop("Mine-v0", None)
+
+
+def test_what_a_module_with_ids_raises_is_told(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_environments.py").write_text("shares = 1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for look in (describe, check):
+        with pytest.raises(EnvError, match=r"(?s)'broken_environments' raised when it was imported:.*line 1.*ZeroDiv"):
+            look("broken_environments:Mine-v0")
+        with pytest.raises(EnvError, match="'no_environments:Mine-v0' needs the package no_environments"):
+            look("no_environments:Mine-v0")
 
 
 @pytest.mark.parametrize("factory", [Mine, partial(Mine, 3), lambda: TimeLimit(Mine(2), 9)])

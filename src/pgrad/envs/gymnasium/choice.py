@@ -23,6 +23,7 @@ from pgrad.errors import EnvError, nearest
 MEASURING_SECONDS = 0.2
 ROUND_TRIP_SECONDS = 4e-4  # what a step of worker processes costs, whatever the environments do
 ADVANTAGE = 1.2  # by which worker processes must win to be worth it
+TRIAL = "tried with random actions, to measure its speed"
 SHORT_SECONDS = 5.0  # what takes no longer is over before workers pay for their start
 
 # Decisions that took measuring: {description: {(N, ...): (vectorization, why)}}
@@ -107,7 +108,7 @@ def _measured(
     if (count, processes) in decided:
         kind, why = decided[count, processes]
         return _of_kind(kind, description, seeds, timeout, busy), why
-    with _before_the_run(description, busy):
+    with _tried(seeds[0], busy):
         alone = seconds_per_step(Group(description, seeds[:1], busy), description) * count
     if ADVANTAGE * (alone / processes + ROUND_TRIP_SECONDS) > alone:
         kind, why = "sync", f"stepped in this process ({alone / count * 1e6:,.0f} µs a step: too short for workers)"
@@ -134,15 +135,14 @@ def _measured(
 
 
 @contextlib.contextmanager
-def _before_the_run(description: Description, busy: Busy) -> Iterator[None]:
-    """Let what goes wrong meanwhile be told as something that happened before the first step of the run."""
-    trial = "random actions before the run, to measure its speed"
-    call, busy.call = busy.call, f"'{description.name}', tried with {trial},"
-    try:
-        yield
-    except Failure as failure:
-        raise Failure(f"{failure.what}; that was with {trial}", None, failure.details) from failure
-    busy.call = call
+def _tried(seed: int, busy: Busy) -> Iterator[None]:
+    """Let what goes wrong meanwhile be told as something that happened in no step of a run."""
+    with busy.elsewhere(lambda env: f"seed {seed}, {TRIAL}"):
+        try:
+            yield
+        except Failure as failure:
+            where = f"seed {seed}, {failure.where or TRIAL}"
+            raise Failure(failure.what, None, failure.details, where) from failure
 
 
 def seconds_per_step(source: Source, description: Description, keep: bool = False) -> float:
@@ -158,6 +158,9 @@ def seconds_per_step(source: Source, description: Description, keep: bool = Fals
             before = time.perf_counter()
             mask = source.step(action).mask
             taken.append(time.perf_counter() - before)
+    except Failure as failure:
+        failure.where, keep = f"step {len(taken)}, {TRIAL}", False
+        raise
     except BaseException:
         keep = False
         raise

@@ -21,7 +21,7 @@ _WARNINGS = threading.RLock()  # two threads that catch warnings at once would l
 class Description:
     """An environment, looked at through one instance. `make` gives another one, which has not been reset."""
 
-    name: str  # its id, or the name of its class
+    name: str  # its id (also `module:id`), or the name of its class
     observations: Observations
     actions: Actions
     make: Callable[[], GymnasiumEnv]
@@ -31,6 +31,11 @@ class Description:
     original: bool = True  # Gymnasium can make it; False: EnvPool alone
     by_id: bool = False  # it is the registered environment itself: its own vector form and EnvPool's mean the same
     notes: tuple[str, ...] = ()  # a line each, for the user
+
+    @property
+    def registered(self) -> str:
+        """The id by which Gymnasium and EnvPool know it, without the module that adds it; else its name."""
+        return self.name if self.spec is None else self.spec.id
 
 
 @contextmanager

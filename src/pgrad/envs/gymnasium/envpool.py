@@ -54,22 +54,22 @@ def source(description: Description, seeds: Sequence[int], threads: int) -> tupl
         return None, None
     pool = installed()
     if pool is None:
-        known = FAMILIES.fullmatch(description.name)
+        known = FAMILIES.fullmatch(description.registered)
         return None, f"EnvPool would be faster: {INSTALLATION}" if known else None
-    if description.name not in pool.list_all_envs():
+    if description.registered not in pool.list_all_envs():
         return None, None
     with quietly():
-        difference = differs(description, pool.make_spec(description.name))
+        difference = differs(description, pool.make_spec(description.registered))
     if difference:
-        return None, f"EnvPool's '{description.name}' is another one: {difference}"
+        return None, f"EnvPool's '{description.registered}' is another one: {difference}"
     try:
         with quietly():
             envs = pool.make_gymnasium(
-                description.name, num_envs=len(seeds), seed=seeds[0], num_threads=threads, **pinned(threads)
+                description.registered, num_envs=len(seeds), seed=seeds[0], num_threads=threads, **pinned(threads)
             )
             assert envs.observation_space is not None  # made at first sight, with warnings
     except Exception as error:
-        return None, f"EnvPool's '{description.name}' cannot be made ({type(error).__name__}: {error})"
+        return None, f"EnvPool's '{description.registered}' cannot be made ({type(error).__name__}: {error})"
     return Autoreset(envs, description.observations, description.actions, None), None
 
 
@@ -85,7 +85,7 @@ def refusal(description: Description) -> str:
         return f"EnvPool steps environments that are given by their id, not this {description.name}"
     if installed() is None:
         return f"EnvPool is not installed: {INSTALLATION}"
-    return f"EnvPool has no '{description.name}'"
+    return f"EnvPool has no '{description.registered}'"
 
 
 def differs(description: Description, spec: Any) -> str | None:
@@ -93,8 +93,8 @@ def differs(description: Description, spec: Any) -> str | None:
 
     Observations are compared by shape and kind: EnvPool's bounds are often left out, and orders its Dicts differently.
     """
-    if description.name in DIFFERENT:
-        return DIFFERENT[description.name]
+    if description.registered in DIFFERENT:
+        return DIFFERENT[description.registered]
     limit = spec.config.max_episode_steps
     if description.max_episode_steps not in (None, limit):
         return f"it ends after {limit} steps, not {description.max_episode_steps}"

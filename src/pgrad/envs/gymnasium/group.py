@@ -28,6 +28,9 @@ class Group:
         self.envs: list[gymnasium.Env[Any, Any]] = []
         self.masks: list[Mask | None] = [None] * len(seeds)
         self.counts = description.actions.counts
+        self.making, self.resetting, self.stepping = (
+            f"{call} of '{description.name}'" for call in ("the making", "reset()", "step()")
+        )
 
     def reset(self) -> Start:
         """A new episode everywhere; the first time in new environments, from the seeds."""
@@ -65,7 +68,7 @@ class Group:
         self.envs = []
 
     def _made(self, n: int) -> gymnasium.Env[Any, Any]:
-        self.busy.still()
+        self.busy.still(self.making, n)
         try:
             env = self.description.make()
         except EnvError as error:
@@ -81,7 +84,7 @@ class Group:
         raise Failure(f"copies have different spaces: {found}, where the first has {wanted}", n)
 
     def _reset(self, n: int, seed: int | None, row: Array) -> None:
-        self.busy.still()
+        self.busy.still(self.resetting, n)
         try:
             returned = self.envs[n].reset(seed=seed)
         except (Exception, SystemExit) as error:
@@ -91,7 +94,7 @@ class Group:
         self._see(n, *returned, row)
 
     def _step(self, n: int, action: Any, row: Array) -> tuple[float, bool, bool]:
-        self.busy.still()
+        self.busy.still(self.stepping, n)
         try:
             returned = self.envs[n].step(action)
         except (Exception, SystemExit) as error:

@@ -15,6 +15,7 @@ from pgrad.envs.gymnasium.description import Description, GymnasiumEnv, quietly
 from pgrad.envs.gymnasium.envpool import describe_envpool
 from pgrad.envs.gymnasium.missing import way_out
 from pgrad.envs.gymnasium.spaces import actions_of, observations_of
+from pgrad.envs.originals import imported
 from pgrad.errors import EnvError
 
 # What gymnasium.make warns of.
@@ -43,10 +44,13 @@ def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Descriptio
 def _of_id(env_id: str) -> Description:
     notes: list[str] = []
     try:
+        module = imported(env_id)
         with quietly() as caught:
             instance = gymnasium.make(env_id, disable_env_checker=True)
         newer = [found[1] for message in caught if (found := OUT_OF_DATE.search(message))]
         notes += [f"it is an old version, and there is a {version}" for version in newer[:1]]
+    except EnvError:
+        raise
     except (Exception, SystemExit) as error:
         if (there := describe_envpool(env_id)) is not None:
             return there
@@ -55,7 +59,8 @@ def _of_id(env_id: str) -> Description:
         assert instance.spec is not None
         spec = gymnasium.spec(instance.spec.id)
         make = functools.partial(_from_spec, spec)
-        return _described(instance, spec.id, make, spec=spec, by_id=True, notes=tuple(notes))
+        name = spec.id if module.partition(".")[0] in ("", "gymnasium") else f"{module}:{spec.id}"
+        return _described(instance, name, make, spec=spec, by_id=True, notes=tuple(notes))
     finally:
         _give_up(instance)
 
@@ -153,7 +158,9 @@ def _described(
         actions_of(instance.action_space, name),
         make,
         (known.max_episode_steps if known else None) or _time_limit(instance),
-        known.reward_threshold if known and known.id == name else None,  # of another one it would say nothing
+        known.reward_threshold
+        if known and known.id == name.rpartition(":")[2]
+        else None,  # of another one it would say nothing
         spec,
         by_id=by_id,
         notes=notes,

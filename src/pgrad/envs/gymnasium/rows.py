@@ -43,6 +43,7 @@ class Source(Protocol):
 class Failure(Exception):
     """What an environment did wrong, before it is known where in the run that was."""
 
-    def __init__(self, what: str, env: int | None = None, details: str = "") -> None:
+    def __init__(self, what: str, env: int | None = None, details: str = "", where: str = "") -> None:
         super().__init__(what, env, details)
         self.what, self.env, self.details = what, env, details  # details: a traceback, to be read below the message
+        self.where = where  # if it was not in a step of the run

@@ -155,13 +155,13 @@ class VectorEnv:
     def _calling(self, call: str) -> Iterator[None]:
         """Mark the call for watchers, and turn a Failure into an EnvError that says where in the run it was."""
         try:
-            with self.busy.calling(f"{call} of '{self.description.name}'"):
+            with self.busy.calling(f"{call} of '{self.description.name}'", self._where):
                 yield
         except Failure as failure:
             self.close()
             details = f"\n\n{failure.details}" if failure.details else ""
             raise EnvError(
-                f"'{self.description.name}': {failure.what} ({self._where(failure.env)}){details}"
+                f"'{self.description.name}': {failure.what} ({failure.where or self._where(failure.env)}){details}"
             ) from failure
         except BaseException:
             self.close()
