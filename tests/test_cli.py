@@ -736,7 +736,7 @@ def test_ctrl_c_while_compiling_says_that_there_is_nothing(
 ) -> None:
     monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))
     process = start("train", "CartPole-v1", "--out", tmp_path / "run")
-    wait_for_line(process, "compiling: once for this installation")
+    wait_for_line(process, "compiling: once for this environment")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == INTERRUPTED

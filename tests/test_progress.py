@@ -100,7 +100,7 @@ def test_the_compilation_is_announced_once_and_only_while_no_step_was_taken(cloc
     waiting = [at(total_steps=0, seconds=NOTICE * factor) for factor in (0.2, 0.9, 1.1, 5.0, 15.0)]
     lines = shown(*waiting, SNAPSHOT, clock=clock)
     assert len(lines) == 2
-    assert lines[0].startswith("compiling: once for this installation")
+    assert lines[0].startswith("compiling: once for this environment")
     assert lines[1] == describe(SNAPSHOT)
 
 
@@ -129,7 +129,7 @@ def test_one_live_line_in_a_terminal(monkeypatch: pytest.MonkeyPatch, last: Snap
     with ConsoleProgress(stream) as progress:
         progress(at(total_steps=0))
         progress(last)
-    assert stream.getvalue().count("compiling: once for this installation") == 1
+    assert stream.getvalue().count("compiling: once for this environment") == 1
     assert words in stream.getvalue()
     assert stream.getvalue().rstrip().endswith("\x1b[2K"), "the live line is wiped at the end"
 

@@ -70,7 +70,7 @@ class ConsoleProgress:
 def compile_notice() -> str:
     """What a first call waits for."""
     kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
-    return f"compiling: once for this installation, about 15 seconds ({kept})"
+    return f"compiling: once for this environment, about 15 seconds ({kept})"
 
 
 def describe(snapshot: Snapshot) -> str:

@@ -336,6 +336,15 @@ def test_an_environment_that_fails_leaves_the_other_seeds(monkeypatch: pytest.Mo
     assert [seed.seed for seed in caught.value.result.seeds] == [0, 1]
 
 
+def test_an_environment_is_never_guessed() -> None:
+    """A factory that forgot its `return` gives None; only a whole configuration names an environment of its own."""
+    for arguments in ((), (None,)):
+        with pytest.raises(pgrad.ConfigError, match="no environment: say which"):
+            pgrad.train(*arguments, total_steps=200, evaluation_episodes=0)
+    config = pgrad.Config(total_steps=200)
+    assert pgrad.train(config=config, evaluation_episodes=0).env.id == "CartPole-v1"
+
+
 def test_a_batch_larger_than_memory_is_refused() -> None:
     with pytest.raises(pgrad.ConfigError, match="GiB, more than half of this machine's memory"):
         pgrad.train("CartPole-v1", algorithm="reinforce", episodes_per_iteration=10**9)

@@ -11,7 +11,7 @@ from numba.core.errors import NumbaError
 from pgrad.envs.check_played import COMPARED, RESET_KEY, Visit, random_action, require_repeatable, sample, shown
 from pgrad.envs.dynamics import has_mask, mask, mask_into, observe, reset, step
 from pgrad.envs.explain import UNITE, explain
-from pgrad.envs.findings import Findings
+from pgrad.envs.findings import Finding, Findings
 from pgrad.envs.spaces import Box
 from pgrad.kernels.columns import column, set_column
 from pgrad.kernels.jit import compiled_as, face_for, strict
@@ -91,25 +91,8 @@ def compare(dynamics: Any, visits: list[Visit], findings: Findings, repeatable: 
 
     Returns whether all could be compiled.
     """
-    state, action = visits[0].state, as_in_training(visits[0].action)
-    key = np.uint64(visits[0].key)
-    calls: list[tuple[str, Any, tuple[Any, ...]]] = [
-        ("reset", compiled_reset, (key,)),
-        ("step", compiled_step, (state, action, key)),
-        ("observe", compiled_observe, (state,)),
-        ("mask", compiled_mask, (state,)),
-    ]
-    faces = {}
-    for name, function, arguments in calls:
-        if name in ("observe", "mask") and not hasattr(dynamics, name):
-            continue
-        face = face_for(function, dynamics)
-        try:
-            face(dynamics, *arguments)
-            faces[name] = face
-        except Exception as error:
-            findings.add(f"{name} compiled", *explain(plainer(error, dynamics, name, arguments), dynamics, name))
-    if len(faces) < len([name for name, _, _ in calls if hasattr(dynamics, name)]):
+    faces = compiled(dynamics, visits[0].state, visits[0].action, visits[0].key, findings)
+    if faces is None:
         return False
     if not repeatable:
         return True
@@ -135,6 +118,41 @@ def compare(dynamics: Any, visits: list[Visit], findings: Findings, repeatable: 
                 agree(findings, name, plain, faces[name](dynamics, visit.state), f"in state {shown(visit.state)}")
     require_repeatable(dynamics, visits, findings, faces["reset"], faces["step"], " compiled")
     return True
+
+
+def compiled(dynamics: Any, state: Any, action: Any, key: int, findings: Findings) -> dict[str, Any] | None:
+    """The methods as compiled code calls them, by name; None, and the reasons, where one cannot be compiled."""
+    action, bits = as_in_training(action), np.uint64(key)
+    calls: list[tuple[str, Any, tuple[Any, ...]]] = [
+        ("reset", compiled_reset, (bits,)),
+        ("step", compiled_step, (state, action, bits)),
+        ("observe", compiled_observe, (state,)),
+        ("mask", compiled_mask, (state,)),
+    ]
+    faces = {}
+    for name, function, arguments in calls:
+        if name in ("observe", "mask") and not hasattr(dynamics, name):
+            continue
+        face = face_for(function, dynamics)
+        try:
+            face(dynamics, *arguments)
+            faces[name] = face
+        except Exception as error:
+            findings.add(f"{name} compiled", *explain(plainer(error, dynamics, name, arguments), dynamics, name))
+    return faces if len(faces) == len([name for name, _, _ in calls if hasattr(dynamics, name)]) else None
+
+
+def why_not_compiled(dynamics: Any, error: Exception) -> list[Finding]:
+    """The reasons why compiling ended with that error, method by method if they can be told apart."""
+    findings = Findings()
+    try:
+        state = tuple(map(float, reset(dynamics, 0)))
+        compiled(dynamics, state, random_action(dynamics.action_space, 0), 0, findings)
+    except Exception as raised:
+        findings.add("raised", f"reset raised {type(raised).__name__}: {raised}", "`pgrad check-env` shows where")
+    if not findings.problems:
+        findings.add("loop", *explain(error, dynamics, "the loop around step"))
+    return findings.problems
 
 
 def as_in_training(action: Any) -> Any:

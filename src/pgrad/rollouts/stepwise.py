@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pgrad.envs.dynamics import Dynamics, State, mask_into, observe_into
 from pgrad.envs.registry import Env
+from pgrad.envs.watching import Busy
 from pgrad.errors import EnvError
 from pgrad.kernels.columns import column
 from pgrad.kernels.heads import Policy
@@ -34,6 +35,7 @@ from pgrad.rollouts.compiled import (
     step_lanes,
     trimmed,
 )
+from pgrad.rollouts.guard import Guard
 
 Array = Any
 Actor = Callable[[Array, Array | None, Array, Array], Array]  # as rollouts.acting.CompiledActor is called
@@ -86,7 +88,10 @@ def finish(
 class SteppedLanes:
     """A compiled environment, one vector step a call; remembers where each lane is."""
 
-    def __init__(self, env: Env, head: Any, plan: Plan, num_envs: int) -> None:
+    def __init__(
+        self, env: Env, head: Any, plan: Plan, num_envs: int, seed: int | None = None, busy: Busy | None = None
+    ) -> None:
+        """`seed` is for messages; `busy` lets another thread notice that a user's environment hangs."""
         if env.dynamics is None:
             raise EnvError(f"'{env.id}' has no compiled form")
         self.env, self.head, self.plan, self.dynamics = env, head, plan, env.dynamics
@@ -96,6 +101,12 @@ class SteppedLanes:
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples)
         self.like = self.dynamics.reset(0)
+        self.guard = Guard(env, self.lanes, int(plan.run_key), seed, busy)
+
+    @property
+    def note(self) -> str | None:
+        """One line for the user, if something is suspicious."""
+        return self.guard.note
 
     @property
     def total_steps(self) -> int:
@@ -108,8 +119,9 @@ class SteppedLanes:
     def rollout(self, actor: Actor, stopping: threading.Event | None = None) -> tuple[Batch, int, Episodes] | None:
         """A batch, its number of trajectories, and the episodes that ended; None if `stopping` was set meanwhile."""
         env, like, plan, lanes, buffer = self.dynamics, self.like, self.plan, self.lanes, self.buffer
-        observe, step = face_for(observe_lanes, env), face_for(advance, env)
-        active, num_envs = face_for(begin, env)(env, plan, lanes)
+        guarded = self.guard.guarded
+        observe, step = guarded(face_for(observe_lanes, env)), guarded(face_for(advance, env))
+        active, num_envs = guarded(face_for(begin, env))(env, plan, lanes)
         begun, samples, finals, t = active, 0, 0, 0
         while active > 0 and (plan.episodes > 0 or t < plan.num_steps):
             if stopping is not None and stopping.is_set():
@@ -124,7 +136,8 @@ class SteppedLanes:
                 env, like, self.head, plan, lanes, buffer, self.log, samples, active, begun, finals
             )
             samples, t = after, t + 1
-        batch = face_for(finish, env)(env, like, plan, lanes, buffer, samples, active, finals)
+        batch = guarded(face_for(finish, env))(env, like, plan, lanes, buffer, samples, active, finals)
+        self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
         logged = int(lanes.counters[LOGGED])
         episodes = Episodes(*(_copied(column_, logged) for column_ in self.log))
         return batch, num_envs, episodes

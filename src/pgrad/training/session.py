@@ -77,7 +77,7 @@ def train(
     """Train a policy for every seed, evaluate each as it ends up, and return them with their histories.
 
     env                  an id like "CartPole-v1", a file like "my_env.py:MyEnv", an environment, or a function that
-                         makes one: whatever `pgrad.make` takes, or has returned
+                         makes one: whatever `pgrad.make` takes, or has returned. Only a whole `config` names its own
     algorithm, settings  a preset and any of Config's fields over it; or a whole `config` instead
     seeds, seed          30 means seeds 0 to 29; or a list; or one
     threads              how many seeds train side by side (default: all cores); results do not depend on it
@@ -182,6 +182,8 @@ def _chosen_config(
 ) -> Config:
     """The configuration that train()'s arguments ask for; one ConfigError for all that is wrong with them."""
     problems = []
+    if env is None and config is None:
+        problems.append('no environment: say which, as in pgrad.train("CartPole-v1")')
     if config is not None and (settings or algorithm or seeds is not None or seed is not None):
         problems.append("give either a whole config or settings, not both")
     env_id = env if env is None else name_of(env)

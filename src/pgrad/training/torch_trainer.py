@@ -53,7 +53,8 @@ class TorchTrainer(StepwiseTrainer):
         if env.compiled:
             limit = env.max_episode_steps or ENDLESS
             plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
-            self.envs = SteppedLanes(env, TorchActor(self.learner.policy).head, plan, self.num_envs)
+            head = TorchActor(self.learner.policy).head
+            self.envs = SteppedLanes(env, head, plan, self.num_envs, self.seed, self.busy)
         else:
             self._make_envs()
 

@@ -33,6 +33,7 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.acting import CompiledActor
 from pgrad.rollouts.batch import Batch, Episodes, concatenated
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes, room_for
+from pgrad.rollouts.guard import Guard
 from pgrad.rollouts.gymnasium import Actor, Environments, EnvLanes, rollout
 from pgrad.rollouts.stepwise import SteppedLanes
 from pgrad.training.learner import (
@@ -186,22 +187,27 @@ class CompiledTrainer(CompiledPolicyTrainer):
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples + LOG_ROOM)
         self.like = self.dynamics.reset(0)
+        self.guard = Guard(env, self.lanes, self.run_key, seed, busy)
         self.chunk = 1  # iterations
 
     def _advance(self) -> tuple[int, bool]:
         metrics = np.empty((self.chunk, len(METRICS)))
         began = time.perf_counter()
-        done, status = face_for(train_chunk, self.dynamics)(
-            self.dynamics,
-            self.like,
-            self.settings,
-            self.plan,
-            self.learner,
-            self.lanes,
-            self.buffer,
-            self.log,
-            metrics,
-        )
+        before = self.total_steps
+        try:
+            done, status = self.guard.guarded(face_for(train_chunk, self.dynamics))(
+                self.dynamics,
+                self.like,
+                self.settings,
+                self.plan,
+                self.learner,
+                self.lanes,
+                self.buffer,
+                self.log,
+                metrics,
+            )
+        finally:
+            self.total_steps = int(self.lanes.counters[STEPS])
         took = time.perf_counter() - began
         logged = int(self.lanes.counters[LOGGED])
         self._metrics.append(metrics[:done])
@@ -209,7 +215,10 @@ class CompiledTrainer(CompiledPolicyTrainer):
         self._episodes.append(
             Episodes(log.episode_return[:logged].copy(), log.length[:logged].copy(), log.total_steps[:logged].copy())
         )
-        self.total_steps = int(self.lanes.counters[STEPS])
+        last = before if done < 2 else metrics[done - 2, 0]
+        samples = int(metrics[done - 1, 0] - last) if done else 0  # of the last batch, which the buffer still holds
+        self.guard.look(self.buffer.obs[:, :samples], self.buffer.mask[:, :samples])
+        self.note = self.guard.note
         pace = CHUNK_SECONDS / max(took, 1e-6)
         self.chunk = max(1, min(int(self.chunk * min(pace, 8.0)), 10_000))
         return status, not self._finished_by_plan()
