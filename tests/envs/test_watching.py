@@ -60,3 +60,16 @@ def test_without_a_limit_nothing_is_a_hang() -> None:
     busy = Busy()
     with busy.calling("step()"):
         busy.check(None)
+
+
+def test_a_pulse_that_is_seen_late_does_not_revive_a_call_that_has_ended() -> None:
+    """The thread that calls says when it has ended; the one that watches never says that it goes on."""
+    busy = Busy()
+
+    def pulse() -> object:
+        busy.since = None  # the call ends while it is looked at
+        return time.monotonic()
+
+    with busy.calling("step()", pulse=pulse):
+        busy.check(0.01)
+        assert busy.since is None

@@ -26,7 +26,7 @@ ADVICE = (
     "whatever the action, step(action) returns (obs, reward, terminated, truncated, info); "
     "reset(seed=None, options=None) returns (obs, info)"
 )
-TIMED_SECONDS = 0.2
+TRAINED_SECONDS = 5.0  # or fewer steps, of a slow environment
 COLOURS = "\x1b[33m", "\x1b[0m", "WARN: "
 
 WRAPPED = "is different from the unwrapped version"  # check_env's words on wrappers
@@ -140,7 +140,10 @@ def train_on(described: Description, findings: Findings, busy: Busy, seed: int =
     try:
         envs = VectorEnv(described, 2, seed, "sync", None, busy)
         try:
+            until = time.perf_counter() + TRAINED_SECONDS
             for _ in range(TRAINED_STEPS):
+                if time.perf_counter() > until:
+                    break
                 envs.step(actions.random(2, random, envs.mask))
         finally:
             envs.close()

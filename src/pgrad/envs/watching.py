@@ -1,5 +1,6 @@
 """Noticing that an environment hangs: the thread that calls it cannot, so another one watches the clock."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +25,13 @@ class Busy:
         self.env: int | None = None  # in which environment, if that is known
         self.where: Where | None = None  # says of an environment (None: of all) where in the run it is
         self.pulse: Pulse | None = None
-        self.beat: object = None  # what it returned last
+        self.beat: object = None  # what it returned last to `check`, which alone writes this
+        self.alive = -math.inf  # when that was new; since when a call is running is for its own thread to say
 
     @contextmanager
     def calling(self, call: str, where: "Where | None" = None, pulse: "Pulse | None" = None) -> Iterator[None]:
         """Mark a call into the environment. As long as what `pulse` returns changes, the call does not hang."""
         self.call, self.env, self.where, self.pulse, self.since = call, None, where, pulse, time.monotonic()
-        self.beat = pulse() if pulse is not None else None
         try:
             yield
         finally:
@@ -57,9 +58,8 @@ class Busy:
         """Raise EnvError if the call in progress began more than `timeout` seconds ago (None: never)."""
         since, pulse = self.since, self.pulse
         if since is not None and pulse is not None and (beat := pulse()) != self.beat:
-            self.beat, self.since = beat, time.monotonic()
-            return
-        if timeout is not None and since is not None and time.monotonic() - since > timeout:
+            self.beat, self.alive = beat, time.monotonic()
+        if timeout is not None and since is not None and time.monotonic() - max(since, self.alive) > timeout:
             where = f" ({self.where(self.env)})" if self.where is not None else ""
             raise EnvError(
                 f"{self.call} has not come back for {timeout:g} s{where}; "

@@ -21,7 +21,7 @@ from pgrad.kernels.fingerprint import foreign_types
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.compiled import BEGUN, RESET_KEY, STEPS, Lanes
 
-COMPILING_SECONDS = 120.0  # how long the first call may take before its first step
+COMPILING_SECONDS = 120.0  # how long a first call may take before its first step
 TRIED = 64  # actions, when looking for the one that raises
 TOLERANCE = 1e-5  # relative, of bounds: observations have been through float32
 
@@ -34,6 +34,7 @@ class Guard:
         self.busy = busy if busy is not None else Busy()
         self.watches = bool(foreign_types(env.dynamics))
         self.note: str | None = None  # a line for the user
+        self.called: set[int] = set()  # the faces that have been, by identity: no later call compiles them
 
     def guarded(self, face: Callable[..., Any]) -> Callable[..., Any]:
         """The compiled function; what the environment raises in it is an EnvError, and watchers notice if it hangs."""
@@ -41,15 +42,18 @@ class Guard:
             return face
 
         def call(*arguments: Any) -> Any:
-            began = time.monotonic()
+            began, before = time.monotonic(), int(self.lanes.counters[STEPS])
+            patience = 0.0 if id(face) in self.called else COMPILING_SECONDS
 
             def pulse() -> object:
                 steps, now = int(self.lanes.counters[STEPS]), time.monotonic()
-                return now if steps == 0 and now - began < COMPILING_SECONDS else steps
+                return now if steps == before and now - began < patience else steps
 
             try:
                 with self.busy.calling(f"step() of '{self.env.id}'", lambda _: self._where(), pulse):
-                    return face(*arguments)
+                    result = face(*arguments)
+                self.called.add(id(face))
+                return result
             except (NumbaError, NotImplementedError) as error:
                 from pgrad.envs.check_compiled import why_not_compiled
 

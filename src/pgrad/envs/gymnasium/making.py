@@ -151,16 +151,14 @@ def _described(
     observations = observations_of(instance.observation_space, name)
     if observations.left_out:
         notes += (f"the policy does not see what is no number: {', '.join(observations.left_out)}",)
-    known = instance.spec or spec
+    known, plain = instance.spec or spec, name.rpartition(":")[2]
     return Description(
         name,
         observations,
         actions_of(instance.action_space, name),
         make,
         (known.max_episode_steps if known else None) or _time_limit(instance),
-        known.reward_threshold
-        if known and known.id == name.rpartition(":")[2]
-        else None,  # of another one it would say nothing
+        known.reward_threshold if known and known.id == plain else None,  # of another one it would say nothing
         spec,
         by_id=by_id,
         notes=notes,
