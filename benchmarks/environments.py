@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import pgrad
-from pgrad.envs.registry import original_of
+from pgrad.envs.make import original_of
 
 ROUNDS, PEER_SECONDS = 5, 1.0
 LUNAR_LANDER, LUNAR_STEPS = "LunarLander-v3", 300_000

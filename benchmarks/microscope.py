@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 import pgrad
-from pgrad.algorithms.settings import Checkpoints
-from pgrad.diagnostics.blocks import rolled_out
+from pgrad.algorithms.learner import Checkpoints
+from pgrad.diagnostics.along_run import RunDiagnosis
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
-from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.diagnostics.tables import table, table_along
+from pgrad.diagnostics.trajectories import rolled_out
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.reports.figures import save_figure
 from pgrad.reports.microscope import along_training_figure, microscope_figure

@@ -8,7 +8,7 @@ import numpy as np
 
 import pgrad
 from pgrad.config import resolve
-from pgrad.training.trainer import new_trainer
+from pgrad.training.loops import new_trainer
 
 SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgrad import cli
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
+from pgrad.cli.main import main as cli
 from pgrad.config import FIELDS, Config, convert, resolve, to_toml
 from pgrad.errors import ConfigError
 

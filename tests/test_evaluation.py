@@ -9,9 +9,9 @@ import pytest
 
 import pgrad
 from pgrad import evaluation
-from pgrad.envs.gymnasium import choice
-from pgrad.envs.registry import original_of
+from pgrad.envs.make import original_of
 from pgrad.policies.mlp import num_parameters
+from pgrad.vector import select as choice
 
 
 def always(action: int) -> pgrad.MLPPolicy:

@@ -11,8 +11,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import pgrad
-from pgrad import cli
-from pgrad.envs.check import check
+from pgrad.cli.main import main as cli
+from pgrad.env_check.check import check
 
 PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
 FILE, GYMNASIUM = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -47,7 +47,7 @@ def test_its_gymnasium_face(folder: Path) -> None:
 
 def test_gymnasium_finds_it_where_the_file_registers_it(folder: Path) -> None:
     (register,) = (line for line in GYMNASIUM.splitlines() if line.startswith("register("))
-    (folder / "capsule.py").write_text(f"{FILE}\nfrom pgrad.envs.face import register\n\n{register}\n")
+    (folder / "capsule.py").write_text(f"{FILE}\nfrom pgrad.envs.gymnasium_adapter import register\n\n{register}\n")
     env = gymnasium.make("capsule:Capsule-v0")
     assert env.spec is not None and env.spec.max_episode_steps == 200
     assert check("capsule.py:Capsule").holds

@@ -2,8 +2,8 @@
 
 from pgrad import exact, verify
 from pgrad.config import Config
-from pgrad.diagnostics.run import diagnose
-from pgrad.envs.registry import Env, make
+from pgrad.diagnostics.along_run import diagnose
+from pgrad.envs.make import Env, make
 from pgrad.errors import (
     ConfigError,
     EnvError,
@@ -15,13 +15,13 @@ from pgrad.errors import (
     RunError,
     TrainingDiverged,
 )
-from pgrad.estimators.teaching import discounted_return, estimate_policy_gradient, rewards_to_go
+from pgrad.estimators.episodes import discounted_return, estimate_policy_gradient, rewards_to_go
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
 from pgrad.runs.folder import load, save
 from pgrad.training.result import Result
-from pgrad.training.session import train
+from pgrad.training.train import train
 
 __version__ = "0.1.0"
 

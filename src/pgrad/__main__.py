@@ -1,5 +1,5 @@
 """`python -m pgrad` is the command `pgrad`."""
 
-from pgrad.cli import main
+from pgrad.cli.main import main
 
 main()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.envs.registry import BACKENDS, VECTORIZATIONS
+from pgrad.envs.make import BACKENDS, VECTORIZATIONS
 from pgrad.errors import ConfigError, closest, nearest
-from pgrad.estimators.choice import BASELINES, ESTIMATORS, STANDARDIZATIONS
+from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.policies.distributions import STATE_INDEPENDENT, STDS

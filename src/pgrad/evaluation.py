@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.registry import AnyEnv, Env, make, original_of
-from pgrad.envs.watching import Busy, watched
+from pgrad.envs.make import AnyEnv, Env, make, original_of
 from pgrad.errors import ConfigError, EnvError
 from pgrad.experiments.statistics import Estimate, bootstrap
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
-from pgrad.rollouts.acting import CompiledActor, act
-from pgrad.rollouts.gymnasium import Actor, EnvLanes
+from pgrad.rollouts.actions import CompiledActor, act
+from pgrad.rollouts.vectorized import Actor, EnvLanes
+from pgrad.watchdog import Busy, watched
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy
@@ -91,7 +91,7 @@ def evaluate(
     description = original.description
     assert description is not None, "every original has one"
     actor = actor_for(policy, original, greedy)
-    from pgrad.envs.gymnasium.vector import VectorEnv
+    from pgrad.vector.vector_env import VectorEnv
 
     key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
     vectorization = "gymnasium" if description.original else "envpool"

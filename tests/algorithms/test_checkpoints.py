@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pgrad.algorithms.checkpoints import keep
-from pgrad.algorithms.settings import Checkpoints
-from pgrad.training.learner import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
+from pgrad.algorithms.learner import Checkpoints
+from pgrad.training.build import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 
 ROOMS = [1, 2, 3, 4, 5, 8, 13]
 

@@ -19,7 +19,7 @@ from pgrad.algorithms.normalization import (
 from pgrad.config import resolve
 from pgrad.rollouts.batch import Batch
 from pgrad.runs.folder import RunFolder, load_run
-from pgrad.training.trainer import new_trainer
+from pgrad.training.loops import new_trainer
 
 SCALES = np.array([1e3, 1e-3, 7.0])
 

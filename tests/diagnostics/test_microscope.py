@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.diagnostics import blocks
+from pgrad.diagnostics import trajectories as blocks
 from pgrad.diagnostics.microscope import BLOCKS, Microscope, View, gradient_microscope
-from pgrad.envs.finite import finite
-from pgrad.envs.registry import Env, make
-from pgrad.envs.spaces import Discrete
+from pgrad.envs.finite_mdp import finite
+from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError, EnvError
 from pgrad.estimators.catalogue import CATALOGUE
-from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, OPTIMAL
+from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, OPTIMAL
 from pgrad.experiments.statistics import Estimate
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
+from pgrad.spaces import Discrete
+from pgrad.verify.as_estimator import as_function
 from pgrad.verify.cases import OBS_SIZE, Case, cases_of
-from pgrad.verify.estimates import as_function
 
 SEEDS = 12
 NAMES = [named.name for named in CATALOGUE]

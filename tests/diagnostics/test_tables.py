@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from pgrad.diagnostics.along_run import RunDiagnosis
 from pgrad.diagnostics.microscope import Microscope, View
-from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.diagnostics.tables import LEGEND, MAIN, csv, heading, shown_size, slug, table, table_along
 from pgrad.estimators.catalogue import CATALOGUE
 from pgrad.experiments.statistics import Estimate

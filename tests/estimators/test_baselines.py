@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pgrad.algorithms.settings import Settings
+from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.update import advantages as estimated_advantages
 from pgrad.algorithms.update import policy_gradient
 from pgrad.estimators.baselines import (
@@ -18,13 +18,13 @@ from pgrad.estimators.baselines import (
     standardization,
     summarised,
 )
-from pgrad.estimators.choice import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, Estimator
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
-from pgrad.estimators.statistics import mean, variance
+from pgrad.estimators.spec import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, Estimator
 from pgrad.kernels.heads import NO_MASK, Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
+from pgrad.kernels.reductions import mean, variance
 from pgrad.rollouts.batch import Batch
 
 Array = npt.NDArray[Any]

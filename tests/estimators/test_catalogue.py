@@ -4,7 +4,7 @@ from pgrad.diagnostics.microscope import REFERENCE
 from pgrad.diagnostics.tables import MAIN
 from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK
 from pgrad.reports.microscope import SHOWN
-from pgrad.verify.known import LEFT_OUT
+from pgrad.verify.known_forms import LEFT_OUT
 
 NAMES = [named.name for named in CATALOGUE]
 

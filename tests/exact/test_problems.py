@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.envs.toy_text import Outcomes, with_twins
+from pgrad.envs.tabular import Outcomes, with_twins
 from pgrad.errors import EnvError, ModelError
-from pgrad.exact.toy_text import _tables
+from pgrad.exact.from_gymnasium import _tables
 
 
 def uniform(mdp: exact.MDP) -> exact.SoftmaxPolicy:

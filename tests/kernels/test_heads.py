@@ -8,14 +8,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.estimators.gradient import by_trajectory, policy_gradient, trajectory_gradients
 from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.mlp import BLOCK
 from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
-from pgrad.rollouts.acting import CompiledActor
+from pgrad.rollouts.actions import CompiledActor
+from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 Array = npt.NDArray[Any]
 

@@ -17,7 +17,7 @@ from numba import config
 import pgrad
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.kernels import jit
-from pgrad.kernels.inner import LinkedOnly
+from pgrad.kernels.inline_compiler import LinkedOnly
 from pgrad.kernels.jit import KEPT_CACHES, compiled_as, dense, plain, prepare_cache, source_hash, strict
 from pgrad.kernels.optimizers import ascend
 

@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pgrad.config import resolve
-from pgrad.envs.registry import Env, make
-from pgrad.envs.spaces import Discrete
+from pgrad.envs.make import Env, make
 from pgrad.errors import RunError
 from pgrad.experiments.statistics import bootstrap_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.reports import figures
 from pgrad.reports.figures import action_probabilities, figures_of, running_mean, save_figure, training_curve
 from pgrad.rollouts.batch import Episodes
+from pgrad.spaces import Discrete
+from pgrad.training.loops import History
 from pgrad.training.result import Result, SeedResult
-from pgrad.training.trainer import History
 
 FIVE_STATES = [
     (0, 0, 0, 0),

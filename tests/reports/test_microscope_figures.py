@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
+from pgrad.diagnostics.along_run import RunDiagnosis
 from pgrad.diagnostics.microscope import Microscope, View
-from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.estimators.catalogue import CATALOGUE
 from pgrad.experiments.statistics import Estimate
 from pgrad.reports.figures import save_figure

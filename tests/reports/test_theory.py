@@ -17,11 +17,11 @@ from matplotlib.quiver import Quiver
 
 from pgrad import exact
 from pgrad.errors import EstimatorError, ModelError, ObservationError
-from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, OPTIMAL, Estimator
+from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, OPTIMAL, Estimator
 from pgrad.policies.softmax import entropy, log_softmax, softmax
 from pgrad.reports import theory
 from pgrad.reports.figures import BLUE, ORANGE
-from pgrad.verify.estimates import as_function
+from pgrad.verify.as_estimator import as_function
 
 PAGE = Path(__file__).parents[2] / "docs" / "theory.md"
 SNIPPETS = re.findall(r"```python\n(.*?)```.*?!\[.*?\]\(images/theory_(.*?)\.png\)", PAGE.read_text("utf-8"), re.DOTALL)

@@ -7,7 +7,6 @@ import pytest
 
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
-from pgrad.envs.spaces import Discrete, MultiDiscrete
 from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.random import fold_in
@@ -25,6 +24,7 @@ from pgrad.rollouts.compiled import (
     new_lanes,
     rollout,
 )
+from pgrad.spaces import Discrete, MultiDiscrete
 
 ENV, RUN_KEY = CartPole(), 12345
 

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 import pgrad
-from pgrad.algorithms.settings import Checkpoints
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve
-from pgrad.envs.registry import Env, make
-from pgrad.envs.spaces import Discrete
+from pgrad.envs.make import Env, make
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
@@ -33,8 +32,9 @@ from pgrad.runs.folder import (
     save,
     seeds_of,
 )
+from pgrad.spaces import Discrete
+from pgrad.training.loops import History
 from pgrad.training.result import Result, SeedResult
-from pgrad.training.trainer import History
 
 NOTHING = Episodes(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
 

@@ -11,20 +11,20 @@ from torch import nn
 import pgrad
 from pgrad.algorithms.update import METRICS
 from pgrad.config import resolve
-from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
-from pgrad.envs.watching import Busy
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
-from pgrad.rollouts.acting import CompiledActor
+from pgrad.rollouts.actions import CompiledActor
+from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
 from pgrad.torch.actor import TorchActor, actor_of
-from pgrad.torch.ascent import global_norm, gradients_of
-from pgrad.torch.outputs import Logits
+from pgrad.torch.build import new_torch_learner
+from pgrad.torch.module_output import Logits
+from pgrad.torch.optimizers import global_norm, gradients_of
 from pgrad.torch.policy import Inputs, TorchPolicy
+from pgrad.training.loops import CompiledTrainer
 from pgrad.training.modules import Modules
-from pgrad.training.torch_learner import new_torch_learner
-from pgrad.training.trainer import CompiledTrainer
+from pgrad.watchdog import Busy
 
 SIZE = 700  # more than one block of compiled lanes
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Cauchy, Independent, Normal, Uniform
 
 import pgrad
-from pgrad.envs.spaces import Box, Discrete, Space
+from pgrad.spaces import Box, Discrete, Space
 from pgrad.torch import ConvPolicy, MLPModule, PolicyNetwork
 from pgrad.torch.actor import TorchActor
 from pgrad.torch.devices import device_of, seeded, threads_for

@@ -16,10 +16,10 @@ from torch.distributions.transforms import TanhTransform
 import pgrad
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
-from pgrad.envs.registry import compiled_env
-from pgrad.envs.spaces import Box
+from pgrad.envs.make import compiled_env
 from pgrad.kernels.random import uniform
-from pgrad.runs.module_file import save_module
+from pgrad.runs.torch_file import save_module
+from pgrad.spaces import Box
 from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
 
 SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
@@ -256,7 +256,7 @@ class Spot(NamedTuple):
     brightness: float = 255.0
 
     observation_space = Box(0.0, 255.0, 36)
-    action_space = pgrad.envs.spaces.Discrete(3)
+    action_space = pgrad.spaces.Discrete(3)
     max_episode_steps = 10
 
     def reset(self, key: int) -> tuple[float, float]:

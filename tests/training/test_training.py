@@ -15,15 +15,15 @@ from pgrad.algorithms.loop import train_chunk
 from pgrad.algorithms.update import values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
-from pgrad.envs.spaces import Box
-from pgrad.envs.watching import Busy
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import uniform
-from pgrad.training import session as session_module
-from pgrad.training import trainer as trainer_module
-from pgrad.training.learner import new_learner
-from pgrad.training.session import Interrupted, Snapshot
-from pgrad.training.trainer import CompiledTrainer, History, new_trainer
+from pgrad.spaces import Box
+from pgrad.training import loops as trainer_module
+from pgrad.training import train as session_module
+from pgrad.training.build import new_learner
+from pgrad.training.loops import CompiledTrainer, History, new_trainer
+from pgrad.training.train import Interrupted, Snapshot
+from pgrad.watchdog import Busy
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
 

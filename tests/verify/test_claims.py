@@ -7,9 +7,10 @@ import pytest
 
 from pgrad import exact
 from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK
-from pgrad.estimators.choice import Estimator
+from pgrad.estimators.spec import Estimator
+from pgrad.verify.as_estimator import as_function
 from pgrad.verify.cases import OBS_SIZE, Case, cases
-from pgrad.verify.checks import Check
+from pgrad.verify.check import Check
 from pgrad.verify.claims import (
     MAX_Z,
     TOLERANCE,
@@ -23,7 +24,6 @@ from pgrad.verify.claims import (
     rows_of,
     target,
 )
-from pgrad.verify.estimates import as_function
 from pgrad.verify.sampling import largest_z, sampled
 
 CASES = cases(seed=3)

@@ -13,13 +13,13 @@ import pgrad
 from pgrad import exact
 from pgrad.errors import ConfigError, EstimatorError, ModelError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
-from pgrad.estimators.choice import GAE, VALUE, Estimator
+from pgrad.estimators.spec import GAE, VALUE, Estimator
 from pgrad.exact.trajectories import Trajectory
 from pgrad.verify import ZOO, diagnose_estimator
+from pgrad.verify.as_estimator import as_function
 from pgrad.verify.diagnosis import CUTS, RIGHT, SCALED, SUMMED, UNFAITHFUL, UNKNOWN
-from pgrad.verify.estimates import as_function
-from pgrad.verify.known import known_forms
-from pgrad.verify.trials import telling_trial
+from pgrad.verify.known_forms import known_forms
+from pgrad.verify.random_problems import telling_trial
 from pgrad.verify.zoo import ARGMAX, DESCENT, DROPPED, TOTAL, TRUNCATION, Mistake, compositions, discounted
 
 Function = Callable[[list[Trajectory]], Any]

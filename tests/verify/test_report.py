@@ -6,17 +6,18 @@ import math
 import numpy as np
 import pytest
 
-from pgrad import cli, verify
+from pgrad import verify
+from pgrad.cli.main import main as cli
 from pgrad.errors import EstimatorError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
 from pgrad.verify import report as report_module
 from pgrad.verify.cases import cases
-from pgrad.verify.checks import Check
+from pgrad.verify.check import Check
 from pgrad.verify.claims import Row
 from pgrad.verify.identities import IDENTITIES
 from pgrad.verify.report import LEGEND, Report, run
-from pgrad.verify.sightings import Sighting
 from pgrad.verify.zoo import ZOO
+from pgrad.verify.zoo_report import Sighting
 
 REFUSED = 2
 TRUTH = np.array([1.0, 0.0])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pgrad.algorithms.settings import Checkpoints
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.kernels.jit import strict
 from pgrad.kernels.optimizers import copy
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from pgrad.algorithms.settings import Learner, Settings
+from pgrad.algorithms.learner import Learner, Settings
 from pgrad.algorithms.update import FINE, improve
 from pgrad.envs.dynamics import Dynamics, State
-from pgrad.estimators.statistics import mean
 from pgrad.kernels.jit import strict
+from pgrad.kernels.reductions import mean
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.compiled import LOGGED, STEPS, Lanes, Plan, rollout
 

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.algorithms.checkpoints import keep
+from pgrad.algorithms.learner import Learner, Settings
 from pgrad.algorithms.needs import Unneeded
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
-from pgrad.algorithms.settings import Learner, Settings
 from pgrad.estimators import gradient as estimate
-from pgrad.estimators.choice import OPTIMAL, VALUE, Estimator
-from pgrad.estimators.statistics import mean, row_sum, variance, variance_of_difference
-from pgrad.estimators.weights import Multipliers, multipliers, normaliser, weights
+from pgrad.estimators.advantages import Multipliers, multipliers, normaliser, weights
+from pgrad.estimators.spec import OPTIMAL, VALUE, Estimator
 from pgrad.kernels import optimizers
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.mlp import forward
+from pgrad.kernels.reductions import mean, row_sum, variance, variance_of_difference
 from pgrad.rollouts.batch import Batch
 
 Array = Any

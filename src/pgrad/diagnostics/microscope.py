@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.diagnostics.blocks import Block, choice_of, collect, in_threads, require_room
 from pgrad.diagnostics.statistics import BLOCKS, cosine, error_curve, jackknife, known, signal_and_noise
-from pgrad.envs.registry import Env, make
+from pgrad.diagnostics.trajectories import Block, choice_of, collect, in_threads, require_room
+from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError, EnvError
 from pgrad.estimators.catalogue import CATALOGUE, Named
-from pgrad.estimators.choice import Estimator
-from pgrad.estimators.groups import group_statistics
+from pgrad.estimators.resampling import group_statistics
+from pgrad.estimators.spec import Estimator
 from pgrad.experiments.statistics import UNKNOWN, Estimate
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, require_fit

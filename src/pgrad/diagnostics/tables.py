@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 
+from pgrad.diagnostics.along_run import RunDiagnosis
 from pgrad.diagnostics.microscope import Microscope, View
-from pgrad.diagnostics.run import RunDiagnosis
 from pgrad.diagnostics.statistics import SETTLED
 from pgrad.experiments.statistics import Estimate
 

@@ -10,10 +10,10 @@ whole episode rounding does not stay small.
 from typing import NamedTuple
 
 from pgrad.envs.angles import PI, wrapped
-from pgrad.envs.spaces import Box, Discrete
-from pgrad.kernels.elementary import sin_cos
+from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.jit import both
 from pgrad.kernels.random import uniform
+from pgrad.spaces import Box, Discrete
 
 AcrobotState = tuple[float, float, float, float]  # θ₁ [rad, 0 = down], θ₂ [rad, 0 = straight], θ̇₁, θ̇₂ [rad/s]
 Observation = tuple[float, float, float, float, float, float]

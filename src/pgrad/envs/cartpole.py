@@ -7,9 +7,9 @@ explicit Euler steps in float64, operation by operation in Gymnasium's order.
 import math
 from typing import NamedTuple
 
-from pgrad.envs.spaces import Box, Discrete
-from pgrad.kernels.elementary import sin_cos
+from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.random import uniform
+from pgrad.spaces import Box, Discrete
 
 CartPoleState = tuple[float, float, float, float]  # x [m], ẋ [m/s], θ [rad, 0 = upright], θ̇ [rad/s]
 

@@ -16,9 +16,9 @@ cost no recompilation, and Numba's cache keeps working (a function passed as an 
 
 from typing import Any, Protocol
 
-from pgrad.envs.spaces import Discrete, MultiDiscrete, Space
-from pgrad.kernels.columns import set_column, set_one_hot
 from pgrad.kernels.jit import compiled_as
+from pgrad.kernels.lanes import set_column, set_one_hot
+from pgrad.spaces import Discrete, MultiDiscrete, Space
 
 State = tuple[float, ...]
 Action = Any  # a whole number, or a tuple of numbers

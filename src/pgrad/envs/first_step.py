@@ -7,7 +7,7 @@ would overwrite other memory. `check-env` looks at everything else.
 from typing import Any
 
 from pgrad.envs.dynamics import mask, observe
-from pgrad.envs.spaces import Box, Discrete
+from pgrad.spaces import Box, Discrete
 
 SEE_MORE = "`pgrad check-env` says more"
 

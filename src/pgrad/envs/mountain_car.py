@@ -7,10 +7,10 @@ rounds the state of the continuous one to float32 at every step; here both keep 
 
 from typing import NamedTuple
 
-from pgrad.envs.spaces import Box, Discrete
-from pgrad.kernels.elementary import sin_cos
+from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.jit import both
 from pgrad.kernels.random import uniform
+from pgrad.spaces import Box, Discrete
 
 CarState = tuple[float, float]  # x (the bottom is at -π/6), ẋ per step
 

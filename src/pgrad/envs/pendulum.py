@@ -8,9 +8,9 @@ grows from turn to turn and only its cost is wrapped, as there.
 from typing import NamedTuple
 
 from pgrad.envs.angles import PI, wrapped
-from pgrad.envs.spaces import Box
-from pgrad.kernels.elementary import sin_cos
+from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.random import uniform
+from pgrad.spaces import Box
 
 PendulumState = tuple[float, float]  # θ [rad, 0 = upright], θ̇ [rad/s]
 

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.robot_arm_picture import picture
-from pgrad.envs.spaces import Box
+from pgrad.envs.robot_arm_image import picture
 from pgrad.errors import EnvError
-from pgrad.kernels.elementary import sin_cos
+from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.jit import both, compiled_as
 from pgrad.kernels.random import uniform
+from pgrad.spaces import Box
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pgrad.estimators.choice import (
+from pgrad.estimators.spec import (
     BY_BATCH,
     BY_EPISODE,
     CONSTANT,

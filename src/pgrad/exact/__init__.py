@@ -9,6 +9,7 @@
 covariance of any estimator by going through all trajectories.
 """
 
+from pgrad.exact.from_gymnasium import from_gymnasium
 from pgrad.exact.mdp import MDP
 from pgrad.exact.policies import Differentiable, Family, Linear, Perceptron, SoftmaxPolicy, Tabular
 from pgrad.exact.problems import bandit, chain, garnet, gridworld, layered, short_corridor, short_corridor_features
@@ -21,7 +22,6 @@ from pgrad.exact.solution import (
     optimal_values,
     solve,
 )
-from pgrad.exact.toy_text import from_gymnasium
 from pgrad.exact.trajectories import (
     Moments,
     Trajectory,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.kernels.elementary import tanh
+from pgrad.kernels.fast_math import tanh
 from pgrad.kernels.jit import both, dense
 
 f4 = np.float32

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.kernels.elementary import exp, log, sin_cos, tanh
+from pgrad.kernels.fast_math import exp, log, sin_cos, tanh
 from pgrad.kernels.jit import both, dense
 from pgrad.kernels.random import fold_in
 

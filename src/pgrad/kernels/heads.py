@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.kernels import gaussian, softmax
-from pgrad.kernels.columns import column, set_column
 from pgrad.kernels.jit import compiled_as, strict
+from pgrad.kernels.lanes import column, set_column
 from pgrad.kernels.mlp import MLP
 from pgrad.kernels.random import fold_in
 

@@ -27,7 +27,7 @@ import numba.extending
 from numba import config
 
 from pgrad.kernels.fingerprint import fingerprint, foreign_types
-from pgrad.kernels.inner import InnerCompiler
+from pgrad.kernels.inline_compiler import InnerCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.kernels.elementary import exp, log
+from pgrad.kernels.fast_math import exp, log
 from pgrad.kernels.jit import dense
 
 f4 = np.float32

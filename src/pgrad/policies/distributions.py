@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.errors import ObservationError
 from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.policies import softmax
+from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.registry import Env
-from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
+from pgrad.envs.make import Env
 from pgrad.errors import EnvError, ObservationError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
@@ -26,6 +25,7 @@ from pgrad.policies.distributions import (
     num_outputs,
     require_bounds,
 )
+from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]

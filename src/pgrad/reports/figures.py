@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from pgrad.experiments.statistics import bootstrap_columns
 from pgrad.policies.mlp import MLPPolicy
-from pgrad.runs.files import write_atomically
+from pgrad.runs.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pgrad.training.result import Result

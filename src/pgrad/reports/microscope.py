@@ -11,8 +11,8 @@ from pgrad.experiments.statistics import UNKNOWN, Estimate
 from pgrad.reports.figures import GREY, new_panels
 
 if TYPE_CHECKING:
+    from pgrad.diagnostics.along_run import RunDiagnosis
     from pgrad.diagnostics.microscope import Microscope
-    from pgrad.diagnostics.run import RunDiagnosis
 
 Floats = npt.NDArray[np.float64]
 

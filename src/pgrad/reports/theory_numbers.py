@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from pgrad import exact
 from pgrad.errors import ObservationError
-from pgrad.estimators.choice import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
+from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import softmax
-from pgrad.verify.estimates import as_function
+from pgrad.verify.as_estimator import as_function
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.dynamics import Dynamics, State, mask_into, observe_into, reset, step
-from pgrad.envs.spaces import Box, Discrete, Space
-from pgrad.kernels.columns import column, set_column
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
+from pgrad.kernels.lanes import column, set_column
 from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
 from pgrad.kernels.random import fold_in
-from pgrad.rollouts.acting import choose
+from pgrad.rollouts.actions import choose
 from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.spaces import Box, Discrete, Space
 
 f4 = np.float32
 

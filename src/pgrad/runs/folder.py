@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from pgrad.algorithms.settings import Checkpoints
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve, to_toml
 from pgrad.errors import ConfigError, RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.runs.files import write_atomically
-from pgrad.runs.module_file import load_module, save_module, save_value_module
-from pgrad.runs.network_file import (
+from pgrad.runs.atomic import write_atomically
+from pgrad.runs.mlp_file import (
     load_checkpoints,
     load_policy,
     load_value,
@@ -36,9 +35,10 @@ from pgrad.runs.network_file import (
     save_policy,
     save_value,
 )
-from pgrad.training.learner import in_rewards
+from pgrad.runs.torch_file import load_module, save_module, save_value_module
+from pgrad.training.build import in_rewards
+from pgrad.training.loops import History
 from pgrad.training.result import Result
-from pgrad.training.trainer import History
 
 if TYPE_CHECKING:
     from torch import nn

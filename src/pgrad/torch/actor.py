@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pgrad.envs.spaces import Box, Discrete
 from pgrad.errors import PolicyError
 from pgrad.kernels.heads import NO_MASK, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import head_of
-from pgrad.rollouts.acting import CompiledActor, as_env_actions, decide_all, mixed, room_for_actions
-from pgrad.torch.ascent import CompiledAscent
+from pgrad.rollouts.actions import CompiledActor, as_env_actions, decide_all, mixed, room_for_actions
+from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.outputs import NEEDS_LOGITS, Logits, OutputsNotFinite, Own
+from pgrad.torch.module_output import NEEDS_LOGITS, Logits, OutputsNotFinite, Own
+from pgrad.torch.optimizers import CompiledAscent
 from pgrad.torch.policy import TorchPolicy
 
 Array = Any

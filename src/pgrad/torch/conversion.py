@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pgrad.envs.spaces import Box, Space
 from pgrad.errors import PolicyError
 from pgrad.policies.distributions import STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
+from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.modules import ACTIVATIONS, MLPModule, PolicyNetwork
 from pgrad.torch.policy import TorchPolicy

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import Normalization
-from pgrad.algorithms.settings import Settings
-from pgrad.torch.ascent import Ascent
+from pgrad.torch.optimizers import Ascent
 from pgrad.torch.policy import TorchPolicy, TorchValue, copied
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pgrad.envs.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.errors import PolicyError, nearest
 from pgrad.kernels.mlp import INPUT_LIMIT
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
+from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -154,7 +154,7 @@ def action_space(actions: Any) -> Space:
         return Discrete(int(actions))
     if isinstance(actions, Box | Discrete | MultiDiscrete):
         return actions
-    from pgrad.envs.gymnasium.spaces import actions_of
+    from pgrad.vector.spaces import actions_of
 
     return actions_of(actions, "ConvPolicy").space
 

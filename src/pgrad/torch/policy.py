@@ -9,14 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pgrad.envs.registry import Env
-from pgrad.envs.spaces import Box, Discrete, Space, actions_in_words
+from pgrad.envs.make import Env
 from pgrad.errors import EnvError, ObservationError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
+from pgrad.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.torch.devices import seeded, to_device, to_numpy
-from pgrad.torch.outputs import NEEDS_LOGITS, Logits, OutputsNotFinite, Own, Said, checked_value, understood
+from pgrad.torch.module_output import NEEDS_LOGITS, Logits, OutputsNotFinite, Own, Said, checked_value, understood
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.settings import Checkpoints
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.config import Config
-from pgrad.envs.registry import Env
+from pgrad.envs.make import Env
 from pgrad.evaluation import Evaluation
 from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean, shown
 from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.training.trainer import History
+from pgrad.training.loops import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,24 +10,24 @@ import numpy.typing as npt
 
 from pgrad.algorithms.update import BAD_GRADIENT
 from pgrad.config import Config
-from pgrad.envs.registry import Env
-from pgrad.envs.watching import Busy
+from pgrad.envs.make import Env
 from pgrad.errors import PolicyError
 from pgrad.estimators import gradient as estimate
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan
-from pgrad.rollouts.stepwise import SteppedLanes
+from pgrad.rollouts.compiled_stepwise import SteppedLanes
 from pgrad.torch.actor import TorchActor, actor_of
-from pgrad.torch.ascent import gradients_of, trained_parameters
+from pgrad.torch.build import new_torch_learner
 from pgrad.torch.conversion import from_module
 from pgrad.torch.devices import threads_for
-from pgrad.torch.outputs import OutputsNotFinite
+from pgrad.torch.iteration import improve, loaded, require_same
+from pgrad.torch.module_output import OutputsNotFinite
+from pgrad.torch.optimizers import gradients_of, trained_parameters
 from pgrad.torch.policy import TorchPolicy
-from pgrad.torch.update import improve, loaded, require_same
-from pgrad.training.learner import ENDLESS
+from pgrad.training.build import ENDLESS
+from pgrad.training.loops import StepwiseTrainer
 from pgrad.training.modules import Modules
-from pgrad.training.torch_learner import new_torch_learner
-from pgrad.training.trainer import StepwiseTrainer
+from pgrad.watchdog import Busy
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from pgrad import exact
 from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK, Named
-from pgrad.estimators.choice import GAE, VALUE, Estimator
+from pgrad.estimators.spec import GAE, VALUE, Estimator
 from pgrad.exact.mdp import Floats
+from pgrad.verify.as_estimator import as_function
 from pgrad.verify.cases import Case
-from pgrad.verify.checks import TOLERANCE, VISIBLE, Check, relative
-from pgrad.verify.estimates import as_function
+from pgrad.verify.check import TOLERANCE, VISIBLE, Check, relative
 from pgrad.verify.sampling import largest_z, sampled
 
 TRAJECTORIES = 2  # a batch

@@ -15,9 +15,9 @@ from pgrad import exact
 from pgrad.errors import ConfigError, EstimatorError
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Act, EstimatorFunction
-from pgrad.verify.checks import relative
-from pgrad.verify.known import Known, known_forms
-from pgrad.verify.trials import Trial, as_if_terminated, cut_trial, same, telling_trial, with_other_values
+from pgrad.verify.check import relative
+from pgrad.verify.known_forms import Known, known_forms
+from pgrad.verify.random_problems import Trial, as_if_terminated, cut_trial, same, telling_trial, with_other_values
 from pgrad.verify.zoo import ARGMAX, DROPPED, TOTAL, TRUNCATION, ZOO
 
 RIGHT, UNKNOWN, SCALED, SUMMED = "right", "unknown", "wrong length", "summed over trajectories"

@@ -10,7 +10,7 @@ import numpy as np
 from pgrad import exact
 from pgrad.exact.mdp import Floats
 from pgrad.verify.cases import Case
-from pgrad.verify.checks import Check, relative
+from pgrad.verify.check import Check, relative
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import numpy as np
 
 from pgrad.errors import EstimatorError
 from pgrad.verify.cases import cases
-from pgrad.verify.checks import Check
+from pgrad.verify.check import Check
 from pgrad.verify.claims import (
     BATCHES,
     TRAJECTORIES,
@@ -20,7 +20,7 @@ from pgrad.verify.claims import (
     rows_of,
 )
 from pgrad.verify.identities import identity_checks
-from pgrad.verify.sightings import Sighting, sightings
+from pgrad.verify.zoo_report import Sighting, sightings
 
 Progress = Callable[[str], None]
 

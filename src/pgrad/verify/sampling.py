@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from pgrad.algorithms.estimates import sample_estimates
-from pgrad.algorithms.settings import Settings
-from pgrad.envs.finite import finite
-from pgrad.estimators.choice import Estimator
+from pgrad.algorithms.learner import Settings
+from pgrad.algorithms.sampling import sample_estimates
+from pgrad.envs.finite_mdp import finite
+from pgrad.estimators.spec import Estimator
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.optimizers import SGD
 from pgrad.kernels.random import fold_in

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgrad.estimators import teaching
+from pgrad.estimators import episodes as teaching
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Act, EstimatorFunction, Integers, Trajectory
 

@@ -1,0 +1,55 @@
+"""What compiled code needs to know of a configuration, and what it owns while learning."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.algorithms.needs import Needed, Unneeded
+from pgrad.algorithms.normalization import Normalization
+from pgrad.estimators.spec import Estimator
+from pgrad.kernels.heads import Policy
+from pgrad.kernels.mlp import MLP
+
+
+class Settings(NamedTuple):
+    """What to multiply the score by, and how to step, as numbers."""
+
+    estimator: Estimator
+    entropy_coef: float
+    optimizer: int
+    learning_rate: float
+    value_learning_rate: float
+    max_grad_norm: float  # inf for no clipping
+    linear_decay: bool  # of the learning rates, to zero at the end
+    num_iterations: int  # end of the run, whichever comes first
+    total_steps: int
+    scores: Needed | Unneeded = Needed()  # of trajectories one by one, for the optimal baseline
+    statistics: Needed | Unneeded = Needed()  # of observations and rewards, to normalise them
+
+
+class Checkpoints(NamedTuple):
+    """Room for parameters kept along the way; see algorithms.checkpoints."""
+
+    iteration: npt.NDArray[np.int64]  # [K] iterations done when they were kept
+    policy: npt.NDArray[np.float32]  # [K, P]
+    critic: npt.NDArray[np.float32]  # [K, P']
+    shift: npt.NDArray[np.float32]  # [K, O] of the observations; O = 0 where they are not normalised
+    scale: npt.NDArray[np.float32]  # [K, O]
+    reward_scale: npt.NDArray[np.float64]  # [K]
+    kept: npt.NDArray[np.int64]  # [1] how many of the K are filled
+    every: npt.NDArray[np.int64]  # [1] iterations between two of them; 0 keeps none
+
+
+class Learner(NamedTuple):
+    """Networks and optimiser state; the arrays are updated in place. Without a critic, its arrays are empty."""
+
+    policy: Policy
+    policy_moments: npt.NDArray[np.float32]  # [2, P]
+    policy_before: npt.NDArray[np.float32]  # [P] the parameters before the last step: they gave a finite gradient
+    critic: MLP
+    critic_moments: npt.NDArray[np.float32]  # [2, P']
+    critic_before: npt.NDArray[np.float32]  # [P']
+    normalization: Normalization
+    iteration: npt.NDArray[np.int64]  # [1] iterations done
+    checkpoints: Checkpoints

@@ -1,0 +1,66 @@
+"""What `pgrad info` tells: enough for somebody else to understand a figure or reproduce a fault."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from pgrad import __version__
+from pgrad.kernels.jit import CACHE_FOLDER
+from pgrad.system import available_cores
+
+PACKAGES = ("numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensors", "rich")
+EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool"}
+
+
+def describe_system() -> str:
+    """Versions, processor, GPU and its memory, and which extras are installed."""
+    rows = [("pgrad", __version__), ("python", f"{platform.python_version()} on {platform.platform()}")]
+    rows += [(name, version(name) or "not installed") for name in PACKAGES]
+    rows += [
+        ("processor", f"{processor()}, {available_cores()} of {os.cpu_count()} cores"),
+        ("memory", memory()),
+        ("GPU", gpu()),
+        ("cache", CACHE_FOLDER or "none: no folder can be written, so every process compiles anew"),
+    ]
+    rows += [(f"extra {extra}", version(package) or "not installed") for extra, package in EXTRAS.items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def version(package: str) -> str | None:
+    """The installed version, if any, without importing the package."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def memory() -> str:
+    """Physical memory."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return f"{size / 2**30:.1f} GiB"
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def gpu() -> str:
+    """Name and memory of each NVIDIA GPU, as its driver's own tool tells them."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "none found"
+    return "; ".join(output.splitlines()) or "none found"

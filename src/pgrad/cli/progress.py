@@ -1,0 +1,123 @@
+"""Training's progress for people: one live line in a terminal, plain lines elsewhere."""
+
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pgrad.experiments.statistics import shown
+from pgrad.kernels.jit import CACHE_FOLDER
+from pgrad.training.result import rate
+from pgrad.training.train import Snapshot
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.status import Status
+
+COMPILE_NOTICE_SECONDS = 2.0  # without a step for so long, a first compilation is what it waits for
+PLAIN_SECONDS = 2.0  # between plain lines
+FORESEEABLE = 0.01  # of the steps: the first of them have waited for the compiler, and tell nothing of the rest
+
+
+class ConsoleProgress:
+    """Call it with Snapshots; use it as a context manager."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live: Live | None = None
+        self.noticed = False
+        self.printed = 0.0
+        self.notes: set[str] = set()
+
+    def __enter__(self) -> "ConsoleProgress":
+        if self.stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self.live = Live(console=Console(file=self.stream), refresh_per_second=10, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Show a snapshot."""
+        compiling = snapshot.total_steps == 0 and snapshot.seconds > COMPILE_NOTICE_SECONDS
+        if compiling and not self.noticed:
+            self.noticed = True
+            self._line(compile_notice())
+        for note in snapshot.notes:
+            if note not in self.notes:
+                self.notes.add(note)
+                self._line(note)
+        if self.live is not None:
+            from rich.text import Text
+
+            self.live.update(Text(f"compiling … {snapshot.seconds:.0f} s" if compiling else describe(snapshot)))
+        elif snapshot.total_steps and time.monotonic() - self.printed > PLAIN_SECONDS:
+            self.printed = time.monotonic()
+            self._line(describe(snapshot))
+
+    def _line(self, text: str) -> None:
+        if self.live is not None:
+            self.live.console.print(text)
+        else:
+            print(text, file=self.stream, flush=True)
+
+
+def compile_notice() -> str:
+    """What a first call waits for."""
+    kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
+    return f"compiling: once for this environment, about 15 seconds ({kept})"
+
+
+def describe(snapshot: Snapshot) -> str:
+    """A snapshot in one line."""
+    if snapshot.stage == "evaluating":
+        return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
+    parts = [f"{snapshot.total_steps:,} steps", rate(snapshot.recent_steps_per_second)]
+    if not math.isnan(snapshot.mean_return):
+        parts.append(f"return {shown(snapshot.mean_return)}")
+    if snapshot.seeds > 1:
+        parts.append(f"seeds {snapshot.finished}/{snapshot.seeds} done, {snapshot.solved} solved")
+    planned, speed = snapshot.planned_steps or 0, snapshot.recent_steps_per_second
+    if speed > 0 and snapshot.total_steps >= planned * FORESEEABLE > 0:
+        left = max(0, planned - snapshot.total_steps) / speed
+        parts.append(f"{left:.0f} s left")
+    return " · ".join(parts)
+
+
+class StepProgress:
+    """The name of what is being done: a spinner in a terminal, a line now and then elsewhere.
+
+    Says at the beginning if `compiled`, a function that will be called, is not compiled yet.
+    """
+
+    def __init__(self, compiled: Any, stream: TextIO | None = None) -> None:
+        self.compiled, self.stream = compiled, stream or sys.stderr
+        self.status: Status | None = None
+        self.printed = time.monotonic()
+
+    def __enter__(self) -> "StepProgress":
+        if not self.compiled.in_cache:
+            print(compile_notice(), file=self.stream, flush=True)
+        if self.stream.isatty():
+            from rich.console import Console
+
+            self.status = Console(file=self.stream).status("starting")
+            self.status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status is not None:
+            self.status.stop()
+
+    def __call__(self, text: str) -> None:
+        """Show what begins now."""
+        if self.status is not None:
+            self.status.update(text)
+        elif time.monotonic() - self.printed > PLAIN_SECONDS:
+            self.printed = time.monotonic()
+            print(text, file=self.stream, flush=True)

@@ -1,0 +1,206 @@
+"""Blocks of trajectories, and the gradients of each trajectory that every estimator is made of."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.algorithms.update import values
+from pgrad.envs.make import Env
+from pgrad.errors import ConfigError
+from pgrad.estimators.advantages import multipliers
+from pgrad.estimators.baselines import Summary, summarised
+from pgrad.estimators.catalogue import Named
+from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
+from pgrad.estimators.resampling import Pieces, group_estimate
+from pgrad.estimators.spec import (
+    AS_IT_IS,
+    CONSTANT,
+    GAE,
+    NO_BASELINE,
+    OPTIMAL,
+    REWARD_TO_GO,
+    TOTAL_RETURN,
+    VALUE,
+    Estimator,
+)
+from pgrad.kernels.jit import face_for
+from pgrad.kernels.random import fold_in
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.actions import CompiledActor
+from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes, rollout
+from pgrad.system import available_cores
+
+Floats = npt.NDArray[np.float64]
+R = TypeVar("R")
+
+PART = 100  # trajectories gathered and analysed at a time: what is made of them fits a cache
+MAX_BYTES = 2 * 2**30  # of the trajectories' gradients
+DIAGNOSIS_STREAM = 0x44494147  # keeps these random numbers apart from training's and evaluation's
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """N trajectories: what the estimators need of them."""
+
+    steps: int
+    returns: Floats  # [N] undiscounted
+    pieces: dict[Estimator, Pieces]  # of each family
+
+    def of(self, choice: Estimator) -> Pieces:
+        """What an estimator is made of."""
+        return self.pieces[family_of(choice)]
+
+    def power(self, choice: Estimator) -> float:
+        """‖·‖² of the parts that estimates are sums of, on average; 0 for standardised ones, which have no scale."""
+        if choice.standardize != AS_IT_IS:
+            return 0.0
+        pieces = self.of(choice)
+        factor = 1.0 if choice.per_episode else len(self.returns) / self.steps
+        return factor**2 * float(np.einsum("np,np->", pieces.a, pieces.a)) / len(self.returns)
+
+    def estimate(self, choice: Estimator) -> Floats:
+        """The estimate from the whole block as one batch, [P]."""
+        pieces = self.of(choice)
+        result = np.empty(pieces.a.shape[1], np.float32)
+        group_estimate(choice, pieces, 0, len(self.returns), result)
+        return result.astype(np.float64)
+
+
+def family_of(choice: Estimator) -> Estimator:
+    """What decides Ψ and γ^t: the estimator without its corrections that are one number a trajectory."""
+    baseline = VALUE if choice.baseline == VALUE else NO_BASELINE
+    psi = REWARD_TO_GO if choice.psi == GAE and choice.gae_lambda == 1 else choice.psi  # the same numbers
+    bare = choice._replace(psi=psi, baseline=baseline, constant=0.0, standardize=AS_IT_IS, per_episode=True)
+    return bare if psi == GAE else bare._replace(gae_lambda=1.0)
+
+
+def require_room(policy: MLPPolicy, choices: list[Estimator], trajectories: int) -> None:
+    """Raise ConfigError where the trajectories' gradients could not be held."""
+    kinds = {family_of(choice) for choice in choices}
+    needed = 4 * trajectories * policy.num_parameters * (len(kinds) + 2)
+    if needed > MAX_BYTES:
+        fitting = MAX_BYTES * trajectories // needed
+        raise ConfigError(
+            [
+                f"trajectories must be at most {fitting:,} for {policy.num_parameters:,} parameters, not "
+                f"{trajectories:,}: their gradients would need {needed / 2**30:.1f} GiB"
+            ]
+        )
+
+
+def collect(
+    env: Env, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator], blocks: int, size: int, seed: int
+) -> list[Block]:
+    """So many blocks of `size` whole episodes with the policy as it is. The same blocks on any number of threads."""
+    parts = [min(PART, size - begun) for begun in range(0, size, PART)]
+
+    def block(batches: Iterable[Batch]) -> Block:
+        return joined([analysed(batch, n, policy, critic, choices) for batch, n in zip(batches, parts, strict=True)])
+
+    if env.compiled:  # each block on a thread, with random numbers of its own
+        return in_threads(lambda k: block(rolled_out(env, policy, parts, fold_in(seed, k))), range(blocks))
+    batches = rolled_out(env, policy, parts * blocks, seed)
+    return [block(itertools.islice(batches, len(parts))) for _ in range(blocks)]
+
+
+def rolled_out(env: Env, policy: MLPPolicy, parts: list[int], seed: int) -> Iterator[Batch]:
+    """Batches of so many whole episodes each; a batch may be overwritten by the next."""
+    key = fold_in(seed, DIAGNOSIS_STREAM)
+    return (compiled_batches if env.compiled else gymnasium_batches)(env, policy, parts, key)
+
+
+def in_threads(function: Callable[[int], R], items: range) -> list[R]:
+    """map, on all cores; compiled code leaves Python's global lock alone."""
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return list(pool.map(function, items))
+
+
+def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
+    """Whole episodes of a compiled environment."""
+    assert env.dynamics is not None and env.max_episode_steps is not None
+    limit, most = env.max_episode_steps, max(parts)
+    buffer, episodes = new_buffer(env.obs_size, env.actions, most * limit, most, env.has_mask), new_episodes(most)
+    for k, size in enumerate(parts):
+        batch, _ = face_for(rollout, env.dynamics)(
+            env.dynamics,
+            env.dynamics.reset(0),
+            policy.compiled,
+            Plan(size, 0, limit, np.uint64(fold_in(key, k))),
+            new_lanes(env.dynamics, policy.compiled, size),
+            buffer,
+            episodes,
+        )
+        yield batch
+
+
+def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
+    """Whole episodes of Gymnasium's environments."""
+    from pgrad.rollouts.vectorized import EnvLanes
+    from pgrad.rollouts.vectorized import rollout as rollout_gymnasium
+    from pgrad.vector.vector_env import VectorEnv
+
+    assert env.description is not None
+    envs = VectorEnv(env.description, max(parts), key)
+    lanes = EnvLanes(envs, key)
+    try:
+        for size in parts:
+            rolled = rollout_gymnasium(lanes, CompiledActor(policy.compiled), episodes=size)
+            assert rolled is not None, "nothing stops a diagnosis"
+            yield rolled[0]
+    finally:
+        envs.close()
+
+
+def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator]) -> Block:
+    """The gradients of each trajectory, for every family that the choices belong to."""
+    value = values(critic.network, batch.obs, batch.reward.size)
+    final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
+    order, first = by_trajectory(batch.env, size)
+    families = dict.fromkeys(map(family_of, choices))
+    multiplied = {family: multipliers(family, batch, value, final_value, size) for family in families}
+    kept = {_keeps(family): m.kept for family, m in multiplied.items()}
+    weight = np.stack([*(m.kept * m.psi for m in multiplied.values()), *kept.values()])
+    gradients = trajectory_gradients(policy.compiled, batch.obs, batch.action, batch.mask, order, first, weight)
+    with_psi = dict(zip(multiplied, gradients, strict=False))
+    without_psi = dict(zip(kept, gradients[len(multiplied) :], strict=True))
+    wanting_overlap = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}
+    pieces = {}
+    for family, m in multiplied.items():
+        a, u = with_psi[family], without_psi[_keeps(family)]
+        overlap = overlaps(a, u) if family in wanting_overlap else np.zeros((2, size))
+        pieces[family] = Pieces(summarised(m.psi, batch.env, size), a, u, overlap)
+    returns = np.bincount(batch.env, weights=batch.reward, minlength=size).astype(np.float64)
+    return Block(int(batch.reward.size), returns, pieces)
+
+
+def joined(parts: list[Block]) -> Block:
+    """Several blocks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    pieces = {}
+    for family in parts[0].pieces:
+        own = [part.pieces[family] for part in parts]
+        pieces[family] = Pieces(
+            psi=Summary(*(np.concatenate(column) for column in zip(*(piece.psi for piece in own), strict=True))),
+            a=np.concatenate([piece.a for piece in own]),
+            u=np.concatenate([piece.u for piece in own]),
+            overlap=np.concatenate([piece.overlap for piece in own], axis=1),
+        )
+    return Block(sum(part.steps for part in parts), np.concatenate([part.returns for part in parts]), pieces)
+
+
+def _keeps(family: Estimator) -> bool:
+    """Whether γ^t stays outside of Ψ."""
+    return family.exact_discounting and family.psi != TOTAL_RETURN
+
+
+def choice_of(named: Named, discount: float, constant: float) -> Estimator:
+    """The named estimator on a problem: its discount, and the constant of a constant baseline."""
+    choice = named.choice._replace(discount=discount)
+    return choice._replace(constant=constant) if choice.baseline == CONSTANT else choice

@@ -1,0 +1,1 @@
+"""`pgrad check-env`: is an environment sound, and why not."""

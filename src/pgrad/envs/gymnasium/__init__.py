@@ -1,1 +1,0 @@
-"""Any Gymnasium environment, or EnvPool, stepped in vector form. Not imported before an environment needs it."""

@@ -1,0 +1,168 @@
+"""From a configuration to the arrays that compiled code learns with, and back to a policy."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pgrad.algorithms.learner import Checkpoints, Learner, Settings
+from pgrad.algorithms.needs import Needed, Unneeded
+from pgrad.algorithms.normalization import new_normalization
+from pgrad.config import Config
+from pgrad.envs.make import Env
+from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, Estimator
+from pgrad.kernels.heads import Policy
+from pgrad.kernels.mlp import network
+from pgrad.kernels.optimizers import OPTIMIZERS
+from pgrad.policies.distributions import num_outputs
+from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
+
+ENDLESS = 2**62
+MAX_CHECKPOINTS = 128
+CHECKPOINT_BYTES = 2**24  # of all of them, where large networks leave room for few
+
+INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
+
+
+def estimator_of(config: Config) -> Estimator:
+    """What multiplies the score."""
+    return Estimator(
+        psi=ESTIMATORS[config.estimator],
+        baseline=BASELINES[config.baseline],
+        constant=config.constant_baseline,
+        standardize=STANDARDIZATIONS[config.standardize],
+        discount=config.discount,
+        gae_lambda=config.gae_lambda,
+        exact_discounting=config.discounting == "exact",
+        per_episode=config.normalizer == "episode",
+    )
+
+
+def settings_of(config: Config) -> Settings:
+    """The numbers that compiled code needs."""
+    return Settings(
+        estimator=estimator_of(config),
+        entropy_coef=config.entropy_coef,
+        optimizer=OPTIMIZERS[config.optimizer],
+        learning_rate=config.learning_rate,
+        value_learning_rate=config.value_learning_rate,
+        max_grad_norm=math.inf if config.max_grad_norm is None else config.max_grad_norm,
+        linear_decay=config.learning_rate_schedule == "linear",
+        num_iterations=config.num_iterations or ENDLESS,
+        total_steps=config.total_steps or ENDLESS,
+        scores=Needed() if BASELINES[config.baseline] == OPTIMAL else Unneeded(),
+        statistics=Needed() if config.normalize_obs or config.normalize_rewards else Unneeded(),
+    )
+
+
+def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
+    """Units of the policy's layers, inputs and outputs included."""
+    return (env.obs_size, *config.hidden, num_outputs(env.actions, config.std))
+
+
+def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> Learner:
+    """Freshly initialised networks; without a value baseline the critic is a single number that nothing reads."""
+    rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
+    sizes, has_critic = policy_sizes(config, env), BASELINES[config.baseline] == VALUE
+    critic_sizes = (env.obs_size, *config.hidden, 1) if has_critic else (1, 1)
+    policy = initial_policy(sizes, config.initialization, env.actions, config.std, config.initial_std, rng)
+    critic = initial_parameters(critic_sizes, config.initialization, 1.0, rng)
+    normalization = new_normalization(
+        env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
+    )
+    inputs = (normalization.shift, normalization.scale)
+    return Learner(
+        policy=Policy(
+            network(policy, sizes, config.activation, *inputs),
+            head_of(policy, env.actions, config.std, config.squash, config.temperature),
+        ),
+        policy_moments=np.zeros((2, policy.size), np.float32),
+        policy_before=policy.copy(),
+        critic=network(critic, critic_sizes, config.activation, *(inputs if has_critic else ())),
+        critic_moments=np.zeros((2, critic.size), np.float32),
+        critic_before=critic.copy(),
+        normalization=normalization,
+        iteration=np.zeros(1, np.int64),
+        checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),
+    )
+
+
+def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int = 0) -> Checkpoints:
+    """Room for as many as fit, at least two; `inputs` of them are normalised."""
+    fitting = CHECKPOINT_BYTES // (4 * (policy_size + critic_size + 2 * inputs))
+    room = max(2, min(MAX_CHECKPOINTS, fitting)) if every else 0
+    return Checkpoints(
+        np.zeros(room, np.int64),
+        np.zeros((room, policy_size), np.float32),
+        np.zeros((room, critic_size), np.float32),
+        np.zeros((room, inputs), np.float32),
+        np.zeros((room, inputs), np.float32),
+        np.zeros(room),
+        np.zeros(1, np.int64),
+        np.array([every]),
+    )
+
+
+def labels_of(config: Config, **metadata: Any) -> dict[str, str]:
+    """How a policy was trained, for its `metadata`; evaluation reads the time limit from there."""
+    if config.max_episode_steps is not None:
+        metadata["max_episode_steps"] = config.max_episode_steps
+    return {"algorithm": config.algorithm, **{name: str(value) for name, value in metadata.items()}}
+
+
+def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> MLPPolicy:
+    """A copy of the learner's policy as it is now."""
+    net = learner.policy.network
+    return MLPPolicy(
+        net.parameters.copy(),
+        tuple(int(size) for size in net.sizes),
+        config.activation,
+        config.temperature,
+        env.id,
+        labels_of(config, **metadata),
+        env.actions,
+        config.std,
+        config.squash,
+        shift=net.shift.copy(),
+        scale=net.scale.copy(),
+    )
+
+
+def value_of(config: Config, learner: Learner) -> MLPValue | None:
+    """A copy of the learner's value network as it is now, in the environment's own rewards; None where it has none."""
+    if BASELINES[config.baseline] != VALUE:
+        return None
+    net = learner.critic
+    critic = MLPValue(
+        net.parameters.copy(),
+        tuple(int(size) for size in net.sizes),
+        config.activation,
+        shift=net.shift.copy(),
+        scale=net.scale.copy(),
+    )
+    return in_rewards(critic, float(learner.normalization.reward_scale[0]))
+
+
+def in_rewards(critic: MLPValue, reward_scale: float) -> MLPValue:
+    """The same value network with its last layer undoing what scaled the rewards it learnt from."""
+    parameters = critic.parameters.copy()
+    for part in split(parameters, critic.sizes)[-1]:
+        part /= np.float32(reward_scale)
+    return replace(critic, parameters=parameters)
+
+
+def checkpoints_of(learner: Learner) -> Checkpoints:
+    """A copy of the filled part of the learner's checkpoints."""
+    room = learner.checkpoints
+    count = int(room.kept[0])
+    return Checkpoints(
+        room.iteration[:count].copy(),
+        room.policy[:count].copy(),
+        room.critic[:count].copy(),
+        room.shift[:count].copy(),
+        room.scale[:count].copy(),
+        room.reward_scale[:count].copy(),
+        room.kept.copy(),
+        room.every.copy(),
+    )

@@ -1,0 +1,1 @@
+"""N Gymnasium or EnvPool environments stepped together: spaces, resetting, masks, workers."""

@@ -1,0 +1,272 @@
+"""Environments in worker processes: a few processes with many environments each, through Gymnasium's AsyncVectorEnv.
+
+AsyncVectorEnv starts one process for each environment it is given. Here it is given one *group* of environments per
+core, which resets by itself (so AsyncVectorEnv must not: mode DISABLED) and whose results are arrays. Whatever goes
+wrong in a worker travels back as data, so that nothing is logged there and one message is shown here.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+
+from pgrad.errors import EnvError
+from pgrad.vector.masks import Mask
+from pgrad.vector.spec import Description
+from pgrad.vector.step import Array, Failure, Rows, Start
+from pgrad.vector.sync import Group, failed
+from pgrad.watchdog import Busy
+
+START_SECONDS = 60.0  # for a worker to start, import and make its environments, however short a step's time may be
+CLOSE_SECONDS = 2.0  # for an environment to close before its process is ended
+
+_STARTING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A description on its way to another process, where it may turn out that it cannot be read."""
+
+    pickled: bytes
+    obs_size: int
+    action_shape: tuple[int, ...]
+    sender: int  # process id
+    files: tuple[Path, ...] = ()  # of the user's own, which it refers to
+
+    def description(self) -> Description:
+        """What was sent; raises Failure."""
+        from pgrad.user_code import import_file, importing_from
+
+        try:
+            for file in self.files:
+                import_file(file)
+            with importing_from(Path.cwd()):
+                description: Description = pickle.loads(self.pickled)
+        except Exception as error:
+            raise failed("cannot be loaded in a worker process", error, None) from error
+        return description
+
+
+def sent(description: Description) -> Sent:
+    """That description, ready to be sent; raises EnvError if it cannot be."""
+    from pgrad.user_code import imported_files
+
+    native = description.actions.native(description.actions.random(1, np.random.default_rng(0)))
+    try:
+        pickled = cloudpickle.dumps(description)
+    except Exception as error:
+        raise EnvError(
+            f"'{description.name}' cannot be sent to worker processes ({type(error).__name__}: {error}); "
+            "pass a factory that makes everything itself, or vectorization='sync'"
+        ) from error
+    files = tuple(file for module, file in imported_files().items() if module.encode() in pickled)
+    return Sent(pickled, description.observations.size, native.shape[1:], os.getpid(), files)
+
+
+class GroupEnv(gymnasium.Env[Any, Any]):
+    """A group as AsyncVectorEnv wants it: obs [M, O], action [M, ...]; where it has fewer than M the rest is zero."""
+
+    def __init__(self, sent: Sent, seeds: Sequence[int], lanes: int) -> None:
+        self.observation_space = Box(-np.inf, np.inf, (lanes, sent.obs_size), np.float32)
+        self.action_space = Box(-np.inf, np.inf, (lanes, *sent.action_shape), np.float32)
+        self.sent, self.seeds, self.lanes = sent, seeds, lanes
+        self.group: Group | None = None
+        if os.getpid() != sent.sender:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """A new episode everywhere; in new environments and from the seeds, if the options say `fresh`."""
+        try:
+            if self.group is None or (options and options.get("fresh")):
+                self.close()
+                self.group = Group(self.sent.description(), self.seeds)
+            obs, mask = self.group.reset()
+        except Failure as failure:
+            return self._failed(failure)
+        return self._padded(obs), {} if mask is None else {"mask": self._padded(mask)}
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """One step of all."""
+        assert self.group is not None, "reset first"
+        try:
+            rows = self.group.step_native(action[: len(self.seeds)])
+        except Failure as failure:
+            zeros = np.zeros(self.lanes)
+            obs, info = self._failed(failure)
+            return obs, zeros, zeros, zeros, info
+        ended = np.flatnonzero(rows.terminated | rows.truncated)
+        info = {"final": (ended, rows.after[ended])} if ended.size else {}
+        if rows.mask is not None:
+            info["mask"] = self._padded(rows.mask)
+        reward, terminated, truncated = map(self._padded, (rows.reward, rows.terminated, rows.truncated))
+        return self._padded(rows.obs), reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Close the environments."""
+        if self.group is not None:
+            self.group.close()
+
+    def _padded(self, values: Array) -> Array:
+        missing = self.lanes - len(values)
+        return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
+
+    def _failed(self, failure: Failure) -> tuple[Any, dict[str, Any]]:
+        return np.zeros(self.observation_space.shape, np.float32), {"failure": failure.args}
+
+
+class Workers:
+    """N environments in several processes. The rows are those of one Group of the same seeds."""
+
+    def __init__(
+        self,
+        description: Description,
+        seeds: Sequence[int],
+        processes: int,
+        timeout: float | None,
+        busy: Busy | None = None,
+    ) -> None:
+        self.description, self.count, self.timeout = description, len(seeds), timeout
+        self.busy = busy if busy is not None else Busy()
+        self.lanes = -(-len(seeds) // processes)
+        groups = [list(seeds[first : first + self.lanes]) for first in range(0, len(seeds), self.lanes)]
+        self.fresh = True
+        payload = sent(description)
+        make = [partial(GroupEnv, payload, group, self.lanes) for group in groups]
+        context = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        try:
+            self.busy.minds_itself()
+            with _STARTING, _main_module_hidden():
+                self.envs = AsyncVectorEnv(make, context=context, autoreset_mode=AutoresetMode.DISABLED)
+        except (OSError, EOFError, AssertionError) as error:
+            raise Failure(f"worker processes cannot be started: {type(error).__name__}: {error}") from error
+
+    def reset(self) -> Start:
+        """A new episode everywhere; the first time, and after `rewind`, in new environments from the seeds."""
+        limit = self.timeout if self.timeout is None or not self.fresh else max(self.timeout, START_SECONDS)
+        fresh, self.fresh = self.fresh, False
+        with self._minding(limit, "reset()"):
+            self.envs.reset_async(options={"fresh": fresh})
+            obs, info = self.envs.reset_wait(timeout=limit)
+        self._raise_failure(info)
+        return Start(self._unpacked(obs), self._mask(info))
+
+    def rewind(self) -> None:
+        """Let the next reset begin all over again."""
+        self.fresh = True
+
+    def step(self, action: Array) -> Rows:
+        """Step all with pgrad's action arrays."""
+        native = self.description.actions.native(action)
+        processes = len(self.envs.processes)
+        padded = np.zeros((processes * self.lanes, *native.shape[1:]), native.dtype)
+        padded[: self.count] = native
+        with self._minding(self.timeout, "step()"):
+            self.envs.step_async(padded.reshape(processes, self.lanes, *native.shape[1:]))
+            packed, *outcome, info = self.envs.step_wait(timeout=self.timeout)
+        self._raise_failure(info)
+        obs = self._unpacked(packed)
+        after = obs.copy()
+        for k, final in enumerate(info.get("final", ())):
+            if final is not None:
+                lanes, rows = final
+                after[k * self.lanes + lanes] = rows
+        reward, terminated, truncated = map(self._unpacked, outcome)
+        return Rows(reward, terminated, truncated, after, obs, self._mask(info), np.zeros(self.count, np.bool_))
+
+    def close(self) -> None:
+        """End the processes: politely, then not."""
+        if self.envs.closed:
+            return
+        self.envs.closed = True
+        for pipe in self.envs.parent_pipes:
+            with suppress(OSError):  # dead already
+                pipe.send(("close", None))
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for process in self.envs.processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+        for process in self.envs.processes:
+            if process.is_alive():
+                process.kill()
+                process.join()
+        for pipe in self.envs.parent_pipes:
+            pipe.close()
+        self.envs.error_queue.close()
+
+    def _unpacked(self, values: Array) -> Array:
+        """[N, ...] from [processes, lanes, ...]."""
+        return values.reshape(-1, *values.shape[2:])[: self.count]
+
+    def _mask(self, info: dict[str, Any]) -> Mask | None:
+        if "mask" not in info:
+            return None
+        present = np.repeat(info["_mask"], self.lanes)[: self.count]
+        mask: Mask = self._unpacked(info["mask"]) | ~present[:, None]
+        return mask
+
+    def _raise_failure(self, info: dict[str, Any]) -> None:
+        for k, arguments in enumerate(info.get("failure", ())):
+            if arguments is not None:
+                what, env, details = arguments
+                raise Failure(what, None if env is None else k * self.lanes + env, details)
+
+    @contextmanager
+    def _minding(self, limit: float | None, call: str) -> Iterator[None]:
+        """Say which worker it was that died or hangs."""
+        self.busy.minds_itself()
+        try:
+            yield
+        except multiprocessing.TimeoutError as error:
+            silent = [k for k, pipe in enumerate(self.envs.parent_pipes) if not pipe.poll(0)]
+            which = self._named(silent[0]) if silent else "a worker process"
+            raise Failure(
+                f"{which} has not come back from {call} for {limit:g} s; "
+                "if it does not hang but is only slow, give it more time (step_timeout)"
+            ) from error
+        except (EOFError, OSError) as error:
+            for k, process in enumerate(self.envs.processes):
+                process.join(0.5)
+                if process.exitcode is not None:
+                    code = process.exitcode
+                    how = (
+                        f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+                    )
+                    raise Failure(f"{self._named(k)} {how} in {call}") from error
+            raise Failure(f"a worker process closed its connection in {call}: {error!r}") from error
+
+    def _named(self, k: int) -> str:
+        first, last = k * self.lanes, min((k + 1) * self.lanes, self.count) - 1
+        span = f"environment {first}" if first == last else f"environments {first} to {last}"
+        return f"the worker process of {span}"
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keep new processes from importing the user's script again, which would start its training again.
+
+    Python does that so that the script's functions can be found by name; cloudpickle sends them whole instead.
+    """
+    main = sys.modules["__main__"]
+    names = ("__spec__", "__file__")
+    hidden = {name: vars(main)[name] for name in names if name in vars(main)}
+    vars(main).pop("__file__", None)
+    vars(main)["__spec__"] = None
+    try:
+        yield
+    finally:
+        vars(main).pop("__spec__", None)
+        vars(main).update(hidden)

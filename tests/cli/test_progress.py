@@ -1,0 +1,164 @@
+"""What people see while they wait."""
+
+import dataclasses
+import io
+import math
+import types
+
+import pytest
+
+from pgrad.cli.main import progress as progress_module
+from pgrad.cli.progress import ConsoleProgress, StepProgress, describe
+from pgrad.training.train import Snapshot
+
+NOTICE = progress_module.COMPILE_NOTICE_SECONDS
+SNAPSHOT = Snapshot(
+    seconds=3.0,
+    stage="training",
+    seeds=4,
+    finished=1,
+    solved=0,
+    total_steps=2_000_000,
+    planned_steps=5_000_000,
+    mean_return=123.45,
+    recent_steps_per_second=1.5e6,
+)
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", types.SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+def shown(*snapshots: Snapshot, clock: Clock, apart: float = 10.0) -> list[str]:
+    """The plain lines that snapshots make."""
+    stream = io.StringIO()
+    with ConsoleProgress(stream) as progress:
+        for snapshot in snapshots:
+            progress(snapshot)
+            clock.now += apart
+    return stream.getvalue().splitlines()
+
+
+def at(**changes: object) -> Snapshot:
+    return dataclasses.replace(SNAPSHOT, **changes)  # type: ignore[arg-type]
+
+
+def test_a_snapshot_in_one_line() -> None:
+    assert describe(SNAPSHOT) == (
+        "2,000,000 steps · 1.50 M steps/s · return 123.5 · seeds 1/4 done, 0 solved · 2 s left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        ({"mean_return": math.nan}, "return"),
+        ({"seeds": 1}, "seeds"),
+        ({"planned_steps": None}, "left"),
+        ({"recent_steps_per_second": 0.0}, "left"),
+        ({"total_steps": 500}, "left"),
+    ],
+)
+def test_what_is_not_known_is_not_told(changes: dict[str, object], absent: str) -> None:
+    assert absent in describe(SNAPSHOT)
+    assert absent not in describe(at(**changes))
+
+
+def test_more_steps_than_planned_leave_no_negative_time() -> None:
+    assert describe(at(total_steps=6_000_000)).endswith("0 s left")
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "1 frozen policy"), (2, "2 frozen policies")])
+def test_evaluating(seeds: int, words: str) -> None:
+    assert words in describe(at(stage="evaluating", seeds=seeds))
+
+
+def test_plain_lines_without_a_terminal(clock: Clock) -> None:
+    lines = shown(SNAPSHOT, at(stage="evaluating"), clock=clock)
+    assert lines == [describe(SNAPSHOT), describe(at(stage="evaluating"))]
+    assert not any(character in "".join(lines) for character in "\x1b\r")
+
+
+def test_plain_lines_come_every_few_seconds_only(clock: Clock) -> None:
+    snapshots = [at(total_steps=k) for k in range(1, 101)]
+    lines = shown(*snapshots, clock=clock, apart=0.1)
+    assert 3 <= len(lines) <= 1 + 10 / progress_module.PLAIN_SECONDS
+    assert lines[0] == describe(snapshots[0])
+
+
+def test_the_compilation_is_announced_once_and_only_while_no_step_was_taken(clock: Clock) -> None:
+    waiting = [at(total_steps=0, seconds=NOTICE * factor) for factor in (0.2, 0.9, 1.1, 5.0, 15.0)]
+    lines = shown(*waiting, SNAPSHOT, clock=clock)
+    assert len(lines) == 2
+    assert lines[0].startswith("compiling: once for this environment")
+    assert lines[1] == describe(SNAPSHOT)
+
+
+@pytest.mark.parametrize(("steps", "seconds"), [(0, 0.9 * NOTICE), (1, 1.1 * NOTICE), (1, 60 * NOTICE)])
+def test_a_warm_start_says_nothing_of_compiling(clock: Clock, steps: int, seconds: float) -> None:
+    assert "compiling" not in "".join(shown(at(total_steps=steps, seconds=seconds), clock=clock))
+
+
+@pytest.mark.parametrize(("folder", "words"), [("/some/cache", "kept in /some/cache"), (None, "not kept")])
+def test_the_announcement_says_whether_it_will_be_needed_again(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, folder: str | None, words: str
+) -> None:
+    monkeypatch.setattr(progress_module, "CACHE_FOLDER", folder)
+    assert words in shown(at(total_steps=0), clock=clock)[0]
+
+
+@pytest.mark.parametrize(("last", "words"), [(SNAPSHOT, describe(SNAPSHOT)), (at(total_steps=0), "compiling … 3 s")])
+def test_one_live_line_in_a_terminal(monkeypatch: pytest.MonkeyPatch, last: Snapshot, words: str) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    with ConsoleProgress(stream) as progress:
+        progress(at(total_steps=0))
+        progress(last)
+    assert stream.getvalue().count("compiling: once for this environment") == 1
+    assert words in stream.getvalue()
+    assert stream.getvalue().rstrip().endswith("\x1b[2K"), "the live line is wiped at the end"
+
+
+class Compiled:
+    def __init__(self, in_cache: bool) -> None:
+        self.in_cache = in_cache
+
+
+def test_steps_are_told_now_and_then(clock: Clock) -> None:
+    stream = io.StringIO()
+    with StepProgress(Compiled(in_cache=True), stream) as progress:
+        for name in ("first", "second", "third", "fourth"):
+            progress(name)
+            clock.now += 1.1
+    assert stream.getvalue() == "third\n"
+
+
+@pytest.mark.parametrize("in_cache", [True, False])
+def test_steps_say_whether_something_is_compiled_first(in_cache: bool) -> None:
+    stream = io.StringIO()
+    with StepProgress(Compiled(in_cache), stream):
+        pass
+    assert ("compiling: once" in stream.getvalue()) == (not in_cache)
+
+
+def test_steps_spin_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    with StepProgress(Compiled(in_cache=True), stream) as progress:
+        progress("going through every batch")
+        assert progress.status is not None and progress.status.status == "going through every batch"
