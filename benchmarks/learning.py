@@ -126,7 +126,7 @@ def row(env_id: str, seeds: int) -> str:
     result = pgrad.train(env_id, seeds=seeds, **SETTINGS[env_id])
     solved = result.solved()
     threshold = "" if solved is None else f"{solved} of {seeds} (≥ {result.env.reward_threshold:g})"
-    mean, worst = result.mean(), shown(result.scores.min())
+    mean, worst = result.mean(), shown(result.mean_returns.min())
     steps = f"{SETTINGS[env_id]['total_steps']:,}"
     return f"| {env_id} | {seeds} | {steps} | {mean} | {result.interquartile_mean()} | {worst} | {threshold} |"
 

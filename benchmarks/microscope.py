@@ -34,7 +34,7 @@ def torch_seconds(policy: MLPPolicy, trajectories: int) -> float:
     parameters = list(module.parameters())
     began = time.perf_counter()
     for n in range(trajectories):
-        own = np.flatnonzero(batch.env == n)
+        own = np.flatnonzero(batch.trajectory == n)
         obs, action = torch.tensor(batch.obs[:, own].T), torch.tensor(batch.action[own], dtype=torch.int64)
         weight = torch.tensor(pgrad.rewards_to_go(batch.reward[own], 0.99) * 0.99 ** np.arange(own.size))
         log_prob = torch.log_softmax(module(obs), dim=1).gather(1, action[:, None])[:, 0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.config import FIELDS, Config, convert, resolve, to_toml
 from pgrad.errors import ConfigError
 

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import pgrad
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.env_check.check import check
 
 PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -60,5 +60,5 @@ def test_the_page_is_one_screen() -> None:
 
 def test_it_trains(folder: Path) -> None:
     result = pgrad.train("capsule.py:Capsule", seeds=2, total_steps=200_000, evaluation_episodes=5)
-    assert (result.scores > 8).all()
+    assert (result.mean_returns > 8).all()
     assert result.policies[0].env == "capsule.py:Capsule"

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.envs.make import BACKENDS, VECTORIZATIONS
+from pgrad.envs.make import BACKENDS
 from pgrad.errors import ConfigError, closest, nearest
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.policies.distributions import STATE_INDEPENDENT, STDS
+from pgrad.vector import VECTORIZATIONS
 
 MAX_SEED = 2**63 - 1
 
@@ -175,7 +176,7 @@ def convert(name: str, value: Any) -> Any:
     return _CONVERTERS[typing.get_origin(wanted) or wanted](value)
 
 
-def whole_number(value: Any) -> int:
+def integer(value: Any) -> int:
     """A whole number from one, from a float without fraction, or from text like 1000 or 1e3; ValueError otherwise."""
     try:
         number = float(value) if isinstance(value, str) else value
@@ -217,7 +218,7 @@ def _integers(value: Any) -> tuple[int, ...]:
     elif not isinstance(value, Sequence):
         value = [value]
     try:
-        return tuple(whole_number(item) for item in value)
+        return tuple(integer(item) for item in value)
     except ValueError as error:
         raise ValueError(str(error).replace("a whole number", "whole numbers")) from None
 
@@ -228,7 +229,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
         return _integers(value.rstrip(","))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _integers(value)
-    count = whole_number(value)
+    count = integer(value)
     if count < 1:
         raise ValueError(f"must be a positive number of seeds, or a list of them, not {value!r}")
     if count > 100_000:
@@ -238,7 +239,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
     bool: truth,
-    int: whole_number,
+    int: integer,
     float: number,
     str: _text,
     tuple: _integers,

@@ -24,7 +24,7 @@ class EnvError(PgradError):
     """An environment that is unknown, not supported, or fails."""
 
 
-class ObservationError(PgradError, ValueError):
+class InputError(PgradError, ValueError):
     """Observations, actions or rewards whose shape or values do not fit."""
 
 
@@ -32,7 +32,7 @@ class RunError(PgradError):
     """A run folder or policy file that cannot be written or read."""
 
 
-class ModelError(PgradError, ValueError):
+class MDPError(PgradError, ValueError):
     """A finite Markov decision process, or a policy on it, that is not one, is endless, or is too large."""
 
 

@@ -16,7 +16,7 @@ from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
 from pgrad.rollouts.actions import CompiledActor, act
 from pgrad.rollouts.vectorized import Actor, EnvLanes
-from pgrad.watchdog import Busy, watched
+from pgrad.watchdog import Watchdog, watched
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy
@@ -93,12 +93,12 @@ def evaluate(
     actor = actor_for(policy, original, greedy)
     from pgrad.vector.vector_env import VectorEnv
 
-    key, count, busy = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Busy()
+    key, count, watchdog = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Watchdog()
     vectorization = "gymnasium" if description.original else "envpool"
     num_steps = math.ceil(episodes / count) * (original.max_episode_steps or LONGEST_EPISODE)
 
     def run() -> Evaluation:
-        envs = VectorEnv(description, count, key, vectorization, step_timeout, busy, num_steps)
+        envs = VectorEnv(description, count, key, vectorization, step_timeout, watchdog, num_steps)
         try:
             return played(EnvLanes(envs, key), actor, episodes, discount)
         except Endless as endless:
@@ -108,7 +108,7 @@ def evaluate(
         finally:
             envs.close()
 
-    return watched(run, busy, step_timeout)
+    return watched(run, watchdog, step_timeout)
 
 
 class Endless(Exception):

@@ -16,7 +16,7 @@ Where = Callable[[int | None], str]
 Pulse = Callable[[], object]
 
 
-class Busy:
+class Watchdog:
     """Since when a call into an environment has been running; written by its thread, read by any other."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Busy:
         """The call goes on and is no hang: its next part begins now, `call` of the n-th environment."""
         self.call, self.env, self.since = call or self.call, env, time.monotonic()
 
-    def minds_itself(self) -> None:
+    def pause(self) -> None:
         """What is called now watches its own time."""
         self.since = None
 
@@ -67,7 +67,7 @@ class Busy:
             )
 
 
-def watched(function: Callable[[], T], busy: Busy, timeout: float | None) -> T:
+def watched(function: Callable[[], T], watchdog: Watchdog, timeout: float | None) -> T:
     """function(), in a thread of its own; EnvError as soon as a call into an environment outlasts `timeout` seconds.
 
     A hanging thread cannot be ended from outside. It is a daemon, so that the process can still exit.
@@ -85,7 +85,7 @@ def watched(function: Callable[[], T], busy: Busy, timeout: float | None) -> T:
     thread.start()
     while thread.is_alive():
         thread.join(POLL_SECONDS)
-        busy.check(timeout)
+        watchdog.check(timeout)
     if errors:
         raise errors[0]
     return results[0]

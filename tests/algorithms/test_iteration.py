@@ -40,7 +40,7 @@ from pgrad.estimators.spec import (
     REWARD_TO_GO,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 from pgrad.kernels.heads import NO_MASK, Categorical, Policy
 from pgrad.kernels.mlp import MLP, network, num_parameters
@@ -51,7 +51,7 @@ from pgrad.rollouts.batch import Batch
 Array = npt.NDArray[Any]
 
 SETTINGS = Settings(
-    estimator=Estimator(discount=0.5, gae_lambda=0.5),
+    estimator=EstimatorSpec(discount=0.5, gae_lambda=0.5),
     entropy_coef=0.0,
     optimizer=SGD,
     learning_rate=0.1,
@@ -95,7 +95,7 @@ def make_batch(
         reward=np.array(reward, np.float64),
         terminated=np.isin(at, list(terminated)),
         truncated=np.isin(at, list(finals)),
-        env=np.array(env, np.int32),
+        trajectory=np.array(env, np.int32),
         time=np.array(time, np.int32),
         final_obs=np.ascontiguousarray(np.array(list(finals.values()), np.float32).reshape(-1, len(columns)).T),
         final_sample=np.array(list(finals), np.int64),
@@ -240,7 +240,7 @@ def test_a_network_as_critic_values_every_sample_by_its_own_observation() -> Non
     v, after = value(batch.obs), np.zeros(600)
     after[batch.final_sample] = value(batch.final_obs)
     for b in np.flatnonzero(~(batch.terminated | batch.truncated)):
-        after[b] = v[b + 1 :][batch.env[b + 1 :] == batch.env[b]][0]
+        after[b] = v[b + 1 :][batch.trajectory[b + 1 :] == batch.trajectory[b]][0]
     settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=0.0, discount=0.9, exact_discounting=False)
     result = advantages(settings, UNASKED, network(parameters, sizes, "tanh"), batch, 5)
     np.testing.assert_allclose(result.weight, (batch.reward + 0.9 * after - v) / 5, rtol=0, atol=2e-6)

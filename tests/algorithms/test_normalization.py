@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pgrad
-from pgrad.algorithms.needs import Needed, Unneeded
+from pgrad.algorithms.needs import Included, Omitted
 from pgrad.algorithms.normalization import (
     new_normalization,
     observe,
@@ -38,7 +38,7 @@ def batch_of(seed: int, size: int = 40, num_envs: int = 4) -> Batch:
         reward=rng.normal(3.0, 50.0, size),
         terminated=np.zeros(size, np.bool_),
         truncated=np.zeros(size, np.bool_),
-        env=env,
+        trajectory=env,
         time=time,
         final_obs=np.empty((3, 0), np.float32),
         final_sample=np.empty(0, np.int64),
@@ -70,7 +70,7 @@ def test_rewards_are_scaled_by_the_deviation_of_the_discounted_return() -> None:
         batch = batch_of(k)
         scaled = scaled_rewards(normalization, batch, 0.9)
         for b in range(batch.reward.size):
-            n = batch.env[b]
+            n = batch.trajectory[b]
             running[n] = (0.0 if batch.time[b] == 0 else 0.9 * running[n]) + batch.reward[b]
             seen.append(running[n])
         np.testing.assert_allclose(scaled, batch.reward / np.sqrt(np.var(seen) + 1e-8), rtol=1e-9)
@@ -95,11 +95,11 @@ def test_the_running_return_is_gymnasiums() -> None:
 
 def test_what_is_not_needed_does_not_happen() -> None:
     normalization, batch = new_normalization(3, 4), batch_of(0)
-    assert with_scaled_rewards(Unneeded(), normalization, batch, 0.9) is batch
-    observe(Unneeded(), normalization, batch)
+    assert with_scaled_rewards(Omitted(), normalization, batch, 0.9) is batch
+    observe(Omitted(), normalization, batch)
     assert normalization.seen.tolist() == [0, 0]
-    assert (with_scaled_rewards(Needed(), normalization, batch, 0.9).reward != batch.reward).all()
-    observe(Needed(), normalization, batch)
+    assert (with_scaled_rewards(Included(), normalization, batch, 0.9).reward != batch.reward).all()
+    observe(Included(), normalization, batch)
     assert normalization.seen.tolist() == [40, 40]
 
 
@@ -153,5 +153,7 @@ def test_observations_of_any_size_are_learnt_from() -> None:
             return observation.astype(np.float64) * 1e-4
 
     options = {"total_steps": 30_000, "num_envs": 16, "evaluation_episodes": 20}
-    with_them, without = (pgrad.train(Tiny, seed=0, normalize_obs=on, **options).scores[0] for on in (True, False))
+    with_them, without = (
+        pgrad.train(Tiny, seed=0, normalize_obs=on, **options).mean_returns[0] for on in (True, False)
+    )
     assert with_them > 2 * without

@@ -24,7 +24,7 @@ import pytest
 import pgrad
 from pgrad.algorithms.presets import ALGORITHMS
 from pgrad.algorithms.update import METRICS
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.config import FIELDS, resolve
 from pgrad.envs.make import COMPILED
 from pgrad.runs.folder import seeds_of
@@ -425,7 +425,7 @@ def test_policies_are_saved_along_the_way(tmp_path: Path) -> None:
     out = tmp_path / "run"
     script = f"""
 import os, sys, gymnasium, numpy as np
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.training import train as session
 
 class Deadly(gymnasium.Env):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.estimators.catalogue import CATALOGUE
 
 REFUSED = 2

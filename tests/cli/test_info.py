@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import pgrad
-from pgrad.cli.main import info as system
+from pgrad.cli import info as system
 
 
 def rows() -> dict[str, str]:

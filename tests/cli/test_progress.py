@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from pgrad.cli.main import progress as progress_module
+from pgrad.cli import progress as progress_module
 from pgrad.cli.progress import ConsoleProgress, StepProgress, describe
 from pgrad.training.train import Snapshot
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.diagnostics import along_run as module
 from pgrad.diagnostics.along_run import RunDiagnosis, chosen_iterations, diagnose
 from pgrad.diagnostics.microscope import gradient_microscope
@@ -21,7 +21,7 @@ from pgrad.envs.finite_mdp import finite
 from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError, EnvError, RunError
 from pgrad.estimators.advantages import multipliers
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.folder import load_run
 from pgrad.runs.mlp_file import CHECKPOINT_ARRAYS
@@ -186,7 +186,7 @@ def explained_variance(critic: MLPValue, env: Env, policy: MLPPolicy, discount: 
     """Of the rewards-to-go of fresh episodes."""
     batch = next(iter(rolled_out(env, policy, [100], 12345)))
     nothing = np.empty(0)
-    target = multipliers(Estimator(discount=discount), batch, nothing, nothing, 100).target
+    target = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing, 100).target
     errors = target - critic.value(batch.obs[:, : target.size].T)
     assert abs(errors.mean()) < 0.3 * target.std()
     return float(1 - errors.var() / target.var())

@@ -50,8 +50,8 @@ def truths(case: Case, critic: MLPValue) -> dict[str, Truth]:
     values = np.where(case.problem.terminal, 0.0, critic.value(case.obs))
     found = {}
     for named in CATALOGUE:
-        estimate, choice = as_function(named.choice), named.choice
-        linear = choice.baseline not in OWN_BATCH and choice.per_episode and choice.standardize != 1
+        estimate, spec = as_function(named.spec), named.spec
+        linear = spec.baseline not in OWN_BATCH and spec.per_episode and spec.standardize != 1
         one = exact.moments(case.problem, case.policy, estimate, 1, values=values) if linear else None
         found[named.name] = Truth(one, exact.moments(case.problem, case.policy, estimate, 2, values=values))
     return found
@@ -102,7 +102,7 @@ def test_signal_noise_snr_and_needed_are_the_exact_ones(
         if signal < 1e-6:
             continue
         hits += covered([view.signal[0] for view in views], signal, True)
-        if named.choice.baseline == CONSTANT:
+        if named.spec.baseline == CONSTANT:
             continue  # a different constant each time
         noise = np.trace(two.covariance)
         hits += covered([view.noise[0] for view in views], noise, True)
@@ -141,7 +141,7 @@ def test_the_biases_under_the_microscope_are_those_of_the_problem() -> None:
     values = np.where(case.problem.terminal, 0.0, MLPValue(wrong, (OBS_SIZE, 1)).value(case.obs))
     microscope = looked_at(case, MLPValue(wrong, (OBS_SIZE, 1)), 20_000)
     gradient, dropped = case.solution.gradient, case.solution.gradient_dropped
-    at = {named.name: as_function(named.choice) for named in CATALOGUE}
+    at = {named.name: as_function(named.spec) for named in CATALOGUE}
     biased = exact.moments(case.problem, case.policy, at["GAE(λ=0)"], values=values).mean
     for name, mean in (("reward-to-go, γ^t dropped", dropped), ("GAE(λ=0)", biased)):
         direction = microscope.view(name).direction
@@ -175,9 +175,9 @@ def test_a_batch_points_to_the_mean_as_exact_batches_do(
     pairs = list(itertools.product(range(len(trajectories)), repeat=2))
     for named in CATALOGUE:
         one, two = truth[named.name]
-        if one is None or named.needs_value or named.choice.baseline == CONSTANT:
+        if one is None or named.needs_value or named.spec.baseline == CONSTANT:
             continue
-        estimates = [as_function(named.choice)([trajectories[j], trajectories[k]]) for j, k in pairs]
+        estimates = [as_function(named.spec)([trajectories[j], trajectories[k]]) for j, k in pairs]
         cosines = [along(x, two.mean) if np.linalg.norm(x) > 1e-12 else 0.0 for x in estimates]
         expected = np.dot([probabilities[j] * probabilities[k] for j, k in pairs], cosines)
         expected /= np.sqrt(1 + np.trace(one.covariance) / 3800 / (one.mean @ one.mean))

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from pgrad.diagnostics import trajectories as module
-from pgrad.diagnostics.trajectories import Block, choice_of, collect, family_of, in_threads, require_room, rolled_out
+from pgrad.diagnostics.trajectories import Block, collect, family_of, in_threads, require_room, rolled_out, spec_of
 from pgrad.diagnostics.value_fit import FIT
 from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError
 from pgrad.estimators.advantages import multipliers
 from pgrad.estimators.catalogue import CATALOGUE
-from pgrad.estimators.spec import CONSTANT, GAE, REWARD_TO_GO, TOTAL_RETURN, VALUE, Estimator
+from pgrad.estimators.spec import CONSTANT, GAE, REWARD_TO_GO, TOTAL_RETURN, VALUE, EstimatorSpec
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 
-CHOICES = [choice_of(named, 0.99, 20.0) for named in CATALOGUE]
+CHOICES = [spec_of(named, 0.99, 20.0) for named in CATALOGUE]
 CARTPOLE = make("CartPole-v1")
 GYMNASIUM = make("CartPole-v1", "gymnasium")
 
@@ -38,9 +38,9 @@ def assert_same(one: list[Block], other: list[Block]) -> None:
     for a, b in zip(one, other, strict=True):
         assert a.steps == b.steps
         np.testing.assert_array_equal(a.returns, b.returns)
-        for choice in CHOICES:
-            np.testing.assert_array_equal(a.of(choice).a, b.of(choice).a)
-            np.testing.assert_array_equal(a.estimate(choice), b.estimate(choice))
+        for spec in CHOICES:
+            np.testing.assert_array_equal(a.of(spec).a, b.of(spec).a)
+            np.testing.assert_array_equal(a.estimate(spec), b.estimate(spec))
 
 
 # ------------------------------------------------------------------------------------------------------------- families
@@ -53,29 +53,29 @@ def test_a_family_has_the_multipliers_of_its_members() -> None:
     value = critic.value(batch.obs[:, : batch.reward.size].T)
     final = critic.value(batch.final_obs[:, : batch.final_sample.size].T)
     assert batch.final_sample.size > 0
-    for choice in CHOICES:
-        own, familys = (multipliers(each, batch, value, final, 30) for each in (choice, family_of(choice)))
+    for spec in CHOICES:
+        own, familys = (multipliers(each, batch, value, final, 30) for each in (spec, family_of(spec)))
         np.testing.assert_allclose(own.psi, familys.psi, rtol=1e-12, atol=1e-9)
-        np.testing.assert_array_equal(own.kept, familys.kept)
+        np.testing.assert_array_equal(own.discount_power, familys.discount_power)
 
 
 def test_there_are_as_few_families_as_can_be() -> None:
-    families = {named.name: family_of(choice) for named, choice in zip(CATALOGUE, CHOICES, strict=True)}
+    families = {named.name: family_of(spec) for named, spec in zip(CATALOGUE, CHOICES, strict=True)}
     assert len(set(families.values())) == 7
-    assert families["reward-to-go, whitened"] == families["reward-to-go, per step"] == Estimator(discount=0.99)
+    assert families["reward-to-go, whitened"] == families["reward-to-go, per step"] == EstimatorSpec(discount=0.99)
     assert families["GAE(λ=1)"] == families["reward-to-go, value"]
     assert len({families[f"GAE(λ={x})"] for x in ("1", "0.95", "0")}) == 3
     assert all(family_of(family) == family for family in families.values())
     # What does not enter must not tell families apart; what enters must.
-    assert family_of(Estimator(REWARD_TO_GO, gae_lambda=0.5)) == family_of(Estimator(REWARD_TO_GO))
-    assert family_of(Estimator(GAE, gae_lambda=0.5)) != family_of(Estimator(GAE, VALUE, gae_lambda=0.5))
-    assert family_of(Estimator(TOTAL_RETURN, discount=0.9)) != family_of(Estimator(TOTAL_RETURN, discount=0.8))
+    assert family_of(EstimatorSpec(REWARD_TO_GO, gae_lambda=0.5)) == family_of(EstimatorSpec(REWARD_TO_GO))
+    assert family_of(EstimatorSpec(GAE, gae_lambda=0.5)) != family_of(EstimatorSpec(GAE, VALUE, gae_lambda=0.5))
+    assert family_of(EstimatorSpec(TOTAL_RETURN, discount=0.9)) != family_of(EstimatorSpec(TOTAL_RETURN, discount=0.8))
 
 
 def test_only_a_constant_baseline_is_given_the_constant() -> None:
-    assert {choice.discount for choice in CHOICES} == {0.99}
-    assert [choice.constant for choice in CHOICES if choice.baseline == CONSTANT] == [20.0]
-    assert {choice.constant for choice in CHOICES if choice.baseline != CONSTANT} == {0.0}
+    assert {spec.discount for spec in CHOICES} == {0.99}
+    assert [spec.constant for spec in CHOICES if spec.baseline == CONSTANT] == [20.0]
+    assert {spec.constant for spec in CHOICES if spec.baseline != CONSTANT} == {0.0}
 
 
 # --------------------------------------------------------------------------------------------------------------- blocks
@@ -89,8 +89,8 @@ def test_blocks_are_of_whole_episodes_and_all_different(env: Env, monkeypatch: p
     for block in found:
         assert block.returns.sum() == block.steps, "CartPole pays 1 a step"
         assert block.returns.min() >= 7, "no pole falls sooner"
-        for choice in CHOICES:
-            pieces = block.of(choice)
+        for spec in CHOICES:
+            pieces = block.of(spec)
             assert pieces.a.shape == pieces.u.shape == (20, networks()[0].num_parameters)
     rows = np.concatenate([block.of(CHOICES[0]).u for block in found])
     assert len(np.unique(rows, axis=0)) == 60, "no trajectory comes twice, in blocks or their parts"
@@ -103,7 +103,7 @@ def test_a_block_is_its_parts_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART", 8)
     (block,) = collected(CARTPOLE, 1, 20, seed=4)
     batches = rolled_out(CARTPOLE, networks()[0], [8, 8, 4], fold_in(4, 0))
-    returns = [np.bincount(batch.env, weights=batch.reward) for batch in batches]
+    returns = [np.bincount(batch.trajectory, weights=batch.reward) for batch in batches]
     assert [part.size for part in returns] == [8, 8, 4]
     np.testing.assert_array_equal(block.returns, np.concatenate(returns))
 
@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_refused_with_the_number_that_does() -> None:
     require_room(policy, CHOICES, fitting)
     with pytest.raises(ConfigError):
         require_room(policy, CHOICES, fitting + 1)
-    held = 4 * policy.num_parameters * fitting * len({family_of(choice) for choice in CHOICES})
+    held = 4 * policy.num_parameters * fitting * len({family_of(spec) for spec in CHOICES})
     assert module.MAX_BYTES / 2 < held < module.MAX_BYTES
 
 
@@ -159,5 +159,5 @@ def test_what_does_not_fit_is_refused_with_the_number_that_does() -> None:
 )
 def test_a_value_is_fitted_to_other_trajectories_than_are_looked_at(env: Env) -> None:
     batch = next(iter(rolled_out(env, networks()[0], [100], fold_in(3, FIT))))  # as fitting.fitted_value has it
-    fitted, (block,) = np.bincount(batch.env, weights=batch.reward), collected(env, 1, 100, 3)
+    fitted, (block,) = np.bincount(batch.trajectory, weights=batch.reward), collected(env, 1, 100, 3)
     assert (fitted != block.returns).any()

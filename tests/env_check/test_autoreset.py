@@ -119,6 +119,6 @@ def test_the_vector_environment_counts_episodes_and_steps_and_lets_termination_w
 
 
 def test_the_lines_of_the_documentation_run() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "environments.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(code, {})

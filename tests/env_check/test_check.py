@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.env_check.check import CheckReport, check
 from pgrad.env_check.interpreted import extreme_actions, random_action
 from pgrad.envs import Box, Discrete, MultiDiscrete, normal, uniform

@@ -8,7 +8,7 @@ import pytest
 from pgrad import exact
 from pgrad.envs.dynamics import has_mask, mask, mask_into, observe, observe_into, reset, step
 from pgrad.envs.finite_mdp import FiniteMDP, cumulative, draw, finite
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 from pgrad.spaces import Box, Discrete
@@ -204,7 +204,7 @@ def test_actions_are_allowed_as_given() -> None:
     ],
 )
 def test_masks_that_do_not_fit_are_named(allowed: Any, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         finite(MODEL.start, MODEL.transition, MODEL.reward, MODEL.terminal, OBS, allowed)
 
 

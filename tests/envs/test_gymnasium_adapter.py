@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 
 from pgrad.envs import Box, Discrete, MultiDiscrete, uniform
 from pgrad.envs.dynamics import observe, reset, step
-from pgrad.envs.gymnasium_adapter import DYNAMICS_KEY, RESET_KEY, GymnasiumFace, gymnasium_id, register
+from pgrad.envs.gymnasium_adapter import DYNAMICS_KEY, RESET_KEY, GymnasiumAdapter, gymnasium_id, register
 from pgrad.errors import EnvError
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts import compiled
@@ -118,7 +118,7 @@ def test_its_keys_are_the_compiled_rollouts() -> None:
 
 
 def test_a_seed_gives_the_same_episodes_and_none_other_ones() -> None:
-    env = GymnasiumFace(Slide())
+    env = GymnasiumAdapter(Slide())
     first, second, third = env.reset(seed=3)[0], env.reset()[0], env.reset(seed=3)[0]
     assert first.tolist() == third.tolist() != second.tolist()
     assert env.reset()[0].tolist() == second.tolist()
@@ -126,14 +126,14 @@ def test_a_seed_gives_the_same_episodes_and_none_other_ones() -> None:
 
 def test_spaces_and_observations_are_gymnasiums() -> None:
     for kind, space in ((Doors, gymnasium.spaces.Discrete(4)), (Switches, gymnasium.spaces.MultiDiscrete([2, 3]))):
-        env = GymnasiumFace(kind())
+        env = GymnasiumAdapter(kind())
         assert env.observation_space == space
         assert env.observation_space.contains(env.reset(seed=0)[0])
-    assert GymnasiumFace(Slide()).action_space == gymnasium.spaces.Box(-0.1, 0.1, (1,), np.float32)
+    assert GymnasiumAdapter(Slide()).action_space == gymnasium.spaces.Box(-0.1, 0.1, (1,), np.float32)
 
 
 def test_masks_are_in_info() -> None:
-    env = GymnasiumFace(Doors())
+    env = GymnasiumAdapter(Doors())
     seen = set()
     for seed in range(20):
         obs, info = env.reset(seed=seed)
@@ -142,7 +142,7 @@ def test_masks_are_in_info() -> None:
         assert info["action_mask"].tolist() == [1, 1, int(obs == 3)]
         seen.add(int(obs) == 3)
     assert seen == {True, False}
-    assert "action_mask" not in GymnasiumFace(Slide()).reset()[1]
+    assert "action_mask" not in GymnasiumAdapter(Slide()).reset()[1]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_masks_are_in_info() -> None:
     ],
 )
 def test_an_action_that_is_none_is_refused(kind: Any, action: Any) -> None:
-    env = GymnasiumFace(kind())
+    env = GymnasiumAdapter(kind())
     env.reset(seed=0)
     with pytest.raises(EnvError, match=r"is not in .*'s action space"):
         env.step(action)
@@ -174,7 +174,7 @@ def test_the_largest_float32_action_is_the_bound_itself() -> None:
             assert -0.1 <= action[0] <= 0.1
             return state, action[0], False
 
-    env = GymnasiumFace(Recorder())
+    env = GymnasiumAdapter(Recorder())
     env.reset(seed=0)
     assert [env.step(np.array([a], np.float32))[1] for a in (0.1, -0.1)] == [0.1, -0.1]
 
@@ -186,15 +186,15 @@ def test_pictures() -> None:
     assert (picture == int(10 * abs(float(obs[0])))).all() and picture.shape == (8, 10, 3)
     assert env.unwrapped.metadata == {"render_modes": ["rgb_array", "human"], "render_fps": 1000}
     with pytest.raises(EnvError, match="Doors has no render"):
-        GymnasiumFace(Doors(), "rgb_array")
+        GymnasiumAdapter(Doors(), "rgb_array")
     with pytest.raises(EnvError, match="unknown render_mode 'ansi'"):
-        GymnasiumFace(Slide(), "ansi")
+        GymnasiumAdapter(Slide(), "ansi")
 
 
 def test_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     pygame = pytest.importorskip("pygame")
-    env = GymnasiumFace(Slide(), "human")
+    env = GymnasiumAdapter(Slide(), "human")
     env.reset(seed=1)
     env.step([0.1])
     shade = int(10 * abs(env.state[0]))  # type: ignore[index]
@@ -209,7 +209,7 @@ def test_a_picture_of_another_form_is_refused() -> None:
         def render(self, state: Any) -> Any:
             return np.zeros((8, 10))
 
-    env = GymnasiumFace(Grey(), "rgb_array")
+    env = GymnasiumAdapter(Grey(), "rgb_array")
     with pytest.raises(EnvError, match="before reset"):
         env.render()
     env.reset(seed=0)

@@ -27,7 +27,7 @@ from pgrad.estimators.spec import (
     STANDARDIZATIONS,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.mlp import network
@@ -43,9 +43,9 @@ KEPT = np.array([1.0, 1, 1, 1, 0.5, 0.5, 0.5, 0.5])
 OVERLAP = np.array([[0.0, 6, 3, 3], [1, 2, 1, 2]])  # of the others: 12/5, 6/4, 9/5, 9/4
 
 
-def weigh(by: Array, **choices: Any) -> Array:
+def weigh(by: Array, **specs: Any) -> Array:
     multiplied = Multipliers(by, KEPT, np.full_like(by, np.nan))
-    result: Array = weights(Estimator(**choices), multiplied, ENV, OVERLAP, 4)
+    result: Array = weights(EstimatorSpec(**specs), multiplied, ENV, OVERLAP, 4)
     return result
 
 
@@ -58,7 +58,7 @@ LESS_THE_OTHERS = np.array([-22, 4, -8, 2, -10, -8, 14, 28])
 
 @pytest.mark.parametrize("per_episode", [True, False])
 @pytest.mark.parametrize(
-    ("choices", "expected"),
+    ("specs", "expected"),
     [
         ({}, PSI),
         ({"baseline": CONSTANT, "constant": 4.0}, [-2, 1, 0, 1, 0, 0, 3, 5]),
@@ -77,9 +77,9 @@ LESS_THE_OTHERS = np.array([-22, 4, -8, 2, -10, -8, 14, 28])
     ],
     ids=str,
 )
-def test_weights_by_hand(choices: dict[str, Any], expected: Any, per_episode: bool) -> None:
+def test_weights_by_hand(specs: dict[str, Any], expected: Any, per_episode: bool) -> None:
     """One number a trajectory makes no difference to what is standardised by episode."""
-    result = weigh(PSI, per_episode=per_episode, **choices)
+    result = weigh(PSI, per_episode=per_episode, **specs)
     np.testing.assert_allclose(result, np.array(expected) * KEPT / (4 if per_episode else 8), rtol=1e-13, atol=1e-15)
 
 
@@ -90,7 +90,7 @@ def test_total_returns_are_one_number_an_episode_and_standardised_by_it_nothing_
     assert weigh(returns, psi=TOTAL_RETURN, baseline=baseline, standardize=BY_BATCH).all()
 
 
-SETTINGS = Settings(Estimator(baseline=OPTIMAL, discount=0.5), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+SETTINGS = Settings(EstimatorSpec(baseline=OPTIMAL, discount=0.5), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
 NO_CRITIC = network(np.full(2, np.nan, np.float32), (1, 1), "relu")
 
 
@@ -104,7 +104,7 @@ def batch_of(env: Any, reward: Any, obs: Any = None, action: Any = None) -> Batc
         reward=np.array(reward, np.float64),
         terminated=np.array([env[b] not in env[b + 1 :] for b in range(size)]),
         truncated=np.zeros(size, np.bool_),
-        env=env,
+        trajectory=env,
         time=time,
         final_obs=np.empty((1, 0), np.float32),
         final_sample=np.empty(0, np.int64),
@@ -136,7 +136,7 @@ def test_the_optimal_baseline_of_three_trajectories_by_hand(
 
 
 def test_without_scores_the_optimal_baseline_is_zero() -> None:
-    """A policy that has no choice: every score is zero, and so is what would be divided by."""
+    """A policy that has no spec: every score is zero, and so is what would be divided by."""
     policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), Categorical(1.0))
     weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32)), 3).weight
     np.testing.assert_allclose(weight, np.array([4, 5, 1, 2]) / 3, rtol=1e-14)
@@ -159,26 +159,26 @@ def test_multipliers_are_the_return_and_the_power_of_the_discount(exact_discount
     gamma, size = 0.9, batch.reward.size
     to_go, whole = np.zeros(size), np.zeros(size)
     for b in range(size):
-        own = batch.env == batch.env[b]
+        own = batch.trajectory == batch.trajectory[b]
         later = own & (batch.time >= batch.time[b])
         to_go[b] = (gamma ** (batch.time[later] - batch.time[b]) * batch.reward[later]).sum()
         whole[b] = (gamma ** batch.time[own] * batch.reward[own]).sum()
     for psi, expected in ((REWARD_TO_GO, to_go), (TOTAL_RETURN, whole)):
-        estimator = Estimator(psi=psi, discount=gamma, exact_discounting=exact_discounting)
+        estimator = EstimatorSpec(psi=psi, discount=gamma, exact_discounting=exact_discounting)
         result = multipliers(estimator, batch, UNKNOWN, UNKNOWN, 4)
         kept = gamma**batch.time if exact_discounting and psi == REWARD_TO_GO else np.ones(size)
         np.testing.assert_allclose(result.psi, expected, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(result.kept, kept, rtol=1e-14)
+        np.testing.assert_allclose(result.discount_power, kept, rtol=1e-14)
         np.testing.assert_allclose(result.target, to_go, rtol=1e-12, atol=1e-14)
 
 
-def choices() -> list[Estimator]:
+def specs() -> list[EstimatorSpec]:
     """Everything that can be chosen together."""
     every = itertools.product(
         (REWARD_TO_GO, TOTAL_RETURN, GAE), BASELINES.values(), STANDARDIZATIONS.values(), (True, False), (True, False)
     )
     return [
-        Estimator(psi, baseline, 0.7 if baseline == CONSTANT else 0.0, standardize, 0.9, 0.8, exact, per_episode)
+        EstimatorSpec(psi, baseline, 0.7 if baseline == CONSTANT else 0.0, standardize, 0.9, 0.8, exact, per_episode)
         for psi, baseline, standardize, exact, per_episode in every
         if psi != GAE or baseline == VALUE
     ]
@@ -187,13 +187,13 @@ def choices() -> list[Estimator]:
 def test_weights_are_the_product_of_their_parts() -> None:
     batch, rng = interleaved([7, 1, 12, 4]), np.random.default_rng(1)
     value, overlap = rng.normal(size=24), rng.uniform(0.1, 1.0, size=(2, 4))
-    for estimator in choices():
+    for estimator in specs():
         multiplied = multipliers(estimator, batch, value, NOTHING, 4)
-        baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.env, 4), overlap)
+        baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.trajectory, 4), overlap)
         assert baseline.shape == scale.shape == (4,)
-        expected = (multiplied.psi - baseline[batch.env]) * scale[batch.env] * multiplied.kept
+        expected = (multiplied.psi - baseline[batch.trajectory]) * scale[batch.trajectory] * multiplied.discount_power
         expected *= normaliser(estimator, 24, 4)
-        result = weights(estimator, multiplied, batch.env, overlap, 4)
+        result = weights(estimator, multiplied, batch.trajectory, overlap, 4)
         np.testing.assert_allclose(result, expected, rtol=1e-13, atol=1e-16, err_msg=str(estimator))
         assert np.isfinite(result).all()
 
@@ -206,9 +206,9 @@ def test_a_constant_is_subtracted_before_discounting(
     constant: float, psi: int, exact_discounting: bool, per_episode: bool
 ) -> None:
     batch = interleaved([7, 1, 12, 4])
-    estimator = Estimator(psi=psi, discount=0.9, exact_discounting=exact_discounting, per_episode=per_episode)
+    estimator = EstimatorSpec(psi=psi, discount=0.9, exact_discounting=exact_discounting, per_episode=per_episode)
     plain, lowered = (
-        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING, 4), batch.env, OVERLAP, 4)
+        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING, 4), batch.trajectory, OVERLAP, 4)
         for chosen in (estimator, estimator._replace(baseline=CONSTANT, constant=constant))
     )
     kept = 0.9**batch.time if exact_discounting and psi == REWARD_TO_GO else np.ones(24)
@@ -219,7 +219,7 @@ def test_only_a_constant_baseline_reads_the_constant_and_only_the_optimal_one_th
     unread = np.full((2, 4), np.nan)
     multiplied = Multipliers(PSI, KEPT, PSI)
     for baseline in set(BASELINES.values()) - {CONSTANT, OPTIMAL}:
-        one, other = (Estimator(baseline=baseline, constant=constant) for constant in (0.0, np.nan))
+        one, other = (EstimatorSpec(baseline=baseline, constant=constant) for constant in (0.0, np.nan))
         assert weights(other, multiplied, ENV, unread, 4).tolist() == weights(one, multiplied, ENV, OVERLAP, 4).tolist()
 
 
@@ -236,8 +236,8 @@ def test_standardised_weights_do_not_know_the_units_of_psi(
 
 
 def of_rewards(batch: Batch, **chosen: Any) -> Array:
-    estimator = Estimator(**chosen)
-    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING, 3), batch.env, OVERLAP, 3)
+    estimator = EstimatorSpec(**chosen)
+    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING, 3), batch.trajectory, OVERLAP, 3)
     return result
 
 

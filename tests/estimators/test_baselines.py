@@ -20,7 +20,7 @@ from pgrad.estimators.baselines import (
 )
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
-from pgrad.estimators.spec import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, Estimator
+from pgrad.estimators.spec import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, EstimatorSpec
 from pgrad.kernels.heads import NO_MASK, Categorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
@@ -274,7 +274,7 @@ def batch_of(episodes: tuple[tuple[int, int], ...]) -> Batch:
         reward=np.concatenate([FIRST[a], SECOND[a, c]]),
         terminated=np.repeat([False, True], count),
         truncated=np.zeros(2 * count, np.bool_),
-        env=np.tile(np.arange(count, dtype=np.int32), 2),
+        trajectory=np.tile(np.arange(count, dtype=np.int32), 2),
         time=np.repeat(np.array([0, 1], np.int32), count),
         final_obs=np.empty((1, 0), np.float32),
         final_sample=np.empty(0, np.int64),
@@ -291,19 +291,19 @@ def exact_gradient() -> Array:
     return np.array([(objective(POLICY + h * e) - objective(POLICY - h * e)) / (2 * h) for e in np.eye(4)])
 
 
-def estimated(episodes: tuple[tuple[int, int], ...], **choices: Any) -> Array:
-    settings = Settings(Estimator(discount=GAMMA, **choices), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+def estimated(episodes: tuple[tuple[int, int], ...], **specs: Any) -> Array:
+    settings = Settings(EstimatorSpec(discount=GAMMA, **specs), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
     policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), batch_of(episodes)
     advantage = estimated_advantages(settings, policy, NO_CRITIC, batch, len(episodes))
     return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
 
 
-def moments(count: int, **choices: Any) -> tuple[Array, float]:
+def moments(count: int, **specs: Any) -> tuple[Array, float]:
     """The mean of the estimate from `count` episodes, and its variance, summed over parameters."""
     mean_estimate, square = np.zeros(4), 0.0
     for episodes in itertools.product(EPISODES, repeat=count):
         p = math.prod(map(probability, episodes))
-        estimate = estimated(episodes, **choices)
+        estimate = estimated(episodes, **specs)
         mean_estimate, square = mean_estimate + p * estimate, square + p * float(estimate @ estimate)
     return mean_estimate, square - float(mean_estimate @ mean_estimate)
 
@@ -327,7 +327,12 @@ def test_no_constant_has_a_smaller_variance_than_the_optimal_one(psi: int) -> No
     multiplied = np.concatenate([returns, batch.reward[4:] if psi == REWARD_TO_GO else returns])
     policy = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0))
     gradients = trajectory_gradients(
-        policy, batch.obs, batch.action, NO_MASK, *by_trajectory(batch.env, 4), np.stack([kept * multiplied, kept])
+        policy,
+        batch.obs,
+        batch.action,
+        NO_MASK,
+        *by_trajectory(batch.trajectory, 4),
+        np.stack([kept * multiplied, kept]),
     )
     product, square = overlaps(*gradients) @ p
     best = product / square

@@ -11,7 +11,7 @@ NAMES = [named.name for named in CATALOGUE]
 
 def test_names_and_choices_are_all_different() -> None:
     assert len(set(NAMES)) == len(NAMES)
-    assert len({named.choice for named in CATALOGUE}) == len(NAMES)
+    assert len({named.spec for named in CATALOGUE}) == len(NAMES)
 
 
 def test_whoever_chooses_by_name_chooses_what_there_is() -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 from pgrad.estimators import episodes as teaching
 from pgrad.estimators.episodes import discounted_return, estimate_policy_gradient, rewards_to_go
 from pgrad.policies.softmax import score, softmax
@@ -73,7 +73,7 @@ def test_the_first_reward_to_go_is_the_return() -> None:
     ],
 )
 def test_what_cannot_be_summed_is_named(function: Any, rewards: Any, discount: float, named: str) -> None:
-    with pytest.raises(ObservationError, match=named):
+    with pytest.raises(InputError, match=named):
         function(rewards, discount)
 
 
@@ -160,5 +160,5 @@ def test_its_expectation_is_the_gradient(psi: str) -> None:
     ],
 )
 def test_lengths_that_differ_are_named(log_probs: Any, returns: Any, named: str) -> None:
-    with pytest.raises(ObservationError, match=named):
+    with pytest.raises(InputError, match=named):
         estimate_policy_gradient(log_probs, returns)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 
 
 def two_states(**changes: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_rows_are_scaled_to_sum_to_one() -> None:
 def test_replace_makes_another_problem() -> None:
     mdp = dataclasses.replace(exact.MDP(**two_states()), discount=0.5, time_limit=4)
     assert (mdp.discount, mdp.time_limit) == (0.5, 4)
-    with pytest.raises(ModelError, match="discount"):
+    with pytest.raises(MDPError, match="discount"):
         dataclasses.replace(mdp, discount=2)
 
 
@@ -110,28 +110,28 @@ def test_repr_is_short() -> None:
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         exact.MDP(**two_states(**change))
 
 
 def test_everything_wrong_is_in_one_message() -> None:
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(MDPError) as caught:
         exact.MDP(**two_states(transition=changed((0, 0), 0.0), start=[0.2, 0.2], discount=-1, time_limit=-1))
     lines = str(caught.value).splitlines()
     assert [line.split()[0] for line in lines] == ["discount", "time_limit", "transition", "start", "start"]
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(MDPError) as caught:
         exact.MDP(**two_states(reward=[1.0], start=[1.0], terminal="no"))
     assert len(str(caught.value).splitlines()) == 1, "shapes wait until everything is numbers"
 
 
 def test_many_faulty_rows_are_counted() -> None:
-    with pytest.raises(ModelError, match="and 14 more rows of transition"):
+    with pytest.raises(MDPError, match="and 14 more rows of transition"):
         exact.MDP(np.zeros((10, 2, 10)), np.zeros((10, 2)), np.eye(10)[0], np.zeros(10), 0.9)
 
 
 def test_a_problem_too_large_is_refused_before_it_is_allocated() -> None:
     huge = np.broadcast_to(np.float64(0), (100_000, 10, 100_000))
-    with pytest.raises(ModelError, match=r"100,000 x 10 x 100,000 numbers would need 745\.1 GiB"):
+    with pytest.raises(MDPError, match=r"100,000 x 10 x 100,000 numbers would need 745\.1 GiB"):
         exact.MDP(huge, np.zeros((1, 1)), np.zeros(1), np.zeros(1), 0.9)
 
 
@@ -144,11 +144,11 @@ def trap(start: list[float], **changes: Any) -> exact.MDP:
 
 def test_at_discount_one_every_state_must_have_a_way_out() -> None:
     ways_out = "mark states as terminal, or take discount < 1 or a time_limit"
-    with pytest.raises(ModelError, match=rf"^state 1 can never .*\(not reachable from the start\).*{ways_out}"):
+    with pytest.raises(MDPError, match=rf"^state 1 can never .*\(not reachable from the start\).*{ways_out}"):
         trap([1, 0, 0])
-    with pytest.raises(ModelError, match=r"^state 1 can never .*\(reachable from the start\)"):
+    with pytest.raises(MDPError, match=r"^state 1 can never .*\(reachable from the start\)"):
         trap([0.5, 0.5, 0])
     trap([0.5, 0.5, 0], discount=0.999)
     trap([0.5, 0.5, 0], time_limit=5)
-    with pytest.raises(ModelError, match=r"states 0, 1, 2, 3, 4, 5 and 2 more can never"):
+    with pytest.raises(MDPError, match=r"states 0, 1, 2, 3, 4, 5 and 2 more can never"):
         exact.MDP(np.eye(8)[:, None], np.ones((8, 1)), np.eye(8)[0], np.zeros(8), 1.0)

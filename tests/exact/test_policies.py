@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pgrad import exact
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 from pgrad.policies.mlp import MLPPolicy
 
 S, A, O = 5, 3, 4  # noqa: E741
@@ -170,5 +170,5 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
     ],
 )
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         make()

@@ -10,7 +10,7 @@ import pytest
 
 from pgrad import exact
 from pgrad.envs.tabular import Outcomes, with_twins
-from pgrad.errors import EnvError, ModelError
+from pgrad.errors import EnvError, MDPError
 from pgrad.exact.from_gymnasium import _tables
 
 
@@ -207,7 +207,7 @@ def test_environments_that_cannot_be_had(make: Callable[[], Any], message: str) 
 
 
 def test_models_that_are_none_name_the_environment() -> None:
-    with pytest.raises(ModelError, match="'FrozenLake-v1': discount must be"):
+    with pytest.raises(MDPError, match="'FrozenLake-v1': discount must be"):
         exact.from_gymnasium("FrozenLake-v1", discount=7)
 
 
@@ -235,5 +235,5 @@ def test_models_that_are_none_name_the_environment() -> None:
     ],
 )
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         make()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pgrad import exact
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 
 S, A = 5, 2
 OBS = np.random.default_rng(0).normal(size=(S, 3))
@@ -339,7 +339,7 @@ def test_optimal_values_of_frozen_lake(map_name: str, steps: int) -> None:
 def test_optimal_values_without_discounting() -> None:
     assert exact.optimal_values(exact.chain(5)).value[0] == -5
     loop = exact.MDP([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], [[1, 0], [0, 0]], [1, 0], [0, 1], 1.0)
-    with pytest.raises(ModelError, match="the optimum may be infinite"):
+    with pytest.raises(MDPError, match="the optimum may be infinite"):
         exact.optimal_values(loop)
 
 
@@ -410,23 +410,23 @@ def test_small_chances_to_end_keep_their_digits() -> None:
 def test_a_policy_that_never_ends_is_refused(preference: float) -> None:
     mdp = exact.chain(3)
     logits = [[0, preference], [0, 0], [0, 0], [0, 0]]
-    with pytest.raises(ModelError, match="under this policy state 0 can never"):
+    with pytest.raises(MDPError, match="under this policy state 0 can never"):
         exact.solve(mdp, exact.Tabular(4, 2)(logits))
     discounted = exact.solve(dataclasses.replace(mdp, discount=0.9), exact.Tabular(4, 2)(logits))
     np.testing.assert_allclose(discounted.value[0], -10, rtol=1e-12)
-    with pytest.raises(ModelError, match="episodes may never end: from state 0 "):
+    with pytest.raises(MDPError, match="episodes may never end: from state 0 "):
         _ = discounted.visits
-    with pytest.raises(ModelError, match="episodes may never end"):
+    with pytest.raises(MDPError, match="episodes may never end"):
         _ = discounted.gradient_dropped
     assert np.isfinite(discounted.gradient).all()
 
 
 def test_a_policy_that_hardly_ever_ends_is_refused() -> None:
     policy = exact.Tabular(4, 2)([[0, -30], [0, 0], [0, 0], [0, 0]])
-    with pytest.raises(ModelError, match=r"more than 1e\+10 expected steps"):
+    with pytest.raises(MDPError, match=r"more than 1e\+10 expected steps"):
         exact.solve(exact.chain(3), policy)
     discounted = exact.solve(exact.chain(3, discount=0.9), policy)
-    with pytest.raises(ModelError, match=r"more than 1e\+10 expected steps"):
+    with pytest.raises(MDPError, match=r"more than 1e\+10 expected steps"):
         _ = discounted.visits
 
 
@@ -456,7 +456,7 @@ def test_states_never_reached_do_not_make_visits_endless() -> None:
     ],
 )
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         make()
 
 

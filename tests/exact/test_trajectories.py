@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pgrad import exact
-from pgrad.errors import EstimatorError, ModelError
+from pgrad.errors import EstimatorError, MDPError
 
 
 def garnet(time_limit: int | None = 3, discount: float = 0.9) -> exact.MDP:
@@ -111,18 +111,18 @@ def test_behaviour_draws_the_actions_and_scores_remain_the_policys() -> None:
 def test_too_many_trajectories_are_counted_beforehand() -> None:
     mdp = exact.gridworld(4, 4, discount=0.9)
     policy = tabular(mdp)
-    with pytest.raises(ModelError, match=r"the problem has 1,024 trajectories, more than 1,000: .*exact\.solve"):
+    with pytest.raises(MDPError, match=r"the problem has 1,024 trajectories, more than 1,000: .*exact\.solve"):
         exact.enumerate_trajectories(dataclasses.replace(mdp, time_limit=5), policy, max_trajectories=1000)
     assert len(exact.enumerate_trajectories(dataclasses.replace(mdp, time_limit=5), policy)[0]) == 1024
-    with pytest.raises(ModelError, match=r"about 10\^"):
+    with pytest.raises(MDPError, match=r"about 10\^"):
         exact.enumerate_trajectories(dataclasses.replace(mdp, time_limit=100), policy)
-    with pytest.raises(ModelError, match=r"about 10\^300"):
+    with pytest.raises(MDPError, match=r"about 10\^300"):
         exact.enumerate_trajectories(dataclasses.replace(mdp, time_limit=10**6), policy)
 
 
 def test_infinitely_many_trajectories_are_refused() -> None:
     mdp = garnet(None)
-    with pytest.raises(ModelError, match="infinitely many trajectories, as it has a cycle and no time_limit"):
+    with pytest.raises(MDPError, match="infinitely many trajectories, as it has a cycle and no time_limit"):
         exact.enumerate_trajectories(mdp, tabular(mdp))
     straight = exact.Tabular(4, 2)([[-np.inf, 0]] * 3 + [[0, 0]])
     assert len(exact.enumerate_trajectories(exact.chain(3), straight)[0]) == 1, "the policy can cut a cycle"
@@ -153,7 +153,7 @@ def test_samples_are_cut_by_the_time_limit() -> None:
     )
     assert len(sample) == 7
     assert sample.truncated
-    with pytest.raises(ModelError, match="not ended after max_steps = 20 steps"):
+    with pytest.raises(MDPError, match="not ended after max_steps = 20 steps"):
         exact.sample_trajectories(mdp, tabular(mdp), 1, np.random.default_rng(0), max_steps=20)
 
 
@@ -179,7 +179,7 @@ def broken_act(probabilities: np.ndarray, rng: np.random.Generator) -> int:
     ],
 )
 def test_what_act_returns_is_checked(act: Callable[..., Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         exact.sample_trajectories(ONE_STEP, UNIFORM, 1, np.random.default_rng(0), act=act)
 
 
@@ -266,7 +266,7 @@ def test_values_reach_the_estimator() -> None:
     ],
 )
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(MDPError, match=message):
         make()
 
 

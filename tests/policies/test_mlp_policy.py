@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 from pgrad.kernels.mlp import num_parameters
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue, initial_parameters, orthogonal, split
 
@@ -80,7 +80,7 @@ def test_the_value_of_one_observation_is_a_number() -> None:
 
 @pytest.mark.parametrize("obs", [np.zeros(2), np.zeros((5, 2)), np.zeros((1, 1, 3)), 1.0])
 def test_a_value_of_an_observation_of_another_shape_is_refused(obs: Any) -> None:
-    with pytest.raises(ObservationError, match=r"\(3,\) or \(N, 3\)"):
+    with pytest.raises(InputError, match=r"\(3,\) or \(N, 3\)"):
         random_value((3, 1)).value(obs)
 
 
@@ -88,9 +88,9 @@ def test_a_value_of_an_observation_of_another_shape_is_refused(obs: Any) -> None
 def test_every_network_is_checked_and_says_what_it_is(kind: type[MLPNetwork]) -> None:
     network = kind(np.zeros(21, np.float32), (3, 4, 1), "relu")
     assert repr(network).startswith(f"<{kind.__name__}: 3-4-1, relu, 21 parameters")
-    with pytest.raises(ObservationError, match="'rely': did you mean 'relu'"):
+    with pytest.raises(InputError, match="'rely': did you mean 'relu'"):
         kind(np.zeros(21, np.float32), (3, 4, 1), "rely")
-    with pytest.raises(ObservationError, match=r"has 21 parameters, not an array \(20,\)"):
+    with pytest.raises(InputError, match=r"has 21 parameters, not an array \(20,\)"):
         kind(np.zeros(20, np.float32), (3, 4, 1))
 
 
@@ -136,13 +136,13 @@ def test_the_seed_decides_the_actions() -> None:
     "obs", [np.zeros(2), np.zeros(4), np.zeros((5, 2)), np.zeros((1, 1, 3)), 1.0, np.zeros((3, 5))]
 )
 def test_an_observation_of_another_shape_is_refused(obs: Any) -> None:
-    with pytest.raises(ObservationError, match=r"\(3,\) or \(N, 3\)"):
+    with pytest.raises(InputError, match=r"\(3,\) or \(N, 3\)"):
         random_policy((3, 2)).logits(obs)
 
 
 @pytest.mark.parametrize("shape", [(7,), (9,), (2, 4)])
 def test_the_number_of_parameters_must_fit_the_sizes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ObservationError, match=r"\(3, 2\) has 8 parameters"):
+    with pytest.raises(InputError, match=r"\(3, 2\) has 8 parameters"):
         MLPPolicy(np.zeros(shape, np.float32), (3, 2))
     assert MLPPolicy(np.zeros(8, np.float32), (3, 2)).num_parameters == 8
 
@@ -207,5 +207,5 @@ def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:
     policy, obs = random_policy((4, 2)), np.zeros(4)
     assert policy.probabilities(obs, [True, False]).tolist() == [1, 0]
     for ask in (policy.probabilities, policy.entropy):
-        with pytest.raises(ObservationError, match=r"mask .* must have shape \(1, 2\), not \(3,\)"):
+        with pytest.raises(InputError, match=r"mask .* must have shape \(1, 2\), not \(3,\)"):
             ask(obs, mask=[True] * 3)

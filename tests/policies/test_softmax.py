@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 from pgrad.policies.softmax import entropy, log_softmax, sample, score, softmax
 
 TEMPERATURES = [0.1, 1.0, 7.0]
@@ -128,14 +128,14 @@ def test_log_softmax_does_not_round_a_small_probability_to_zero() -> None:
 )
 def test_what_has_no_softmax_is_named(preferences: Any, temperature: float, named: str) -> None:
     for function in (softmax, log_softmax, entropy):
-        with pytest.raises(ObservationError, match=named):
+        with pytest.raises(InputError, match=named):
             function(preferences, temperature)
 
 
 @pytest.mark.parametrize("action", [-1, 2, 1.0, [0, 2], True])
 def test_actions_must_exist(action: Any) -> None:
     preferences = np.zeros((2, 2)) if isinstance(action, list) else np.zeros(2)
-    with pytest.raises(ObservationError, match="actions must be whole numbers in 0 … 1"):
+    with pytest.raises(InputError, match="actions must be whole numbers in 0 … 1"):
         score(preferences, action)
 
 

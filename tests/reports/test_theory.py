@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 
 from pgrad import exact
-from pgrad.errors import EstimatorError, ModelError, ObservationError
-from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, OPTIMAL, Estimator
+from pgrad.errors import EstimatorError, InputError, MDPError
+from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, OPTIMAL, EstimatorSpec
 from pgrad.policies.softmax import entropy, log_softmax, softmax
 from pgrad.reports import theory
 from pgrad.reports.figures import BLUE, ORANGE
@@ -26,7 +26,7 @@ from pgrad.verify.as_estimator import as_function
 PAGE = Path(__file__).parents[2] / "docs" / "theory.md"
 SNIPPETS = re.findall(r"```python\n(.*?)```.*?!\[.*?\]\(images/theory_(.*?)\.png\)", PAGE.read_text("utf-8"), re.DOTALL)
 
-REINFORCE = as_function(Estimator())
+REINFORCE = as_function(EstimatorSpec())
 ARMS = exact.Linear(np.broadcast_to(np.eye(2), (3, 2, 2)))  # of a bandit with noise: one decision, two ends
 
 
@@ -224,27 +224,27 @@ def test_the_seed_decides_the_sample_and_estimates_are_of_different_trajectories
 
 
 @pytest.mark.parametrize(
-    ("row", "choice"),
+    ("row", "spec"),
     [
-        (0, Estimator(baseline=NO_BASELINE)),
-        (1, Estimator(baseline=MEAN)),
-        (2, Estimator(baseline=LEAVE_ONE_OUT)),
-        (2, Estimator(baseline=OPTIMAL)),
-        (3, Estimator(baseline=CONSTANT)),
+        (0, EstimatorSpec(baseline=NO_BASELINE)),
+        (1, EstimatorSpec(baseline=MEAN)),
+        (2, EstimatorSpec(baseline=LEAVE_ONE_OUT)),
+        (2, EstimatorSpec(baseline=OPTIMAL)),
+        (3, EstimatorSpec(baseline=CONSTANT)),
     ],
 )
 @pytest.mark.parametrize(
     ("rewards", "noise", "n"), [((1.0, 0.0), 1.0, 4), ((3.0, -0.5), 0.3, 3), ((2.0, 2.0), 0.0, 2), ((0.0, 1.0), 0.0, 5)]
 )
 def test_the_formula_is_the_exact_variance(
-    row: int, choice: Estimator, rewards: tuple[float, float], noise: float, n: int
+    row: int, spec: EstimatorSpec, rewards: tuple[float, float], noise: float, n: int
 ) -> None:
     constants = np.array([-2.0, 0.0, 1.5])
     formula = theory.variance_formula(constants, rewards, noise, n)[row]
     for c, expected in zip(constants, formula, strict=True):
         problem = exact.bandit(np.array(rewards) + c, noise)
         policy = exact.Linear(np.broadcast_to(np.eye(2), (problem.num_states, 2, 2)))([0.0, 0.0])
-        estimate = as_function(choice._replace(constant=sum(rewards) / 2 + c))
+        estimate = as_function(spec._replace(constant=sum(rewards) / 2 + c))
         covariance = exact.moments(problem, policy, estimate, n).covariance
         assert np.trace(covariance) == pytest.approx(expected, abs=1e-10)
 
@@ -332,47 +332,47 @@ MDP, FAMILY = two_decisions()
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: theory.preference_bars([]), ObservationError, r"preferences .* at least one, not of shape \(0,\)"),
-        (lambda: theory.preference_bars([[1.0, 2.0]]), ObservationError, r"one list .* shape \(1, 2\)"),
-        (lambda: theory.preference_bars(["up"]), ObservationError, "preferences must be a list of real numbers"),
-        (lambda: theory.preference_bars([1.0, np.nan]), ObservationError, "preferences must be finite"),
-        (lambda: theory.preference_bars([1e308, 0.0]), ObservationError, r"up to ±1e\+300 can be drawn"),
-        (lambda: theory.preference_bars([-np.inf]), ObservationError, "at least one preference must be finite"),
-        (lambda: theory.preference_bars([1.0], -1.0), ObservationError, "temperature must be positive .* -1"),
-        (lambda: theory.preference_bars([1.0, 2.0], names=["a"]), ObservationError, r"names must be 2, .* \['a'\]"),
-        (lambda: theory.temperature_curves([1.0], [1.0]), ObservationError, "temperatures must be at least two"),
-        (lambda: theory.temperature_curves([1.0], [2.0, 1.0]), ObservationError, "positive and increasing"),
-        (lambda: theory.temperature_curves([1.0], [0.0, 1.0]), ObservationError, "positive and increasing"),
-        (lambda: theory.temperature_curves([1.0], [1.0, np.inf]), ObservationError, "temperatures must be finite"),
-        (lambda: theory.score_bars(range(7)), ObservationError, "at most 6, not 7"),
-        (lambda: theory.return_sign([1.0, 2.0, 3.0], 0), ObservationError, "preferences must be two"),
-        (lambda: theory.return_sign([1.0, 2.0], 2), ObservationError, "whole numbers in 0 … 1, not 2"),
-        (lambda: theory.return_sign([1.0, 2.0], -1), ObservationError, "action must be a whole number.* -1"),
-        (lambda: theory.return_sign([1.0, 2.0], 0, [1.0] * 5), ObservationError, "one to four .* not 5"),
-        (lambda: theory.return_sign([1.0, 2.0], 0, [np.nan]), ObservationError, "returns must be finite"),
-        (lambda: theory.return_sign([1.0, 2.0], 0, step=0.0), ObservationError, "step must be positive .* not 0"),
-        (lambda: theory.landscape(MDP, exact.Tabular(3, 2), [0, 0]), ModelError, "over two parameters; .* has 6"),
-        (lambda: theory.landscape(MDP, FAMILY, [0, 4]), ModelError, r"within limits = \(-3.0, 3.0\), not \[0, 4\]"),
-        (lambda: theory.landscape(MDP, FAMILY, [0, 0, 0]), ModelError, "θ must be two numbers"),
-        (lambda: theory.landscape(MDP, FAMILY, [0, 0], limits=(2, 1)), ObservationError, "the lower first"),
-        (lambda: theory.landscape(MDP, FAMILY, [0, 0], learning_rate=-1), ModelError, "learning_rate must be positive"),
+        (lambda: theory.preference_bars([]), InputError, r"preferences .* at least one, not of shape \(0,\)"),
+        (lambda: theory.preference_bars([[1.0, 2.0]]), InputError, r"one list .* shape \(1, 2\)"),
+        (lambda: theory.preference_bars(["up"]), InputError, "preferences must be a list of real numbers"),
+        (lambda: theory.preference_bars([1.0, np.nan]), InputError, "preferences must be finite"),
+        (lambda: theory.preference_bars([1e308, 0.0]), InputError, r"up to ±1e\+300 can be drawn"),
+        (lambda: theory.preference_bars([-np.inf]), InputError, "at least one preference must be finite"),
+        (lambda: theory.preference_bars([1.0], -1.0), InputError, "temperature must be positive .* -1"),
+        (lambda: theory.preference_bars([1.0, 2.0], names=["a"]), InputError, r"names must be 2, .* \['a'\]"),
+        (lambda: theory.temperature_curves([1.0], [1.0]), InputError, "temperatures must be at least two"),
+        (lambda: theory.temperature_curves([1.0], [2.0, 1.0]), InputError, "positive and increasing"),
+        (lambda: theory.temperature_curves([1.0], [0.0, 1.0]), InputError, "positive and increasing"),
+        (lambda: theory.temperature_curves([1.0], [1.0, np.inf]), InputError, "temperatures must be finite"),
+        (lambda: theory.score_bars(range(7)), InputError, "at most 6, not 7"),
+        (lambda: theory.return_sign([1.0, 2.0, 3.0], 0), InputError, "preferences must be two"),
+        (lambda: theory.return_sign([1.0, 2.0], 2), InputError, "whole numbers in 0 … 1, not 2"),
+        (lambda: theory.return_sign([1.0, 2.0], -1), InputError, "action must be a whole number.* -1"),
+        (lambda: theory.return_sign([1.0, 2.0], 0, [1.0] * 5), InputError, "one to four .* not 5"),
+        (lambda: theory.return_sign([1.0, 2.0], 0, [np.nan]), InputError, "returns must be finite"),
+        (lambda: theory.return_sign([1.0, 2.0], 0, step=0.0), InputError, "step must be positive .* not 0"),
+        (lambda: theory.landscape(MDP, exact.Tabular(3, 2), [0, 0]), MDPError, "over two parameters; .* has 6"),
+        (lambda: theory.landscape(MDP, FAMILY, [0, 4]), MDPError, r"within limits = \(-3.0, 3.0\), not \[0, 4\]"),
+        (lambda: theory.landscape(MDP, FAMILY, [0, 0, 0]), MDPError, "θ must be two numbers"),
+        (lambda: theory.landscape(MDP, FAMILY, [0, 0], limits=(2, 1)), InputError, "the lower first"),
+        (lambda: theory.landscape(MDP, FAMILY, [0, 0], learning_rate=-1), MDPError, "learning_rate must be positive"),
         (lambda: theory.landscape(MDP, FAMILY, [0, 0], lambda _: None), EstimatorError, "is a `return` missing"),
-        (lambda: theory.landscape(MDP, FAMILY, [0, 0], REINFORCE, num_estimates=1), ObservationError, "at least 2"),
+        (lambda: theory.landscape(MDP, FAMILY, [0, 0], REINFORCE, num_estimates=1), InputError, "at least 2"),
         (
             lambda: theory.landscape(
                 exact.short_corridor(), exact.Linear(exact.short_corridor_features()), [-2, 2], learning_rate=9
             ),
-            ModelError,
+            MDPError,
             "gradient ascent with learning_rate = 9: .* .a smaller learning_rate may help",
         ),
-        (lambda: theory.variance_formula([0.0], (1.0, 2.0, 3.0)), ObservationError, "two arms"),  # type: ignore[arg-type]
-        (lambda: theory.variance_formula([np.nan]), ObservationError, "constants must be finite"),
-        (lambda: theory.variance_formula([0.0], num_trajectories=1), ObservationError, "at least 2, not 1"),
-        (lambda: theory.variance_formula([0.0], noise=-1.0), ObservationError, "noise must .* -1"),
-        (lambda: theory.variance_against_constant([0.0], num_batches=1), ObservationError, "num_batches .* not 1"),
-        (lambda: theory.bandit_ascent([1.0, 1.0]), ObservationError, "one of them the best"),
-        (lambda: theory.bandit_ascent([1.0]), ObservationError, "two or more arms"),
-        (lambda: theory.bandit_ascent([1.0, 0.0], num_iterations=0), ObservationError, "num_iterations .* not 0"),
+        (lambda: theory.variance_formula([0.0], (1.0, 2.0, 3.0)), InputError, "two arms"),  # type: ignore[arg-type]
+        (lambda: theory.variance_formula([np.nan]), InputError, "constants must be finite"),
+        (lambda: theory.variance_formula([0.0], num_trajectories=1), InputError, "at least 2, not 1"),
+        (lambda: theory.variance_formula([0.0], noise=-1.0), InputError, "noise must .* -1"),
+        (lambda: theory.variance_against_constant([0.0], num_batches=1), InputError, "num_batches .* not 1"),
+        (lambda: theory.bandit_ascent([1.0, 1.0]), InputError, "one of them the best"),
+        (lambda: theory.bandit_ascent([1.0]), InputError, "two or more arms"),
+        (lambda: theory.bandit_ascent([1.0, 0.0], num_iterations=0), InputError, "num_iterations .* not 0"),
     ],
 )
 def test_what_cannot_be_drawn_says_why(call: Callable[[], object], error: type[Exception], message: str) -> None:

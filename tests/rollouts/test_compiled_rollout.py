@@ -57,7 +57,7 @@ class Roller:
 
 
 def trajectory(batch: Batch, env: int) -> np.ndarray[Any, Any]:
-    return np.flatnonzero(batch.env == env)
+    return np.flatnonzero(batch.trajectory == env)
 
 
 def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
@@ -96,7 +96,7 @@ def test_fixed_steps_carry_on_from_batch_to_batch() -> None:
     """Four batches of 8 steps are one of 32, but for the cuts at their ends."""
     short, long = Roller(lanes=3, num_steps=8), Roller(lanes=3, num_steps=32)
     parts, whole = [short()[0] for _ in range(4)], long()[0]
-    for name in ("action", "reward", "terminated", "env", "time"):
+    for name in ("action", "reward", "terminated", "trajectory", "time"):
         joined = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_array_equal(joined, getattr(whole, name))
     np.testing.assert_array_equal(np.concatenate([part.obs for part in parts], axis=1), whole.obs)

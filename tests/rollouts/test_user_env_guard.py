@@ -19,7 +19,7 @@ from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts import user_env_guard as guards
 from pgrad.rollouts.compiled import BEGUN, STEPS, new_lanes
 from pgrad.rollouts.user_env_guard import Guard
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 
 class Walk(NamedTuple):
@@ -39,12 +39,12 @@ class Walk(NamedTuple):
         return (state[0] + action,), 1.0, False
 
 
-def new_guard(env: Env, busy: Busy | None = None) -> Guard:
+def new_guard(env: Env, watchdog: Watchdog | None = None) -> Guard:
     assert env.dynamics is not None
     policy: Policy = MLPPolicy(np.zeros((env.obs_size + 1) * 2, np.float32), (env.obs_size, 2)).compiled
     lanes = new_lanes(env.dynamics, policy, 3)
     lanes.counters[BEGUN] = 3
-    return Guard(env, lanes, 7, 5, busy)
+    return Guard(env, lanes, 7, 5, watchdog)
 
 
 def raising(error: Exception) -> Any:
@@ -90,13 +90,13 @@ def test_what_cannot_be_compiled_is_explained() -> None:
 
 
 def test_a_hang_is_noticed_and_a_call_that_goes_on_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy, ended, messages = Busy(), threading.Event(), []
-    guard = new_guard(compiled_env("walk", Walk()), busy)
+    watchdog, ended, messages = Watchdog(), threading.Event(), []
+    guard = new_guard(compiled_env("walk", Walk()), watchdog)
 
     def watch() -> None:
         while not ended.wait(0.02):
             try:
-                busy.check(0.2)
+                watchdog.check(0.2)
             except EnvError as error:
                 messages.append(str(error))
 

@@ -99,7 +99,7 @@ def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> N
     batch, num_envs, _ = rollout(counting, actor(), num_steps=50)
     assert num_envs == 3
     for identity in range(3):
-        samples = np.flatnonzero(batch.env == identity)
+        samples = np.flatnonzero(batch.trajectory == identity)
         np.testing.assert_array_equal(batch.obs[0, samples], identity)
         episode, t = batch.obs[1, samples].astype(int), batch.obs[2, samples].astype(int)
         history = list(expected_trajectory(identity, 500))
@@ -127,7 +127,7 @@ def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: Env
         assert num_envs == 8
         assert episodes.length.size == 8
         for trajectory in range(8):
-            samples = np.flatnonzero(batch.env == trajectory)
+            samples = np.flatnonzero(batch.trajectory == trajectory)
             episode = batch.obs[1, samples]
             assert (episode == episode[0]).all()
             np.testing.assert_array_equal(batch.obs[2, samples], np.arange(samples.size))
@@ -136,7 +136,7 @@ def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: Env
             assert batch.terminated[samples[-1]] == (length != 5)
             assert batch.truncated[samples[-1]] == (length == 5)
         check_final_observations(batch)
-        returns = sorted(np.bincount(batch.env, weights=batch.reward))
+        returns = sorted(np.bincount(batch.trajectory, weights=batch.reward))
         np.testing.assert_array_equal(sorted(episodes.episode_return), returns)
 
 

@@ -18,13 +18,13 @@ from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
 from pgrad.torch.actor import TorchActor, actor_of
-from pgrad.torch.build import new_torch_learner
 from pgrad.torch.module_output import Logits
 from pgrad.torch.optimizers import global_norm, gradients_of
 from pgrad.torch.policy import Inputs, TorchPolicy
+from pgrad.training.build_torch import new_torch_learner
 from pgrad.training.loops import CompiledTrainer
 from pgrad.training.modules import Modules
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 SIZE = 700  # more than one block of compiled lanes
 
@@ -214,7 +214,7 @@ def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, A
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
     settings = {"num_iterations": 10, "total_steps": None, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
-    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Busy())
+    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Watchdog())
     start, critic = compiled.policy, compiled.critic
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer] if by_torch else None
     bare = MLPPolicy(start.parameters.copy(), start.sizes, start.activation)  # training normalises

@@ -110,14 +110,14 @@ def test_a_module_is_a_policy_like_any_other() -> None:
     mask = [True, False, True]
     assert (policy.probabilities(obs, mask)[:, 1] == 0).all()
     assert 1 not in policy.act(np.repeat(obs, 20, axis=0), rng, mask)
-    with pytest.raises(pgrad.ObservationError, match=r"\(2, 2\) or \(N, 2, 2\)"):
+    with pytest.raises(pgrad.InputError, match=r"\(2, 2\) or \(N, 2, 2\)"):
         policy.act(observations(3))
-    with pytest.raises(pgrad.ObservationError, match=r"must be numbers, .* not {'image': 0}"):
+    with pytest.raises(pgrad.InputError, match=r"must be numbers, .* not {'image': 0}"):
         policy.act({"image": 0})  # type: ignore[arg-type]
 
 
 def test_only_bounded_actions_are_squashed() -> None:
-    with pytest.raises(pgrad.ObservationError, match="only actions with finite bounds can be squashed"):
+    with pytest.raises(pgrad.InputError, match="only actions with finite bounds can be squashed"):
         policy_of(nn.Linear(4, 1), Box(-np.inf, np.inf), squash=True)
 
 
@@ -137,7 +137,7 @@ def test_a_distribution_of_the_modules_own_is_a_policy_too() -> None:
     draws = [policy.act(obs, np.random.default_rng(seed)) for seed in (0, 0, 1, 2)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert any(not np.array_equal(draws[0], other) for other in draws[2:])
-    with pytest.raises(pgrad.ObservationError, match="needs a module that returns logits, not its own Categorical"):
+    with pytest.raises(pgrad.InputError, match="needs a module that returns logits, not its own Categorical"):
         policy.act(obs, mask=[True, False, True])
 
 

@@ -63,8 +63,8 @@ def test_the_notebooks_network_learns_cartpole(backend: str) -> None:
     """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
     options: dict[str, Any] = {"backend": backend, "seeds": 2, "total_steps": 40_000, "evaluation_episodes": 20}
     options |= {"policy": lambda: PolicyNetwork(4, 2, 64)}
-    assert pgrad.train("CartPole-v1", **options).scores.min() > 100
-    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).scores.max() < 60
+    assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 100
+    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 60
 
 
 def test_the_users_module_stays_as_it_was_and_each_seed_trains_a_copy() -> None:
@@ -646,7 +646,7 @@ def test_a_seed_that_cannot_be_played_leaves_the_others_their_evaluation() -> No
         pgrad.train("CartPole-v1", policy=second_is_bad, seeds=3, **{**SHORT, "evaluation_episodes": 2})
     result = caught.value.result
     assert [seed.evaluation is None for seed in result.seeds] == [False, True, False]
-    worst = (0, 2)[int(result.scores.argmin())]
+    worst = (0, 2)[int(result.mean_returns.argmin())]
     assert f"(seed {worst})" in result.summary()
     assert "0 of 3" in result.summary()
 

@@ -23,7 +23,7 @@ from pgrad.training import train as session_module
 from pgrad.training.build import new_learner
 from pgrad.training.loops import CompiledTrainer, History, new_trainer
 from pgrad.training.train import Interrupted, Snapshot
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
 
@@ -105,8 +105,8 @@ def test_reinforce_learns_and_its_switches_matter() -> None:
     """The same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
     learned = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000)
     idle = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000, learning_rate=1e-12)
-    assert learned.scores.min() > 150
-    assert idle.scores.max() < 40
+    assert learned.mean_returns.min() > 150
+    assert idle.mean_returns.max() < 40
 
 
 def test_notebook_is_the_notebook() -> None:
@@ -126,7 +126,11 @@ def test_notebook_is_the_notebook() -> None:
 def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
     """The notebook's loss, backward() and Adam, on the episodes that the compiled loop collected."""
     trainer = CompiledTrainer(
-        resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42, threading.Event(), Busy()
+        resolve("CartPole-v1", "notebook", {"seeds": [42]}),
+        pgrad.make("CartPole-v1"),
+        42,
+        threading.Event(),
+        Watchdog(),
     )
     module = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2))
     for layer, (weight, bias) in zip((module[0], module[2]), trainer.policy.layers, strict=True):

@@ -18,7 +18,7 @@ from pgrad.vector import envpool
 from pgrad.vector import select as choice
 from pgrad.vector.make import describe
 from pgrad.vector.vector_env import VectorEnv
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import what pytest has loaded
 
@@ -260,25 +260,25 @@ def test_what_fails_while_it_is_measured_is_told_with_its_seed_and_step(env: Any
 
 @TWO_CORES
 def test_whoever_watches_is_told_where_it_hangs() -> None:
-    busy, told = Busy(), []
+    watchdog, told = Watchdog(), []
 
     class Watched(Sleeping):
         def step(self, action: Any) -> Any:
-            told.append(hanging(busy))
+            told.append(hanging(watchdog))
             return super().step(action)
 
-    VectorEnv(describe(Watched), 2, 1, busy=busy).close()
+    VectorEnv(describe(Watched), 2, 1, watchdog=watchdog).close()
     assert re.match(r"step\(\) of 'Watched' .* \(seed \d+, tried with random actions, to measure its speed\)", told[0])
     tried = len(told)
-    with closing(VectorEnv(describe(Watched), 2, 1, "sync", busy=busy)) as envs:
+    with closing(VectorEnv(describe(Watched), 2, 1, "sync", watchdog=watchdog)) as envs:
         envs.step(np.zeros(2, np.int64))
         envs.step(np.zeros(2, np.int64))
     assert re.match(r"step\(\) of 'Watched' .* \(environment 0, seed \d+, episode 0, step 0; step 0 of", told[tried])
     assert re.match(r"step\(\) of 'Watched' .* \(environment 1, seed \d+, episode 0, step 1; step 2 of", told[-1])
 
 
-def hanging(busy: Busy) -> str:
+def hanging(watchdog: Watchdog) -> str:
     """What a watcher says that has no patience."""
     with pytest.raises(EnvError) as caught:
-        busy.check(-1.0)
+        watchdog.check(-1.0)
     return str(caught.value)

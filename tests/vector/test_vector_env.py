@@ -22,7 +22,7 @@ from pgrad.vector.autoreset import Autoreset
 from pgrad.vector.make import describe
 from pgrad.vector.step import Failure
 from pgrad.vector.vector_env import VectorEnv, env_seed
-from pgrad.watchdog import Busy, watched
+from pgrad.watchdog import Watchdog, watched
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import what pytest has loaded
 
@@ -322,29 +322,29 @@ def test_workers_are_let_go_when_one_fails_and_leave_ctrl_c_to_the_main_process(
 
 
 def test_a_hang_in_this_process_is_noticed_from_outside() -> None:
-    busy, release = Busy(), threading.Event()
+    watchdog, release = Watchdog(), threading.Event()
     description = describe(lambda: Dying(lambda: print(end="") if release.wait(20) else None))
 
     def run() -> None:
-        envs = VectorEnv(description, 3, SEED, "sync", busy=busy)
-        assert busy.since is None
+        envs = VectorEnv(description, 3, SEED, "sync", watchdog=watchdog)
+        assert watchdog.since is None
         for _ in range(12):
             envs.step(np.zeros(3, np.int32))
 
     with pytest.raises(EnvError, match=r"step\(\) of 'Dying' has not come back for 0.5 s"):
-        watched(run, busy, 0.5)
+        watched(run, watchdog, 0.5)
     release.set()
 
 
 def test_workers_watch_their_own_time() -> None:
     """Their message is the better one: it says which."""
-    busy = Busy()
+    watchdog = Watchdog()
 
     def run() -> None:
-        message = message_of(lambda: Dying(lambda: time.sleep(60)), "async", step_timeout=1.5, busy=busy)
+        message = message_of(lambda: Dying(lambda: time.sleep(60)), "async", step_timeout=1.5, watchdog=watchdog)
         assert "the worker process of" in message
 
-    watched(run, busy, 0.5)
+    watched(run, watchdog, 0.5)
 
 
 class SlowToBegin(Counter):
@@ -354,9 +354,9 @@ class SlowToBegin(Counter):
 
 
 def test_many_slow_environments_are_no_hang() -> None:
-    busy = Busy()
+    watchdog = Watchdog()
     description = describe(SlowToBegin)
-    watched(lambda: VectorEnv(description, 3, SEED, "sync", busy=busy).close(), busy, 0.6)
+    watched(lambda: VectorEnv(description, 3, SEED, "sync", watchdog=watchdog).close(), watchdog, 0.6)
 
 
 class Reusing(Counter):

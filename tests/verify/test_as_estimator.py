@@ -21,7 +21,7 @@ from pgrad.estimators.spec import (
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 from pgrad.exact.trajectories import Trajectory
 from pgrad.verify.as_estimator import as_batch, as_function
@@ -31,23 +31,23 @@ from pgrad.verify.sampling import settings_of
 CASES = cases(seed=5)
 
 
-def textbook(choice: Estimator, trajectories: list[Trajectory]) -> np.ndarray:
+def textbook(spec: EstimatorSpec, trajectories: list[Trajectory]) -> np.ndarray:
     """Every estimator of the catalogue, one number at a time."""
     gamma, count = trajectories[0].discount, len(trajectories)
-    psi, kept = [textbook_psi(choice, one) for one in trajectories], []
+    psi, kept = [textbook_psi(spec, one) for one in trajectories], []
     for one in trajectories:
-        keeps = choice.exact_discounting and choice.psi != TOTAL_RETURN
+        keeps = spec.exact_discounting and spec.psi != TOTAL_RETURN
         kept.append([gamma**t if keeps else 1.0 for t in range(len(one))])
-    if choice.baseline == CONSTANT:
-        psi = [[x - choice.constant for x in row] for row in psi]
-    if choice.baseline in (MEAN, LEAVE_ONE_OUT):
+    if spec.baseline == CONSTANT:
+        psi = [[x - spec.constant for x in row] for row in psi]
+    if spec.baseline in (MEAN, LEAVE_ONE_OUT):
         means = []
         for n in range(count):
-            chosen = psi if choice.baseline == MEAN else psi[:n] + psi[n + 1 :]
-            numbers = [row[0] for row in chosen] if choice.psi == TOTAL_RETURN else list(itertools.chain(*chosen))
+            chosen = psi if spec.baseline == MEAN else psi[:n] + psi[n + 1 :]
+            numbers = [row[0] for row in chosen] if spec.psi == TOTAL_RETURN else list(itertools.chain(*chosen))
             means.append(math.fsum(numbers) / len(numbers))
         psi = [[x - mean for x in row] for row, mean in zip(psi, means, strict=True)]
-    if choice.baseline == OPTIMAL:
+    if spec.baseline == OPTIMAL:
         constants = []
         for n in range(count):
             product = square = 0.0
@@ -58,31 +58,31 @@ def textbook(choice: Estimator, trajectories: list[Trajectory]) -> np.ndarray:
                 product, square = product + g @ u, square + u @ u
             constants.append(product / square)
         psi = [[x - constant for x in row] for row, constant in zip(psi, constants, strict=True)]
-    if choice.standardize == BY_BATCH:
+    if spec.standardize == BY_BATCH:
         every = list(itertools.chain(*psi))
         psi = [[(x - np.mean(every)) / np.std(every) for x in row] for row in psi]
-    if choice.standardize == BY_EPISODE:
+    if spec.standardize == BY_EPISODE:
         psi = [[(x - np.mean(row)) / np.std(row) if np.ptp(row) > 0 else 0.0 for x in row] for row in psi]
     total = np.zeros(trajectories[0].scores.shape[1])
     for n, one in enumerate(trajectories):
         for t in range(len(one)):
             total += kept[n][t] * psi[n][t] * one.scores[t]
-    return total / (count if choice.per_episode else sum(map(len, trajectories)))
+    return total / (count if spec.per_episode else sum(map(len, trajectories)))
 
 
-def textbook_psi(choice: Estimator, one: Trajectory) -> list[float]:
-    gamma, steps, reads = one.discount, len(one), choice.baseline == VALUE
+def textbook_psi(spec: EstimatorSpec, one: Trajectory) -> list[float]:
+    gamma, steps, reads = one.discount, len(one), spec.baseline == VALUE
     rewards, values = one.rewards.tolist(), one.values.tolist()
     tail = values[-1] if reads and one.truncated else 0.0
-    if choice.psi == GAE:
+    if spec.psi == GAE:
         errors = [rewards[t] + gamma * (values[t + 1] if t + 1 < steps else tail) - values[t] for t in range(steps)]
-        decay = gamma * choice.gae_lambda
+        decay = gamma * spec.gae_lambda
         return [math.fsum(decay ** (k - t) * errors[k] for k in range(t, steps)) for t in range(steps)]
     to_go = [
         math.fsum(gamma ** (k - t) * rewards[k] for k in range(t, steps)) + gamma ** (steps - t) * tail
         for t in range(steps)
     ]
-    if choice.psi == TOTAL_RETURN:
+    if spec.psi == TOTAL_RETURN:
         return [to_go[0]] * steps
     return [g - v for g, v in zip(to_go, values, strict=False)] if reads else to_go
 
@@ -98,18 +98,18 @@ def test_every_estimator_is_the_textbooks(named: Named) -> None:
     for case in CASES[3:]:
         for count in (2, 3, 7):
             trajectories = batch_of(case, count, seed=count)
-            found = as_function(named.choice)(trajectories)
-            expected = textbook(named.choice, trajectories)
+            found = as_function(named.spec)(trajectories)
+            expected = textbook(named.spec, trajectories)
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max() + 1e-14)
 
 
 def test_discount_and_values_come_with_the_trajectories() -> None:
-    case, choice = CASES[-1], CATALOGUE[13].choice
+    case, spec = CASES[-1], CATALOGUE[13].spec
     trajectories = batch_of(case, 3, seed=0)
-    found = as_function(choice)(trajectories)
-    np.testing.assert_array_equal(as_function(choice._replace(discount=0.123))(trajectories), found)
+    found = as_function(spec)(trajectories)
+    np.testing.assert_array_equal(as_function(spec._replace(discount=0.123))(trajectories), found)
     other = exact.sample_trajectories(case.problem, case.policy, 3, np.random.default_rng(0), case.values)
-    assert np.abs(as_function(choice)(other) - found).max() > 1e-3
+    assert np.abs(as_function(spec)(other) - found).max() > 1e-3
 
 
 def as_training_has_it(case: Case, trajectories: list[Trajectory], rng: np.random.Generator) -> tuple[Any, Any]:
@@ -126,7 +126,7 @@ def as_training_has_it(case: Case, trajectories: list[Trajectory], rng: np.rando
         reward=batch.reward[order],
         terminated=batch.terminated[order],
         truncated=batch.truncated[order],
-        env=batch.env[order],
+        trajectory=batch.trajectory[order],
         time=batch.time[order],
         final_obs=np.ascontiguousarray(case.obs[last].T.astype(np.float32)),
         final_sample=place[cut],
@@ -157,15 +157,15 @@ def test_training_multiplies_by_the_same_and_pytorch_has_the_same_scores(named: 
     for case in (CASES[4], CASES[11], CASES[14]):
         rng = np.random.default_rng(3)
         trajectories = exact.sample_trajectories(case.problem, case.policy, 5, rng, case.values)
-        choice = named.choice._replace(discount=case.problem.discount)
+        spec = named.spec._replace(discount=case.problem.discount)
         batch, states = as_training_has_it(case, trajectories, rng)
         policy, critic = case.compiled_policy.compiled, case.compiled_value.network
-        weighed = advantages(settings_of(choice), policy, critic, batch, 5)
-        gradient, _ = policy_gradient(settings_of(choice), policy, batch, weighed)
+        weighed = advantages(settings_of(spec), policy, critic, batch, 5)
+        gradient, _ = policy_gradient(settings_of(spec), policy, batch, weighed)
         theta = torch.tensor(case.theta, requires_grad=True)
         (torch.tensor(weighed.weight) @ torch_log_probs(case, theta, states, batch.action)).backward()  # type: ignore[no-untyped-call]
         assert theta.grad is not None
-        expected, scale = as_function(choice)(trajectories), float(np.abs(case.values).max())
+        expected, scale = as_function(spec)(trajectories), float(np.abs(case.values).max())
         np.testing.assert_allclose(gradient, theta.grad.numpy(), rtol=0, atol=3e-6 * scale, err_msg=case.name)
         np.testing.assert_allclose(theta.grad.numpy(), expected, rtol=0, atol=3e-6 * scale, err_msg=case.name)
 
@@ -174,9 +174,9 @@ def test_training_multiplies_by_the_same_and_pytorch_has_the_same_scores(named: 
 def test_a_batch_holds_the_trajectories_one_after_the_other(case: Case) -> None:
     trajectories = batch_of(case, 6, seed=1)
     batch = as_batch(trajectories)
-    assert batch.env.dtype == batch.time.dtype == batch.action.dtype == np.int32
+    assert batch.trajectory.dtype == batch.time.dtype == batch.action.dtype == np.int32
     for n, one in enumerate(trajectories):
-        own = batch.env == n
+        own = batch.trajectory == n
         np.testing.assert_array_equal(batch.action[own], one.actions)
         np.testing.assert_array_equal(batch.reward[own], one.rewards)
         np.testing.assert_array_equal(batch.time[own], np.arange(len(one)))
@@ -184,4 +184,4 @@ def test_a_batch_holds_the_trajectories_one_after_the_other(case: Case) -> None:
         np.testing.assert_array_equal(batch.terminated[own], ends & one.terminated)
         np.testing.assert_array_equal(batch.truncated[own], ends & one.truncated)
     np.testing.assert_array_equal(batch.final_sample, np.flatnonzero(batch.truncated))
-    assert (np.diff(batch.env) >= 0).all()
+    assert (np.diff(batch.trajectory) >= 0).all()

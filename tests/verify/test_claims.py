@@ -7,7 +7,7 @@ import pytest
 
 from pgrad import exact
 from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.verify.as_estimator import as_function
 from pgrad.verify.cases import OBS_SIZE, Case, cases
 from pgrad.verify.check import Check
@@ -78,7 +78,7 @@ def test_shrunk_is_by_the_number_of_trajectories() -> None:
     case, named = CASES[-1], NAMED["total return, mean"]
     assert TRAJECTORIES == 2
     np.testing.assert_allclose(target(case, named, SHRUNK), case.solution.gradient / 2, rtol=1e-15)
-    mean = exact.moments(case.problem, case.policy, as_function(named.choice), 3).mean
+    mean = exact.moments(case.problem, case.policy, as_function(named.spec), 3).mean
     np.testing.assert_allclose(mean, case.solution.gradient * 2 / 3, rtol=1e-9, atol=1e-12)
 
 
@@ -147,11 +147,11 @@ def test_z_is_in_standard_errors() -> None:
 def test_the_spread_of_what_is_sampled_is_the_exact_one() -> None:
     case, named = CASES[-1], NAMED["reward-to-go, leave-one-out"]
     exactly = row(case, named, None, 0, samples=False).standard_deviation
-    estimates = sampled(case, named.choice, 10_000, seed=1, episodes=TRAJECTORIES)
+    estimates = sampled(case, named.spec, 10_000, seed=1, episodes=TRAJECTORIES)
     assert math.sqrt(estimates.var(axis=0).sum()) == pytest.approx(exactly, rel=0.05)
-    again = sampled(case, named.choice, 10, seed=1, episodes=TRAJECTORIES)
+    again = sampled(case, named.spec, 10, seed=1, episodes=TRAJECTORIES)
     np.testing.assert_array_equal(again, estimates[:10])
-    assert not (sampled(case, named.choice, 10, seed=2, episodes=TRAJECTORIES) == again).all()
+    assert not (sampled(case, named.spec, 10, seed=2, episodes=TRAJECTORIES) == again).all()
 
 
 def test_the_case_in_float32_is_the_case() -> None:
@@ -186,8 +186,8 @@ def test_large_batches_and_fixed_numbers_of_steps() -> None:
 
 
 def test_an_estimate_that_is_not_its_claim_makes_a_row_that_does_not_hold() -> None:
-    """The package's own choices with another's name."""
+    """The package's own specs with another's name."""
     case = CASES[-1]
-    for choice in (Estimator(exact_discounting=False), Estimator(per_episode=False)):
-        one = row(case, NAMED["reward-to-go"]._replace(choice=choice), None, 0, samples=False)
+    for spec in (EstimatorSpec(exact_discounting=False), EstimatorSpec(per_episode=False)):
+        one = row(case, NAMED["reward-to-go"]._replace(spec=spec), None, 0, samples=False)
         assert (one.holds, one.verdict) == (False, "WRONG: not ∇J")

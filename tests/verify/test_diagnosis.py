@@ -11,9 +11,9 @@ import torch
 
 import pgrad
 from pgrad import exact
-from pgrad.errors import ConfigError, EstimatorError, ModelError
+from pgrad.errors import ConfigError, EstimatorError, MDPError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
-from pgrad.estimators.spec import GAE, VALUE, Estimator
+from pgrad.estimators.spec import GAE, VALUE, EstimatorSpec
 from pgrad.exact.trajectories import Trajectory
 from pgrad.verify import ZOO, diagnose_estimator
 from pgrad.verify.as_estimator import as_function
@@ -75,7 +75,7 @@ def sometimes_wrong_length(trajectories: list[Trajectory]) -> np.ndarray:
 
 RIGHT_ONES: dict[str, Function] = {
     **{
-        named.name: as_function(named.choice)
+        named.name: as_function(named.spec)
         for named in CATALOGUE
         if named.mean == GRADIENT and named.name != "total return"
     },
@@ -190,7 +190,7 @@ def test_what_is_wrong_at_time_limits_alone() -> None:
             values = one.values.copy()
             values[-1] *= 2
             doubled.append(dataclasses.replace(one, values=values))
-        return as_function(Estimator(GAE, VALUE, gae_lambda=1.0))(doubled)
+        return as_function(EstimatorSpec(GAE, VALUE, gae_lambda=1.0))(doubled)
 
     found = diagnose_estimator(twice_the_tail, seed=0)
     assert (found.name, found.right) == (CUTS, False)
@@ -199,7 +199,7 @@ def test_what_is_wrong_at_time_limits_alone() -> None:
 def test_known_estimators_that_are_biased_are_named_and_not_passed() -> None:
     for named in CATALOGUE:
         if named.mean is None and named.name != "reward-to-go, whitened per episode":
-            found = diagnose_estimator(as_function(named.choice), problems=1, seed=5)
+            found = diagnose_estimator(as_function(named.spec), problems=1, seed=5)
             assert (found.name, found.right) == (named.name, False)
 
 
@@ -299,9 +299,9 @@ def test_actions_drawn_from_the_policy_pass_a_thousand_times() -> None:
 
 
 def test_an_act_that_is_none() -> None:
-    with pytest.raises(ModelError, match=r"must return an action in 0 … 2, not 3"):
+    with pytest.raises(MDPError, match=r"must return an action in 0 … 2, not 3"):
         diagnose_estimator(plain, lambda probabilities, rng: 3, seed=0)
-    with pytest.raises(ModelError, match="raised ZeroDivisionError"):
+    with pytest.raises(MDPError, match="raised ZeroDivisionError"):
         diagnose_estimator(plain, lambda probabilities, rng: 1 // 0, seed=0)
 
 
@@ -408,7 +408,7 @@ def test_a_baseline_of_the_state_is_right_where_the_limit_is_part_of_the_problem
     for seed in range(3):
         assert diagnose_estimator(with_baseline, problems=1, seed=seed).name == TRUNCATION
         assert diagnose_estimator(with_baseline, problems=1, seed=seed, limit_is_part=True).right
-        bootstraps = as_function(Estimator(baseline=VALUE))
+        bootstraps = as_function(EstimatorSpec(baseline=VALUE))
         assert diagnose_estimator(bootstraps, problems=1, seed=seed).right
         assert not diagnose_estimator(bootstraps, problems=1, seed=seed, limit_is_part=True).right
 

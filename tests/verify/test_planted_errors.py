@@ -24,7 +24,7 @@ class Plant(NamedTuple):
 
 
 SOURCES = Path(pgrad.__file__).parent
-RETURNS, WEIGHTS, BASELINES = "estimators/returns.py", "estimators/weights.py", "estimators/baselines.py"
+RETURNS, WEIGHTS, BASELINES = "estimators/returns.py", "estimators/advantages.py", "estimators/baselines.py"
 SOFTMAX, ROLLOUT = "kernels/softmax.py", "rollouts/compiled.py"
 EVERY = ("total return: ", "reward-to-go: ", "reward-to-go, value: ", "GAE(λ=0.95): ")
 
@@ -34,8 +34,8 @@ PLANTS = {
     ),
     "γ^t left out": Plant(
         WEIGHTS,
-        "kept[b] = discount ** batch.time[b]",
-        "kept[b] = 1.0",
+        "discount_power[b] = discount ** batch.time[b]",
+        "discount_power[b] = 1.0",
         ("reward-to-go: ", "GAE(λ=0.95): "),
         ("total return: ", "γ^t dropped: "),
     ),
@@ -69,13 +69,13 @@ PLANTS = {
     ),
     "time limits do not bootstrap": Plant(
         WEIGHTS,
-        "tail[batch.final_sample[c]] = final_value[c]",
-        "tail[batch.final_sample[c]] = 0.0",
+        "bootstrap_value[batch.final_sample[c]] = final_value[c]",
+        "bootstrap_value[batch.final_sample[c]] = 0.0",
         ("short corridor, tabular policy: reward-to-go, value: ", "GAE(λ=0.95): "),
         ("total return", "reward-to-go: ", "layered"),
     ),
     "no average over episodes": Plant(
-        WEIGHTS, "return 1.0 / (num_envs if estimator.per_episode else num_samples)", "return 1.0", EVERY
+        WEIGHTS, "return 1.0 / (num_trajectories if estimator.per_episode else num_samples)", "return 1.0", EVERY
     ),
     "a sign in the exact gradient": Plant(
         "exact/solution.py",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pgrad import verify
-from pgrad.cli.main import main as cli
+from pgrad.cli import main as cli
 from pgrad.errors import EstimatorError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
 from pgrad.verify import report as report_module

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.needs import Needed, Unneeded
+from pgrad.algorithms.needs import Included, Omitted
 from pgrad.algorithms.normalization import Normalization
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.mlp import MLP
 
@@ -15,7 +15,7 @@ from pgrad.kernels.mlp import MLP
 class Settings(NamedTuple):
     """What to multiply the score by, and how to step, as numbers."""
 
-    estimator: Estimator
+    estimator: EstimatorSpec
     entropy_coef: float
     optimizer: int
     learning_rate: float
@@ -24,8 +24,8 @@ class Settings(NamedTuple):
     linear_decay: bool  # of the learning rates, to zero at the end
     num_iterations: int  # end of the run, whichever comes first
     total_steps: int
-    scores: Needed | Unneeded = Needed()  # of trajectories one by one, for the optimal baseline
-    statistics: Needed | Unneeded = Needed()  # of observations and rewards, to normalise them
+    scores: Included | Omitted = Included()  # of trajectories one by one, for the optimal baseline
+    statistics: Included | Omitted = Included()  # of observations and rewards, to normalise them
 
 
 class Checkpoints(NamedTuple):

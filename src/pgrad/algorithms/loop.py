@@ -36,10 +36,10 @@ def train_chunk(
         logged = lanes.counters[LOGGED]
         if logged + buffer.reward.size > episodes.length.size:
             return i, FINE
-        batch, num_envs = rollout(env, like, learner.policy, plan, lanes, buffer, episodes)
+        batch, num_trajectories = rollout(env, like, learner.policy, plan, lanes, buffer, episodes)
         metrics[i, 0], metrics[i, 1] = lanes.counters[STEPS], lanes.counters[LOGGED] - logged
         metrics[i, 2] = mean(episodes.episode_return[logged : lanes.counters[LOGGED]])
-        status = improve(settings, learner, batch, num_envs, lanes.counters[STEPS], metrics[i, 3:])
+        status = improve(settings, learner, batch, num_trajectories, lanes.counters[STEPS], metrics[i, 3:])
         if status != FINE:
             return i, status
     return metrics.shape[0], FINE

@@ -6,13 +6,13 @@ They take a quarter of the time that a first compilation takes. Compiled code go
 from typing import NamedTuple
 
 
-class Needed(NamedTuple):
+class Included(NamedTuple):
     """Compile this part."""
 
     needed: bool = True
 
 
-class Unneeded(NamedTuple):
+class Omitted(NamedTuple):
     """Leave this part out."""
 
     needed: bool = False

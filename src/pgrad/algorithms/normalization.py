@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.needs import Unneeded
+from pgrad.algorithms.needs import Omitted
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.rollouts.batch import Batch, with_rewards
 
@@ -68,14 +68,14 @@ def with_scaled_rewards(needed: Any, normalization: Normalization, batch: Batch,
 
 @compiled_as(observe)
 def _observe_compiled(needed: Any, normalization: Any, batch: Any) -> Any:
-    if needed.instance_class is Unneeded:
+    if needed.instance_class is Omitted:
         return lambda needed, normalization, batch: None
     return lambda needed, normalization, batch: observe_batch(normalization, batch)
 
 
 @compiled_as(with_scaled_rewards)
 def _with_scaled_rewards_compiled(needed: Any, normalization: Any, batch: Any, discount: Any) -> Any:
-    if needed.instance_class is Unneeded:
+    if needed.instance_class is Omitted:
         return lambda needed, normalization, batch, discount: batch
     return lambda needed, normalization, batch, discount: with_rewards(
         batch, scaled_rewards(normalization, batch, discount)
@@ -109,7 +109,7 @@ def scaled_rewards(normalization: Normalization, batch: Batch, discount: float) 
         return batch.reward
     running, returns, seen = normalization.running, normalization.returns, normalization.seen
     for b in range(batch.reward.size):
-        n = batch.env[b]
+        n = batch.trajectory[b]
         so_far = 0.0 if batch.time[b] == 0 else running[n]
         running[n] = discount * so_far + batch.reward[b]
         returns[0], returns[1] = merged(seen[1], returns[0], returns[1], 1.0, running[n], 0.0)

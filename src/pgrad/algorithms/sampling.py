@@ -36,7 +36,7 @@ def sample_estimates(
         lanes.counters[LOGGED], lanes.counters[BEGUN] = 0, 0
         key: Any = fold_in(int(plan.run_key), r)
         one = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
-        batch, num_envs = rollout(env, like, policy, one, lanes, buffer, episodes)
-        advantage = advantages(settings, policy, critic, batch, num_envs)
+        batch, num_trajectories = rollout(env, like, policy, one, lanes, buffer, episodes)
+        advantage = advantages(settings, policy, critic, batch, num_trajectories)
         gradient, _ = policy_gradient(settings, policy, batch, advantage)
         estimates[r] = gradient

@@ -13,11 +13,11 @@ import numpy as np
 
 from pgrad.algorithms.checkpoints import keep
 from pgrad.algorithms.learner import Learner, Settings
-from pgrad.algorithms.needs import Unneeded
+from pgrad.algorithms.needs import Omitted
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.estimators import gradient as estimate
 from pgrad.estimators.advantages import Multipliers, multipliers, normaliser, weights
-from pgrad.estimators.spec import OPTIMAL, VALUE, Estimator
+from pgrad.estimators.spec import OPTIMAL, VALUE, EstimatorSpec
 from pgrad.kernels import optimizers
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.mlp import forward
@@ -49,7 +49,7 @@ def values(critic: Any, obs: Array, batch: int) -> Array:
 
 
 @strict
-def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_envs: int) -> Advantages:
+def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_trajectories: int) -> Advantages:
     """What multiplies the score of every sample: see estimators.weights.
 
     The critic is asked only with a value baseline, and the policy's scores only with the optimal one.
@@ -58,51 +58,55 @@ def advantages(settings: Settings, policy: Any, critic: Any, batch: Batch, num_e
     if estimator.baseline == VALUE:
         value = values(critic, batch.obs, batch.reward.size)
         final_value = values(critic, batch.final_obs, batch.final_sample.size)
-    multiplied = multipliers(estimator, batch, value, final_value, num_envs)
+    multiplied = multipliers(estimator, batch, value, final_value, num_trajectories)
     overlap = np.empty((2, 0))
     if estimator.baseline == OPTIMAL:
-        overlap = score_overlaps(settings.scores, policy, batch, multiplied, num_envs)
-    return weighted(estimator, multiplied, value, batch.env, overlap, num_envs)
+        overlap = score_overlaps(settings.scores, policy, batch, multiplied, num_trajectories)
+    return weighted(estimator, multiplied, value, batch.trajectory, overlap, num_trajectories)
 
 
 @strict
-def known_advantages(estimator: Estimator, batch: Batch, value: Array, final_value: Array, num_envs: int) -> Advantages:
+def known_advantages(
+    estimator: EstimatorSpec, batch: Batch, value: Array, final_value: Array, num_trajectories: int
+) -> Advantages:
     """The same of values that are known, V(s) [B] and of final observations [C]; not for the optimal baseline."""
-    multiplied = multipliers(estimator, batch, value, final_value, num_envs)
-    return weighted(estimator, multiplied, value, batch.env, np.empty((2, 0)), num_envs)
+    multiplied = multipliers(estimator, batch, value, final_value, num_trajectories)
+    return weighted(estimator, multiplied, value, batch.trajectory, np.empty((2, 0)), num_trajectories)
 
 
 @strict
 def weighted(
-    estimator: Estimator, multiplied: Multipliers, value: Array, env: Array, overlap: Array, num_envs: int
+    estimator: EstimatorSpec, multiplied: Multipliers, value: Array, env: Array, overlap: Array, num_trajectories: int
 ) -> Advantages:
     """The advantages that multipliers and what the optimal baseline needs make."""
     explained = np.nan
     if estimator.baseline == VALUE:
         explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
-    weight = weights(estimator, multiplied, env, overlap, num_envs)
-    return Advantages(weight, normaliser(estimator, env.size, num_envs), multiplied.target, explained)
+    weight = weights(estimator, multiplied, env, overlap, num_trajectories)
+    return Advantages(weight, normaliser(estimator, env.size, num_trajectories), multiplied.target, explained)
 
 
-def score_overlaps(needed: Any, policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
+def score_overlaps(needed: Any, policy: Any, batch: Batch, multiplied: Multipliers, num_trajectories: int) -> Array:
     """What the optimal baseline needs of each trajectory's scores, [2, N]; nothing, [2, 0], where it is not needed."""
-    return overlaps_of(policy, batch, multiplied, num_envs) if needed.needed else np.empty((2, 0))
+    return overlaps_of(policy, batch, multiplied, num_trajectories) if needed.needed else np.empty((2, 0))
 
 
 @compiled_as(score_overlaps)
-def _score_overlaps_compiled(needed: Any, policy: Any, batch: Any, multiplied: Any, num_envs: Any) -> Any:
-    if needed.instance_class is Unneeded:
-        return lambda needed, policy, batch, multiplied, num_envs: np.empty((2, 0))
-    return lambda needed, policy, batch, multiplied, num_envs: overlaps_of(policy, batch, multiplied, num_envs)
+def _score_overlaps_compiled(needed: Any, policy: Any, batch: Any, multiplied: Any, num_trajectories: Any) -> Any:
+    if needed.instance_class is Omitted:
+        return lambda needed, policy, batch, multiplied, num_trajectories: np.empty((2, 0))
+    return lambda needed, policy, batch, multiplied, num_trajectories: overlaps_of(
+        policy, batch, multiplied, num_trajectories
+    )
 
 
 @strict
-def overlaps_of(policy: Any, batch: Batch, multiplied: Multipliers, num_envs: int) -> Array:
+def overlaps_of(policy: Any, batch: Batch, multiplied: Multipliers, num_trajectories: int) -> Array:
     """The same, needed."""
-    order, first = estimate.by_trajectory(batch.env, num_envs)
+    order, first = estimate.by_trajectory(batch.trajectory, num_trajectories)
     weight = np.empty((2, batch.reward.size))
     for b in range(batch.reward.size):
-        weight[0, b], weight[1, b] = multiplied.kept[b] * multiplied.psi[b], multiplied.kept[b]
+        weight[0, b], weight[1, b] = multiplied.discount_power[b] * multiplied.psi[b], multiplied.discount_power[b]
     gradients = estimate.trajectory_gradients(policy, batch.obs, batch.action, batch.mask, order, first, weight)
     return estimate.overlaps(gradients[0], gradients[1])
 
@@ -169,7 +173,9 @@ METRICS = (
 
 
 @strict
-def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, steps: int, metrics: Array) -> int:
+def improve(
+    settings: Settings, learner: Learner, batch: Batch, num_trajectories: int, steps: int, metrics: Array
+) -> int:
     """One step of the policy, and of the critic if there is one, from a batch; returns what went wrong, if anything.
 
     `steps` counts the run's environment steps, this batch included. Fills the last five of METRICS.
@@ -181,7 +187,7 @@ def improve(settings: Settings, learner: Learner, batch: Batch, num_envs: int, s
     factor = decay(settings, iteration, steps - batch.reward.size)
     learning_rate = settings.learning_rate * factor
     learnt = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
-    advantage = advantages(settings, learner.policy, learner.critic, learnt, num_envs)
+    advantage = advantages(settings, learner.policy, learner.critic, learnt, num_trajectories)
     gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)
     status, norm = ascend(
         settings,

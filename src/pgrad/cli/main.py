@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pgrad.config import FIELDS, Config, nearest_setting, number, resolve, whole_number
+from pgrad.config import FIELDS, Config, integer, nearest_setting, number, resolve
 from pgrad.errors import ConfigError, PgradError, nearest
 
 T = TypeVar("T", int, float)
@@ -178,7 +178,7 @@ def train_request(argv: list[str]) -> TrainRequest:
     if arguments.seed is not None:
         if "seeds" in given:
             problems.append("give either --seed or --seeds, not both")
-        seed = checked(problems, "--seed", arguments.seed, whole_number)
+        seed = checked(problems, "--seed", arguments.seed, integer)
         given["seeds"] = [0 if seed is None else seed]
     from_file: dict[str, Any] = {}
     if arguments.config is not None:
@@ -191,8 +191,8 @@ def train_request(argv: list[str]) -> TrainRequest:
         problems.append("no environment: say which, as in `pgrad train CartPole-v1`")
     threads = None
     if arguments.threads is not None:
-        threads = checked(problems, "--threads", arguments.threads, whole_number, 1)
-    episodes = checked(problems, "--evaluation-episodes", arguments.evaluation_episodes, whole_number)
+        threads = checked(problems, "--threads", arguments.threads, integer, 1)
+    episodes = checked(problems, "--evaluation-episodes", arguments.evaluation_episodes, integer)
     if arguments.out is not None and os.path.lexists(arguments.out):
         problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
     config: Config | None = None
@@ -290,12 +290,12 @@ def eval_command(argv: list[str]) -> int:
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="a time limit (default: that of training)")
     add_step_timeout(parser)
     arguments, problems = parser.parse(argv)
-    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
-    episodes = checked(problems, "--episodes", arguments.episodes, whole_number, 1)
+    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, integer)
+    episodes = checked(problems, "--episodes", arguments.episodes, integer, 1)
     discount = checked(problems, "--discount", arguments.discount, number, 0, 1)
-    evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, whole_number)
+    evaluation_seed = checked(problems, "--evaluation-seed", arguments.evaluation_seed, integer)
     limit = arguments.max_episode_steps
-    limit = None if limit is None else checked(problems, "--max-episode-steps", limit, whole_number, 1)
+    limit = None if limit is None else checked(problems, "--max-episode-steps", limit, integer, 1)
     timeout = step_timeout(problems, arguments)
     if problems or episodes is None or discount is None or evaluation_seed is None:
         raise ConfigError(problems)
@@ -331,7 +331,7 @@ def verify_command(argv: list[str]) -> int:
     parser.add_argument("--no-samples", action="store_true", help="enumerate only: no compiled rollouts and kernels")
     parser.add_argument("--brief", action="store_true", help="print the verdict alone")
     arguments, problems = parser.parse(argv)
-    seed = checked(problems, "--seed", arguments.seed, whole_number)
+    seed = checked(problems, "--seed", arguments.seed, integer)
     if problems or seed is None:
         raise ConfigError(problems)
 
@@ -367,10 +367,10 @@ def diagnose_command(argv: list[str]) -> int:
     parser.add_argument("--diagnosis-seed", metavar="SEED", default=0, help="of the trajectories (default 0)")
     parser.add_argument("--no-figures", action="store_true", help="write no figure")
     arguments, problems = parser.parse(argv)
-    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, whole_number)
+    seed = None if arguments.seed is None else checked(problems, "--seed", arguments.seed, integer)
     number = arguments.trajectories
-    number = None if number is None else checked(problems, "--trajectories", number, whole_number, MIN_TRAJECTORIES)
-    diagnosis_seed = checked(problems, "--diagnosis-seed", arguments.diagnosis_seed, whole_number)
+    number = None if number is None else checked(problems, "--trajectories", number, integer, MIN_TRAJECTORIES)
+    diagnosis_seed = checked(problems, "--diagnosis-seed", arguments.diagnosis_seed, integer)
     if problems or diagnosis_seed is None:
         raise ConfigError(problems)
 
@@ -437,7 +437,7 @@ def check_env_command(argv: list[str]) -> int:
     parser.add_argument("--seed", default=0, help="of starts and actions (default 0)")
     add_step_timeout(parser)
     arguments, problems = parser.parse(argv)
-    seed = checked(problems, "--seed", arguments.seed, whole_number)
+    seed = checked(problems, "--seed", arguments.seed, integer)
     timeout = step_timeout(problems, arguments)
     if problems or seed is None:
         raise ConfigError(problems)

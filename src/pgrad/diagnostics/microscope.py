@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.diagnostics.statistics import BLOCKS, cosine, error_curve, jackknife, known, signal_and_noise
-from pgrad.diagnostics.trajectories import Block, choice_of, collect, in_threads, require_room
+from pgrad.diagnostics.trajectories import Block, collect, in_threads, require_room, spec_of
 from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError, EnvError
 from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.resampling import group_statistics
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.experiments.statistics import UNKNOWN, Estimate
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, require_fit
@@ -98,14 +98,14 @@ def gradient_microscope(
     environment = _checked(policy, critic, env, discount, trajectories, seed)
     size = trajectories // BLOCKS
     pilot = collect(
-        environment, policy, critic, [Estimator(discount=discount)], 1, max(2, size // 5), fold_in(seed, PILOT)
+        environment, policy, critic, [EstimatorSpec(discount=discount)], 1, max(2, size // 5), fold_in(seed, PILOT)
     )[0]
-    to_go = pilot.of(Estimator(discount=discount)).psi
+    to_go = pilot.of(EstimatorSpec(discount=discount)).psi
     constant = float(np.average(to_go.mean, weights=to_go.length))
-    choices = [choice_of(named, discount, constant) for named in CATALOGUE]
-    blocks = collect(environment, policy, critic, choices, BLOCKS, size, seed)
+    specs = [spec_of(named, discount, constant) for named in CATALOGUE]
+    blocks = collect(environment, policy, critic, specs, BLOCKS, size, seed)
     sizes = tuple(n for n in SIZES if n <= size // 2) or (2,)
-    measured = in_threads(lambda k: _measured(blocks, choices[k], sizes), range(len(choices)))
+    measured = in_threads(lambda k: _measured(blocks, specs[k], sizes), range(len(specs)))
     names = [named.name for named in CATALOGUE]
     reference = measured[names.index(REFERENCE)].whole
     views = [_view(named, of_one, reference, sizes) for named, of_one in zip(CATALOGUE, measured, strict=True)]
@@ -144,19 +144,19 @@ def _checked(
             f"'{environment.id}' has {environment.obs_size} observations; the value network was made for "
             f"{critic.sizes[0]}"
         )
-    require_room(policy, [named.choice for named in CATALOGUE], trajectories)
+    require_room(policy, [named.spec for named in CATALOGUE], trajectories)
     return environment
 
 
-def _measured(blocks: list[Block], choice: Estimator, sizes: tuple[int, ...]) -> Measured:
-    whole = np.stack([block.estimate(choice) for block in blocks])
+def _measured(blocks: list[Block], spec: EstimatorSpec, sizes: tuple[int, ...]) -> Measured:
+    whole = np.stack([block.estimate(spec) for block in blocks])
     shape = (len(sizes), len(blocks))
     mean, square, cosines = np.empty((*shape, whole.shape[1])), np.empty(shape), np.empty(shape)
     for k, block in enumerate(blocks):
         others = (whole.sum(axis=0) - whole[k]).astype(np.float32)
         for m, size in enumerate(sizes):
-            mean[m, k], square[m, k], cosines[m, k] = group_statistics(choice, block.of(choice), size, others)
-    rounding = ROUNDING**2 * float(np.mean([block.power(choice) for block in blocks]))
+            mean[m, k], square[m, k], cosines[m, k] = group_statistics(spec, block.of(spec), size, others)
+    rounding = ROUNDING**2 * float(np.mean([block.power(spec) for block in blocks]))
     return Measured(mean, square, cosines, whole, rounding)
 
 

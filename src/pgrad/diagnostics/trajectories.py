@@ -26,7 +26,7 @@ from pgrad.estimators.spec import (
     REWARD_TO_GO,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import fold_in
@@ -50,39 +50,39 @@ class Block:
 
     steps: int
     returns: Floats  # [N] undiscounted
-    pieces: dict[Estimator, Pieces]  # of each family
+    pieces: dict[EstimatorSpec, Pieces]  # of each family
 
-    def of(self, choice: Estimator) -> Pieces:
+    def of(self, spec: EstimatorSpec) -> Pieces:
         """What an estimator is made of."""
-        return self.pieces[family_of(choice)]
+        return self.pieces[family_of(spec)]
 
-    def power(self, choice: Estimator) -> float:
+    def power(self, spec: EstimatorSpec) -> float:
         """‖·‖² of the parts that estimates are sums of, on average; 0 for standardised ones, which have no scale."""
-        if choice.standardize != AS_IT_IS:
+        if spec.standardize != AS_IT_IS:
             return 0.0
-        pieces = self.of(choice)
-        factor = 1.0 if choice.per_episode else len(self.returns) / self.steps
+        pieces = self.of(spec)
+        factor = 1.0 if spec.per_episode else len(self.returns) / self.steps
         return factor**2 * float(np.einsum("np,np->", pieces.a, pieces.a)) / len(self.returns)
 
-    def estimate(self, choice: Estimator) -> Floats:
+    def estimate(self, spec: EstimatorSpec) -> Floats:
         """The estimate from the whole block as one batch, [P]."""
-        pieces = self.of(choice)
+        pieces = self.of(spec)
         result = np.empty(pieces.a.shape[1], np.float32)
-        group_estimate(choice, pieces, 0, len(self.returns), result)
+        group_estimate(spec, pieces, 0, len(self.returns), result)
         return result.astype(np.float64)
 
 
-def family_of(choice: Estimator) -> Estimator:
+def family_of(spec: EstimatorSpec) -> EstimatorSpec:
     """What decides Ψ and γ^t: the estimator without its corrections that are one number a trajectory."""
-    baseline = VALUE if choice.baseline == VALUE else NO_BASELINE
-    psi = REWARD_TO_GO if choice.psi == GAE and choice.gae_lambda == 1 else choice.psi  # the same numbers
-    bare = choice._replace(psi=psi, baseline=baseline, constant=0.0, standardize=AS_IT_IS, per_episode=True)
+    baseline = VALUE if spec.baseline == VALUE else NO_BASELINE
+    psi = REWARD_TO_GO if spec.psi == GAE and spec.gae_lambda == 1 else spec.psi  # the same numbers
+    bare = spec._replace(psi=psi, baseline=baseline, constant=0.0, standardize=AS_IT_IS, per_episode=True)
     return bare if psi == GAE else bare._replace(gae_lambda=1.0)
 
 
-def require_room(policy: MLPPolicy, choices: list[Estimator], trajectories: int) -> None:
+def require_room(policy: MLPPolicy, specs: list[EstimatorSpec], trajectories: int) -> None:
     """Raise ConfigError where the trajectories' gradients could not be held."""
-    kinds = {family_of(choice) for choice in choices}
+    kinds = {family_of(spec) for spec in specs}
     needed = 4 * trajectories * policy.num_parameters * (len(kinds) + 2)
     if needed > MAX_BYTES:
         fitting = MAX_BYTES * trajectories // needed
@@ -95,13 +95,13 @@ def require_room(policy: MLPPolicy, choices: list[Estimator], trajectories: int)
 
 
 def collect(
-    env: Env, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator], blocks: int, size: int, seed: int
+    env: Env, policy: MLPPolicy, critic: MLPValue, specs: list[EstimatorSpec], blocks: int, size: int, seed: int
 ) -> list[Block]:
     """So many blocks of `size` whole episodes with the policy as it is. The same blocks on any number of threads."""
     parts = [min(PART, size - begun) for begun in range(0, size, PART)]
 
     def block(batches: Iterable[Batch]) -> Block:
-        return joined([analysed(batch, n, policy, critic, choices) for batch, n in zip(batches, parts, strict=True)])
+        return joined([analysed(batch, n, policy, critic, specs) for batch, n in zip(batches, parts, strict=True)])
 
     if env.compiled:  # each block on a thread, with random numbers of its own
         return in_threads(lambda k: block(rolled_out(env, policy, parts, fold_in(seed, k))), range(blocks))
@@ -157,25 +157,25 @@ def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -
         envs.close()
 
 
-def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, choices: list[Estimator]) -> Block:
-    """The gradients of each trajectory, for every family that the choices belong to."""
+def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs: list[EstimatorSpec]) -> Block:
+    """The gradients of each trajectory, for every family that the specs belong to."""
     value = values(critic.network, batch.obs, batch.reward.size)
     final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
-    order, first = by_trajectory(batch.env, size)
-    families = dict.fromkeys(map(family_of, choices))
+    order, first = by_trajectory(batch.trajectory, size)
+    families = dict.fromkeys(map(family_of, specs))
     multiplied = {family: multipliers(family, batch, value, final_value, size) for family in families}
-    kept = {_keeps(family): m.kept for family, m in multiplied.items()}
-    weight = np.stack([*(m.kept * m.psi for m in multiplied.values()), *kept.values()])
+    kept = {_keeps(family): m.discount_power for family, m in multiplied.items()}
+    weight = np.stack([*(m.discount_power * m.psi for m in multiplied.values()), *kept.values()])
     gradients = trajectory_gradients(policy.compiled, batch.obs, batch.action, batch.mask, order, first, weight)
     with_psi = dict(zip(multiplied, gradients, strict=False))
     without_psi = dict(zip(kept, gradients[len(multiplied) :], strict=True))
-    wanting_overlap = {family_of(choice) for choice in choices if choice.baseline == OPTIMAL}
+    wanting_overlap = {family_of(spec) for spec in specs if spec.baseline == OPTIMAL}
     pieces = {}
     for family, m in multiplied.items():
         a, u = with_psi[family], without_psi[_keeps(family)]
         overlap = overlaps(a, u) if family in wanting_overlap else np.zeros((2, size))
-        pieces[family] = Pieces(summarised(m.psi, batch.env, size), a, u, overlap)
-    returns = np.bincount(batch.env, weights=batch.reward, minlength=size).astype(np.float64)
+        pieces[family] = Pieces(summarised(m.psi, batch.trajectory, size), a, u, overlap)
+    returns = np.bincount(batch.trajectory, weights=batch.reward, minlength=size).astype(np.float64)
     return Block(int(batch.reward.size), returns, pieces)
 
 
@@ -195,12 +195,12 @@ def joined(parts: list[Block]) -> Block:
     return Block(sum(part.steps for part in parts), np.concatenate([part.returns for part in parts]), pieces)
 
 
-def _keeps(family: Estimator) -> bool:
+def _keeps(family: EstimatorSpec) -> bool:
     """Whether γ^t stays outside of Ψ."""
     return family.exact_discounting and family.psi != TOTAL_RETURN
 
 
-def choice_of(named: Named, discount: float, constant: float) -> Estimator:
+def spec_of(named: Named, discount: float, constant: float) -> EstimatorSpec:
     """The named estimator on a problem: its discount, and the constant of a constant baseline."""
-    choice = named.choice._replace(discount=discount)
-    return choice._replace(constant=constant) if choice.baseline == CONSTANT else choice
+    spec = named.spec._replace(discount=discount)
+    return spec._replace(constant=constant) if spec.baseline == CONSTANT else spec

@@ -6,7 +6,7 @@ from pgrad.diagnostics.trajectories import rolled_out
 from pgrad.envs.make import Env
 from pgrad.estimators.advantages import multipliers
 from pgrad.estimators.gradient import value_gradient
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import ADAM, ascend
 from pgrad.kernels.random import fold_in
@@ -25,7 +25,7 @@ def fitted_value(env: Env, policy: MLPPolicy, discount: float, seed: int) -> MLP
     """
     batch = next(iter(rolled_out(env, policy, [EPISODES], fold_in(seed, FIT))))
     nothing = np.empty(0)
-    returns = multipliers(Estimator(discount=discount), batch, nothing, nothing, EPISODES).target
+    returns = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing, EPISODES).target
     chosen = np.random.default_rng(seed).permutation(returns.size)[:MAX_SAMPLES]
     obs, target = np.ascontiguousarray(batch.obs[:, chosen]), returns[chosen]
     centre, deviation = float(target.mean()), float(target.std()) or 1.0

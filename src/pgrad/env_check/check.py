@@ -14,7 +14,7 @@ from pgrad.envs.make import COMPILED, OURS
 from pgrad.envs.reference import is_reference, load
 from pgrad.errors import EnvError
 from pgrad.vector.originals import make_gymnasium
-from pgrad.watchdog import Busy, watched
+from pgrad.watchdog import Watchdog, watched
 
 if TYPE_CHECKING:
     import gymnasium
@@ -96,8 +96,8 @@ def check_dynamics(dynamics: Any, name: str, seed: int, step_timeout: float | No
     before = globals_of(dynamics)
     look_for_unseeded(dynamics, findings)
     repeatable = not findings.problems
-    busy = Busy()
-    played = watched(lambda: play(dynamics, findings, busy, seed), busy, step_timeout)
+    watchdog = Watchdog()
+    played = watched(lambda: play(dynamics, findings, watchdog, seed), watchdog, step_timeout)
     if played.visits:
         look_at_all(dynamics, played, findings, repeatable)
         require_same_globals(before, dynamics, findings)
@@ -156,17 +156,17 @@ def check_gymnasium(environment: Any, name: str | None, seed: int, step_timeout:
         findings.add("spaces", f"pgrad cannot train on it: {error}", way_out)
         return CheckReport(name or type(environment).__name__, "not played", findings, "", "")
     make, name = described.make, name or described.name
-    busy = Busy()
+    watchdog = Watchdog()
 
     def look() -> tuple[list[int], list[float], float | None]:
-        with busy.calling("Gymnasium's check_env"):
+        with watchdog.calling("Gymnasium's check_env"):
             run_check_env(make, findings)
-        played = play_gymnasium(make, findings, busy, seed)
+        played = play_gymnasium(make, findings, watchdog, seed)
         if not findings.problems:
-            train_on(described, findings, busy, seed)
+            train_on(described, findings, watchdog, seed)
         return played
 
-    lengths, returns, rate = watched(look, busy, step_timeout)
+    lengths, returns, rate = watched(look, watchdog, step_timeout)
     env: gymnasium.Env[Any, Any] = make()
     limit = env.spec.max_episode_steps if env.spec else None
     description = f"observes {env.observation_space}, accepts {env.action_space}, " + (

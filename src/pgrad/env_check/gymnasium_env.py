@@ -19,7 +19,7 @@ from pgrad.vector.spaces import actions_of
 from pgrad.vector.spec import Description
 from pgrad.vector.step import Failure
 from pgrad.vector.vector_env import VectorEnv
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 EPISODES, MOST_STEPS, TRAINED_STEPS = 5, 2_000, 500
 ADVICE = (
@@ -37,21 +37,21 @@ Make = Callable[[], "gymnasium.Env[Any, Any]"]
 class Told(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Says where it is, to a watcher and in messages."""
 
-    def __init__(self, env: "gymnasium.Env[Any, Any]", busy: Busy) -> None:
+    def __init__(self, env: "gymnasium.Env[Any, Any]", watchdog: Watchdog) -> None:
         super().__init__(env)
-        self.busy, self.where, self.steps = busy, "", 0
+        self.watchdog, self.where, self.steps = watchdog, "", 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As it is."""
         self.where, self.seed, self.steps = f"in reset(seed={seed})", seed, 0
-        with self.busy.calling(f"reset(seed={seed})"):
+        with self.watchdog.calling(f"reset(seed={seed})"):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """As it is."""
         self.steps += 1
         self.where = f"at step {self.steps} of seed {self.seed}, action {action}"
-        with self.busy.calling(f"step({action}), {self.where},"):
+        with self.watchdog.calling(f"step({action}), {self.where},"):
             return self.env.step(action)
 
 
@@ -108,10 +108,12 @@ def run_check_env(make: Make, findings: Findings) -> None:
             )
 
 
-def play(make: Make, findings: Findings, busy: Busy, seed: int = 0) -> tuple[list[int], list[float], float | None]:
+def play(
+    make: Make, findings: Findings, watchdog: Watchdog, seed: int = 0
+) -> tuple[list[int], list[float], float | None]:
     """Random episodes of two copies side by side; returns lengths, returns and steps a second of one copy."""
     lengths, returns, seconds = [], [], 0.0
-    env, copy = Told(make(), busy), Told(make(), busy)
+    env, copy = Told(make(), watchdog), Told(make(), watchdog)
     try:
         for episode in range(EPISODES):
             env.action_space.seed(seed + episode)
@@ -134,11 +136,11 @@ def play(make: Make, findings: Findings, busy: Busy, seed: int = 0) -> tuple[lis
     return lengths, returns, sum(lengths) / seconds if seconds else None
 
 
-def train_on(described: Description, findings: Findings, busy: Busy, seed: int = 0) -> None:
+def train_on(described: Description, findings: Findings, watchdog: Watchdog, seed: int = 0) -> None:
     """Random steps as training takes them, with all that it insists on; what it refuses is a problem."""
     random, actions = np.random.default_rng(seed), described.actions
     try:
-        envs = VectorEnv(described, 2, seed, "sync", None, busy)
+        envs = VectorEnv(described, 2, seed, "sync", None, watchdog)
         try:
             until = time.perf_counter() + TRAINED_SECONDS
             for _ in range(TRAINED_STEPS):

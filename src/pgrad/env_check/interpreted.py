@@ -14,7 +14,7 @@ from pgrad.envs.dynamics import Dynamics, has_mask, mask, observe, reset, step
 from pgrad.kernels.random import fold_in, uniform
 from pgrad.spaces import Box, Discrete, Space
 from pgrad.user_code import own_traceback
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2  # as in rollouts.compiled
 RANDOM_EPISODES, EXTREME_EPISODES = 8, 2
@@ -94,8 +94,8 @@ def allowed_action(dynamics: Dynamics, allowed: tuple[bool, ...], action: Any) -
 # --- played uncompiled
 
 
-def play(dynamics: Dynamics, findings: Findings, busy: Busy, seed: int = 0) -> Played:
-    """Random and extreme policies for whole episodes, every value looked at; `busy` tells another thread of hangs."""
+def play(dynamics: Dynamics, findings: Findings, watchdog: Watchdog, seed: int = 0) -> Played:
+    """Random and extreme policies for whole episodes, every value looked at; `watchdog` tells of hangs."""
     policies: list[tuple[str, Callable[[int], Any], int]] = [
         ("random", lambda key: random_action(dynamics.action_space, key), RANDOM_EPISODES)
     ]
@@ -107,7 +107,7 @@ def play(dynamics: Dynamics, findings: Findings, busy: Busy, seed: int = 0) -> P
         for episode in range(episodes):
             try:
                 length, total, terminated = Episode(
-                    dynamics, findings, busy, played.visits, name, policy, seed + episode
+                    dynamics, findings, watchdog, played.visits, name, policy, seed + episode
                 ).run()
             except Stop:
                 broken += 1
@@ -128,13 +128,13 @@ class Episode:
         self,
         dynamics: Dynamics,
         findings: Findings,
-        busy: Busy,
+        watchdog: Watchdog,
         visits: list[Visit],
         policy_name: str,
         policy: Callable[[int], Any],
         seed: int,
     ) -> None:
-        self.dynamics, self.findings, self.busy, self.visits = dynamics, findings, busy, visits
+        self.dynamics, self.findings, self.watchdog, self.visits = dynamics, findings, watchdog, visits
         self.policy_name, self.policy, self.seed = policy_name, policy, seed
         self.where = f"after reset, seed {seed}"
         self.size: int | None = None
@@ -166,7 +166,7 @@ class Episode:
     def call(self, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A method's result; what it raises is noted."""
         try:
-            with self.busy.calling(f"{method} {self.where}"):
+            with self.watchdog.calling(f"{method} {self.where}"):
                 return function(self.dynamics, *arguments)
         except Exception as error:
             way_out = f"{method} has to work for every state and action that an episode can come to"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 from pgrad.kernels.jit import both
 from pgrad.kernels.random import uniform
 from pgrad.spaces import Box, Discrete
@@ -107,7 +107,7 @@ def finite(
 ) -> FiniteMDP:
     """The environment of start [S], transition [S, A, S'], reward [S, A, S'], terminal [S] and features [S, O].
 
-    Every action is allowed unless `allowed` [S, A] says otherwise; raises ModelError where it does not fit.
+    Every action is allowed unless `allowed` [S, A] says otherwise; raises MDPError where it does not fit.
     """
     probability = np.asarray(transition, dtype=np.float64)
     following = np.broadcast_to(np.arange(probability.shape[-1]), probability.shape)
@@ -156,8 +156,8 @@ def _checked_mask(allowed: npt.ArrayLike | None, terminal: Bools, shape: tuple[i
         return np.ones(shape, dtype=np.bool_)
     mask = np.array(allowed, dtype=np.bool_)
     if mask.shape != shape:
-        raise ModelError(f"allowed must have shape {shape}, states by actions, not {mask.shape}")
+        raise MDPError(f"allowed must have shape {shape}, states by actions, not {mask.shape}")
     stuck = np.flatnonzero(~mask.any(axis=1) & ~terminal)
     if len(stuck):
-        raise ModelError(f"allowed must leave every state an action until the episode ends: state {stuck[0]} has none")
+        raise MDPError(f"allowed must leave every state an action until the episode ends: state {stuck[0]} has none")
     return mask

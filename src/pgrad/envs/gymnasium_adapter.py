@@ -28,7 +28,7 @@ DEFAULT_FPS = 30
 Array = npt.NDArray[Any]
 
 
-class GymnasiumFace(gymnasium.Env[Any, Any]):
+class GymnasiumAdapter(gymnasium.Env[Any, Any]):
     """Dynamics as a gymnasium.Env. The time limit is Gymnasium's TimeLimit, put around it by `gymnasium.make`."""
 
     def __init__(self, dynamics: Dynamics, render_mode: str | None = None, **parameters: Any) -> None:
@@ -184,7 +184,7 @@ def register(dynamics: Any, env_id: str) -> str:
             raise EnvError(f"'{env_id}' is taken by another environment, {known.entry_point}: choose another id")
         del gymnasium.registry[env_id]
     try:
-        gymnasium.register(env_id, functools.partial(GymnasiumFace, made), max_episode_steps=made.max_episode_steps)
+        gymnasium.register(env_id, functools.partial(GymnasiumAdapter, made), max_episode_steps=made.max_episode_steps)
     except gymnasium.error.Error as error:
         raise EnvError(f"'{env_id}' cannot be an id: {error}") from error
     return env_id
@@ -204,7 +204,7 @@ def instance(dynamics: Any) -> Dynamics:
 
 def is_ours(spec: EnvSpec) -> bool:
     """Whether `register` has put it there."""
-    return isinstance(spec.entry_point, functools.partial) and spec.entry_point.func is GymnasiumFace
+    return isinstance(spec.entry_point, functools.partial) and spec.entry_point.func is GymnasiumAdapter
 
 
 def gymnasium_id(reference: str) -> str:

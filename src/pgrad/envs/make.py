@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 
 BACKENDS = ("auto", "compiled", "gymnasium")
-# auto: the first of the others that there is. gymnasium: the same without EnvPool, so always the original.
-VECTORIZATIONS = ("auto", "gymnasium", "envpool", "entry-point", "sync", "async")
 
 
 @dataclass(frozen=True)
@@ -186,9 +184,9 @@ def original_of(env: Env) -> Env:
         return env
     if env.gymnasiums:
         return gymnasium_env(env.id).limited(env.max_episode_steps)
-    from pgrad.envs.gymnasium_adapter import GymnasiumFace
+    from pgrad.envs.gymnasium_adapter import GymnasiumAdapter
 
-    face = gymnasium_env(partial(GymnasiumFace, env.dynamics)).limited(env.max_episode_steps)
+    face = gymnasium_env(partial(GymnasiumAdapter, env.dynamics)).limited(env.max_episode_steps)
     assert face.description is not None, "it is Gymnasium's"
     described = dataclasses.replace(face.description, name=env.id)
     return dataclasses.replace(env, dynamics=None, obs_shape=face.obs_shape, description=described)

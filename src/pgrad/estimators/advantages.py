@@ -28,7 +28,7 @@ from pgrad.estimators.spec import (
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 from pgrad.kernels.jit import strict
 from pgrad.rollouts.batch import Batch
@@ -40,54 +40,63 @@ class Multipliers(NamedTuple):
     """What multiplies the scores before any baseline that is one number a trajectory."""
 
     psi: Array  # [B] G(τ), G_t, G_t - V(s_t) or Â_t
-    kept: Array  # [B] γ^t where it is kept outside of Ψ, else 1
+    discount_power: Array  # [B] γ^t where it is kept outside of Ψ, else 1
     target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
 
 
 @strict
-def multipliers(estimator: Estimator, batch: Batch, value: Array, final_value: Array, num_envs: int) -> Multipliers:
+def multipliers(
+    estimator: EstimatorSpec, batch: Batch, value: Array, final_value: Array, num_trajectories: int
+) -> Multipliers:
     """Ψ_t and γ^t of every sample. value [B] and final_value [C] are read only with a value baseline.
 
     With V, time limits bootstrap; without, the return ends at the time limit, which is then part of the problem.
     """
     size, discount, whole = batch.reward.size, estimator.discount, estimator.psi == TOTAL_RETURN
-    cut, tail, kept = np.empty(size, np.bool_), np.zeros(size), np.ones(size)
+    segment_end, bootstrap_value, discount_power = np.empty(size, np.bool_), np.zeros(size), np.ones(size)
     for b in range(size):
-        cut[b] = batch.terminated[b] or batch.truncated[b]
+        segment_end[b] = batch.terminated[b] or batch.truncated[b]
         if estimator.exact_discounting and not whole:
-            kept[b] = discount ** batch.time[b]
+            discount_power[b] = discount ** batch.time[b]
     known = np.zeros(size)
     if estimator.baseline == VALUE:
         for b in range(size):
             known[b] = value[b]
         for c in range(batch.final_sample.size):
-            tail[batch.final_sample[c]] = final_value[c]
+            bootstrap_value[batch.final_sample[c]] = final_value[c]
     if estimator.psi == GAE:
         psi = generalized_advantages(
-            batch.reward, known, cut, batch.env, tail, discount, estimator.gae_lambda, num_envs
+            batch.reward,
+            known,
+            segment_end,
+            batch.trajectory,
+            bootstrap_value,
+            discount,
+            estimator.gae_lambda,
+            num_trajectories,
         )
         target = np.empty(size)
         for b in range(size):
             target[b] = psi[b] + known[b]
-        return Multipliers(psi, kept, target)
-    target = rewards_to_go(batch.reward, cut, batch.env, tail, discount, num_envs)
-    psi = total_returns(target, batch.time, batch.env, num_envs) if whole else target.copy()
+        return Multipliers(psi, discount_power, target)
+    target = rewards_to_go(batch.reward, segment_end, batch.trajectory, bootstrap_value, discount, num_trajectories)
+    psi = total_returns(target, batch.time, batch.trajectory, num_trajectories) if whole else target.copy()
     for b in range(size):
         psi[b] -= known[b]
-    return Multipliers(psi, kept, target)
+    return Multipliers(psi, discount_power, target)
 
 
 @strict
-def corrections(estimator: Estimator, psi: Summary, overlap: Array) -> tuple[Array, Array]:
+def corrections(estimator: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Array, Array]:
     """The baseline and the scale of each trajectory, [N] both.
 
     `overlap` [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
     """
     whole = estimator.psi == TOTAL_RETURN
-    num_envs = psi.mean.size
-    baseline, scale = np.zeros(num_envs), np.ones(num_envs)
+    num_trajectories = psi.mean.size
+    baseline, scale = np.zeros(num_trajectories), np.ones(num_trajectories)
     if estimator.baseline == CONSTANT:
-        for n in range(num_envs):
+        for n in range(num_trajectories):
             baseline[n] = estimator.constant
     elif estimator.baseline == MEAN:
         baseline = mean_baseline(psi, whole)
@@ -97,23 +106,25 @@ def corrections(estimator: Estimator, psi: Summary, overlap: Array) -> tuple[Arr
         baseline = optimal_baseline(overlap)
     if estimator.standardize != AS_IT_IS:
         centre, scale = standardization(psi, baseline, estimator.standardize == BY_EPISODE)
-        for n in range(num_envs):
+        for n in range(num_trajectories):
             baseline[n] += centre[n]
     return baseline, scale
 
 
 @strict
-def normaliser(estimator: Estimator, num_samples: float, num_envs: int) -> float:
+def normaliser(estimator: EstimatorSpec, num_samples: float, num_trajectories: int) -> float:
     """1/N per episode, 1/B per step."""
-    return 1.0 / (num_envs if estimator.per_episode else num_samples)
+    return 1.0 / (num_trajectories if estimator.per_episode else num_samples)
 
 
 @strict
-def weights(estimator: Estimator, multiplied: Multipliers, env: Array, overlap: Array, num_envs: int) -> Array:
+def weights(
+    estimator: EstimatorSpec, multiplied: Multipliers, trajectory: Array, overlap: Array, num_trajectories: int
+) -> Array:
     """What multiplies each sample's score, [B]."""
-    psi, kept = multiplied.psi, multiplied.kept
-    baseline, scale = corrections(estimator, summarised(psi, env, num_envs), overlap)
-    step_weight, result = normaliser(estimator, psi.size, num_envs), np.empty(psi.size)
+    psi, discount_power = multiplied.psi, multiplied.discount_power
+    baseline, scale = corrections(estimator, summarised(psi, trajectory, num_trajectories), overlap)
+    step_weight, result = normaliser(estimator, psi.size, num_trajectories), np.empty(psi.size)
     for b in range(psi.size):
-        result[b] = (psi[b] - baseline[env[b]]) * scale[env[b]] * kept[b] * step_weight
+        result[b] = (psi[b] - baseline[trajectory[b]]) * scale[trajectory[b]] * discount_power[b] * step_weight
     return result

@@ -21,16 +21,16 @@ class Summary(NamedTuple):
 
 
 @strict
-def summarised(psi: Array, env: Array, num_envs: int) -> Summary:
-    """The summary of Ψ [B], `env` [B] naming each one's trajectory."""
-    length, mean, spread = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs)
+def summarised(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
+    """The summary of Ψ [B], `trajectory` [B] naming each one's trajectory."""
+    length, mean, spread = np.zeros(num_trajectories), np.zeros(num_trajectories), np.zeros(num_trajectories)
     for b in range(psi.size):
-        length[env[b]] += 1.0
-        mean[env[b]] += psi[b]
-    for n in range(num_envs):
+        length[trajectory[b]] += 1.0
+        mean[trajectory[b]] += psi[b]
+    for n in range(num_trajectories):
         mean[n] /= max(length[n], 1.0)
     for b in range(psi.size):
-        spread[env[b]] += (psi[b] - mean[env[b]]) ** 2
+        spread[trajectory[b]] += (psi[b] - mean[trajectory[b]]) ** 2
     return Summary(length, mean, spread)
 
 
@@ -81,11 +81,11 @@ def optimal_baseline(overlap: Array) -> Array:
     b = E[g · u] / E[‖u‖²]. overlap [2, N] holds g · u and ‖u‖². Zero where no score differs from zero. Needs at least
     two trajectories. Greensmith, Bartlett and Baxter (2004); Peters and Schaal (2008).
     """
-    num_envs = overlap.shape[1]
-    baseline = np.zeros(num_envs)
-    for n in range(num_envs):
+    num_trajectories = overlap.shape[1]
+    baseline = np.zeros(num_trajectories)
+    for n in range(num_trajectories):
         product, square = 0.0, 0.0
-        for m in range(num_envs):
+        for m in range(num_trajectories):
             if m != n:
                 product += overlap[0, m]
                 square += overlap[1, m]
@@ -102,15 +102,15 @@ def standardization(psi: Summary, baseline: Array, by_episode: bool) -> tuple[Ar
     and the gradient is rescaled by a random number. By episode the bias stays however many there are: what tells a good
     episode from a bad one is its mean, which is taken away. The scale is 0 where Ψ does not vary.
     """
-    num_envs = baseline.size
-    centre, variance, largest = np.empty(num_envs), np.empty(num_envs), np.empty(num_envs)
-    for n in range(num_envs):
+    num_trajectories = baseline.size
+    centre, variance, largest = np.empty(num_trajectories), np.empty(num_trajectories), np.empty(num_trajectories)
+    for n in range(num_trajectories):
         centre[n], variance[n] = psi.mean[n] - baseline[n], psi.spread[n] / psi.length[n]
         largest[n] = abs(centre[n])
     if not by_episode:
         pool(psi.length, centre, variance, largest)
-    scale = np.zeros(num_envs)
-    for n in range(num_envs):
+    scale = np.zeros(num_trajectories)
+    for n in range(num_trajectories):
         deviation = np.sqrt(variance[n])
         if not deviation <= 1e-12 * largest[n]:  # beyond rounding; NaN passes through
             scale[n] = 1.0 / deviation

@@ -12,7 +12,7 @@ from pgrad.estimators.spec import (
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
-    Estimator,
+    EstimatorSpec,
 )
 
 GRADIENT, DROPPED, SHRUNK = "∇J", "∇ without γ^t", "(1 - 1/N) ∇J"
@@ -22,7 +22,7 @@ class Named(NamedTuple):
     """An estimator with its claim. N trajectories a batch; discount and V come from the problem at hand."""
 
     name: str
-    choice: Estimator
+    spec: EstimatorSpec
     mean: str | None  # GRADIENT, DROPPED or SHRUNK; None where the mean is none of them
     limit: str | None  # the direction of the mean as N → ∞: GRADIENT or DROPPED, None for neither
     bias: str  # in words
@@ -31,7 +31,7 @@ class Named(NamedTuple):
     @property
     def needs_value(self) -> bool:
         """Whether V(s) enters."""
-        return self.choice.baseline == VALUE
+        return self.spec.baseline == VALUE
 
 
 UNBIASED = "none"
@@ -41,24 +41,24 @@ RATIO = "O(1/N) in direction, as numerator and random denominator are correlated
 GAE_BIAS = "by the error of V, through λ; none with the true V"
 
 CATALOGUE = (
-    Named("total return", Estimator(psi=TOTAL_RETURN), GRADIENT, GRADIENT, UNBIASED),
-    Named("total return, mean", Estimator(TOTAL_RETURN, MEAN), SHRUNK, GRADIENT, "shrunk by exactly (N - 1)/N"),
-    Named("total return, leave-one-out", Estimator(TOTAL_RETURN, LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
-    Named("total return, optimal constant", Estimator(TOTAL_RETURN, OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
-    Named("reward-to-go", Estimator(), GRADIENT, GRADIENT, UNBIASED),
-    Named("reward-to-go, γ^t dropped", Estimator(exact_discounting=False), DROPPED, DROPPED, DROPS),
-    Named("reward-to-go, per step", Estimator(per_episode=False), None, GRADIENT, RATIO),
-    Named("reward-to-go, constant", Estimator(baseline=CONSTANT, constant=0.7), GRADIENT, GRADIENT, UNBIASED),
-    Named("reward-to-go, mean", Estimator(baseline=MEAN), None, GRADIENT, OWN_SAMPLES),
-    Named("reward-to-go, leave-one-out", Estimator(baseline=LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
-    Named("reward-to-go, optimal constant", Estimator(baseline=OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
-    Named("reward-to-go, value", Estimator(baseline=VALUE), GRADIENT, GRADIENT, UNBIASED),
-    Named("GAE(λ=1)", Estimator(GAE, VALUE, gae_lambda=1.0), GRADIENT, GRADIENT, UNBIASED),
-    Named("GAE(λ=0.95)", Estimator(GAE, VALUE, gae_lambda=0.95), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
-    Named("GAE(λ=0)", Estimator(GAE, VALUE, gae_lambda=0.0), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
+    Named("total return", EstimatorSpec(psi=TOTAL_RETURN), GRADIENT, GRADIENT, UNBIASED),
+    Named("total return, mean", EstimatorSpec(TOTAL_RETURN, MEAN), SHRUNK, GRADIENT, "shrunk by exactly (N - 1)/N"),
+    Named("total return, leave-one-out", EstimatorSpec(TOTAL_RETURN, LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
+    Named("total return, optimal constant", EstimatorSpec(TOTAL_RETURN, OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go", EstimatorSpec(), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, γ^t dropped", EstimatorSpec(exact_discounting=False), DROPPED, DROPPED, DROPS),
+    Named("reward-to-go, per step", EstimatorSpec(per_episode=False), None, GRADIENT, RATIO),
+    Named("reward-to-go, constant", EstimatorSpec(baseline=CONSTANT, constant=0.7), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, mean", EstimatorSpec(baseline=MEAN), None, GRADIENT, OWN_SAMPLES),
+    Named("reward-to-go, leave-one-out", EstimatorSpec(baseline=LEAVE_ONE_OUT), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, optimal constant", EstimatorSpec(baseline=OPTIMAL), GRADIENT, GRADIENT, UNBIASED),
+    Named("reward-to-go, value", EstimatorSpec(baseline=VALUE), GRADIENT, GRADIENT, UNBIASED),
+    Named("GAE(λ=1)", EstimatorSpec(GAE, VALUE, gae_lambda=1.0), GRADIENT, GRADIENT, UNBIASED),
+    Named("GAE(λ=0.95)", EstimatorSpec(GAE, VALUE, gae_lambda=0.95), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
+    Named("GAE(λ=0)", EstimatorSpec(GAE, VALUE, gae_lambda=0.0), GRADIENT, GRADIENT, GAE_BIAS, any_value=False),
     Named(
         "GAE(λ=0.95), γ^t dropped",
-        Estimator(GAE, VALUE, gae_lambda=0.95, exact_discounting=False),
+        EstimatorSpec(GAE, VALUE, gae_lambda=0.95, exact_discounting=False),
         DROPPED,
         DROPPED,
         f"{GAE_BIAS}; {DROPS}",
@@ -66,21 +66,21 @@ CATALOGUE = (
     ),
     Named(
         "reward-to-go, whitened",
-        Estimator(standardize=BY_BATCH),
+        EstimatorSpec(standardize=BY_BATCH),
         None,
         GRADIENT,
         "a random rescaling; O(1/N) in direction",
     ),
     Named(
         "reward-to-go, whitened per episode",
-        Estimator(standardize=BY_EPISODE),
+        EstimatorSpec(standardize=BY_EPISODE),
         None,
         None,
         "however many trajectories: what tells a good episode from a bad one is taken away",
     ),
     Named(
         "actor-critic: GAE(λ=0.95), whitened, per step, γ^t dropped",
-        Estimator(GAE, VALUE, standardize=BY_BATCH, gae_lambda=0.95, exact_discounting=False, per_episode=False),
+        EstimatorSpec(GAE, VALUE, standardize=BY_BATCH, gae_lambda=0.95, exact_discounting=False, per_episode=False),
         None,
         DROPPED,
         f"{RATIO}; rescaled; {DROPS}",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 from pgrad.estimators import returns
 
 Floats = npt.NDArray[np.float64]
@@ -15,9 +15,9 @@ Floats = npt.NDArray[np.float64]
 def _rewards(rewards: npt.ArrayLike, discount: float) -> Floats:
     array = np.asarray(rewards, dtype=np.float64)
     if array.ndim != 1:
-        raise ObservationError(f"rewards must be one episode's list of numbers, not an array of shape {array.shape}")
+        raise InputError(f"rewards must be one episode's list of numbers, not an array of shape {array.shape}")
     if not 0 <= discount <= 1:
-        raise ObservationError(f"discount must be in [0, 1], not {discount}")
+        raise InputError(f"discount must be in [0, 1], not {discount}")
     return array
 
 
@@ -40,9 +40,9 @@ def rewards_to_go(rewards: npt.ArrayLike, discount: float = 0.99) -> Floats:
     array = _rewards(rewards, discount)
     size = array.size
     one_episode = np.zeros(size, np.int32)
-    cut = np.zeros(size, np.bool_)
-    cut[-1:] = True
-    return returns.rewards_to_go(array, cut, one_episode, np.zeros(size), discount, 1)  # type: ignore[no-any-return]
+    segment_end = np.zeros(size, np.bool_)
+    segment_end[-1:] = True
+    return returns.rewards_to_go(array, segment_end, one_episode, np.zeros(size), discount, 1)  # type: ignore[no-any-return]
 
 
 def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -> Any:
@@ -55,18 +55,18 @@ def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -
     log_probs  [T], or [T, P] for scores; or one such item for each of N episodes
     returns    [T] the return that multiplies each step; or one such list an episode
 
-    Raises ObservationError where lengths differ or nothing is given. Williams (1992), equation 10.
+    Raises InputError where lengths differ or nothing is given. Williams (1992), equation 10.
     """
     if len(returns) == 0:
-        raise ObservationError("returns are empty: there is nothing to estimate from")
+        raise InputError("returns are empty: there is nothing to estimate from")
     if np.ndim(returns[0]) == 0:
         log_probs, returns = [log_probs], [returns]
     if len(log_probs) != len(returns):
-        raise ObservationError(f"log_probs has {len(log_probs)} episodes, returns has {len(returns)}")
+        raise InputError(f"log_probs has {len(log_probs)} episodes, returns has {len(returns)}")
     total: Any = 0.0
     for x, g in zip(log_probs, returns, strict=True):
         if len(x) != len(g):
-            raise ObservationError(f"an episode has {len(x)} log_probs but {len(g)} returns")
+            raise InputError(f"an episode has {len(x)} log_probs but {len(g)} returns")
         for x_t, g_t in zip(x, g, strict=True):
             total = total + x_t * g_t
     return total / len(returns)

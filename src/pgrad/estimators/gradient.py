@@ -112,17 +112,17 @@ def multiply_rows(rows: Array, multiplier: Array, result: Array, lanes: int) -> 
 
 
 @strict
-def by_trajectory(env: Array, num_envs: int) -> tuple[Array, Array]:
+def by_trajectory(trajectory: Array, num_trajectories: int) -> tuple[Array, Array]:
     """The samples of each trajectory in the order of time: `order` [B], and where in it each one starts, [N + 1]."""
-    first, order = np.zeros(num_envs + 1, np.int64), np.empty(env.size, np.int64)
-    for n in env:
+    first, order = np.zeros(num_trajectories + 1, np.int64), np.empty(trajectory.size, np.int64)
+    for n in trajectory:
         first[n + 1] += 1
-    for n in range(num_envs):
+    for n in range(num_trajectories):
         first[n + 1] += first[n]
     following = first.copy()
-    for b in range(env.size):
-        order[following[env[b]]] = b
-        following[env[b]] += 1
+    for b in range(trajectory.size):
+        order[following[trajectory[b]]] = b
+        following[trajectory[b]] += 1
     return order, first
 
 

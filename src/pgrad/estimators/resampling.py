@@ -11,7 +11,7 @@ import numpy as np
 
 from pgrad.estimators.advantages import corrections, normaliser
 from pgrad.estimators.baselines import Summary
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.jit import dense, strict
 
 Array = Any
@@ -27,7 +27,7 @@ class Pieces(NamedTuple):
 
 
 @strict
-def group_estimate(estimator: Estimator, pieces: Pieces, lowest: int, size: int, estimate: Array) -> None:
+def group_estimate(estimator: EstimatorSpec, pieces: Pieces, lowest: int, size: int, estimate: Array) -> None:
     """estimate [P] ← what the batch of trajectories lowest … lowest + size - 1 gives."""
     end, whole = lowest + size, pieces.psi
     psi = Summary(whole.length[lowest:end], whole.mean[lowest:end], whole.spread[lowest:end])
@@ -41,7 +41,9 @@ def group_estimate(estimator: Estimator, pieces: Pieces, lowest: int, size: int,
 
 
 @strict
-def group_statistics(estimator: Estimator, pieces: Pieces, size: int, reference: Array) -> tuple[Array, float, float]:
+def group_statistics(
+    estimator: EstimatorSpec, pieces: Pieces, size: int, reference: Array
+) -> tuple[Array, float, float]:
     """Over all whole groups of `size` trajectories: the average estimate [P], ‖estimate‖², and cosine to `reference`.
 
     An estimate of length zero counts as orthogonal. reference [P] float32.

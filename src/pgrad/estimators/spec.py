@@ -22,7 +22,7 @@ AS_IT_IS, BY_BATCH, BY_EPISODE = 0, 1, 2
 STANDARDIZATIONS = {"none": AS_IT_IS, "batch": BY_BATCH, "episode": BY_EPISODE}
 
 
-class Estimator(NamedTuple):
+class EstimatorSpec(NamedTuple):
     """The choices of DESIGN §1; the default is REINFORCE as its theorem has it."""
 
     psi: int = REWARD_TO_GO

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pgrad.envs.tabular import Outcomes, read
-from pgrad.errors import EnvError, ModelError
+from pgrad.errors import EnvError, MDPError
 from pgrad.exact.mdp import MDP, Floats, require_size
 
 
@@ -29,8 +29,8 @@ def from_gymnasium(env_id: str, discount: float = 0.99, time_limit: bool = False
     try:
         transition, reward = _tables(model.states.outcomes, len(terminal), model.num_actions)
         return MDP(transition, reward, model.start, terminal, discount, limit, name=env_id)
-    except ModelError as error:
-        raise ModelError(f"'{env_id}': {error}") from error
+    except MDPError as error:
+        raise MDPError(f"'{env_id}': {error}") from error
 
 
 def _tables(outcomes: Outcomes, states: int, actions: int) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -35,7 +35,7 @@ class MDP:
     discount    γ in [0, 1]
     time_limit  H steps, or None
 
-    Raises ModelError with everything that is wrong. At γ = 1 without a time limit, every state must be able to reach
+    Raises MDPError with everything that is wrong. At γ = 1 without a time limit, every state must be able to reach
     a terminal one: its value could be infinite otherwise. Sutton and Barto (2018), chapter 3.
     """
 
@@ -62,7 +62,7 @@ class MDP:
                 at = listed(ends[start[ends] > 0])
                 problems.append(f"start must not put probability on terminal states: it does on {at}")
         if problems or arrays is None:
-            raise ModelError("\n".join(problems))
+            raise MDPError("\n".join(problems))
         transition /= transition.sum(axis=-1, keepdims=True)
         start /= start.sum()
         if self.discount == 1 and self.time_limit is None:
@@ -105,14 +105,14 @@ def read_only(array: Array) -> Array:
 
 
 def as_floats(what: str, values: Any) -> Floats:
-    """A float64 array of the values, not copied where it is one; raises ModelError where they are no numbers."""
+    """A float64 array of the values, not copied where it is one; raises MDPError where they are no numbers."""
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
             raise TypeError
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ModelError(f"{what} must be an array of real numbers, not {values!r}") from None
+        raise MDPError(f"{what} must be an array of real numbers, not {values!r}") from None
 
 
 def listed(states: Sequence[int] | npt.NDArray[np.int64]) -> str:
@@ -123,21 +123,21 @@ def listed(states: Sequence[int] | npt.NDArray[np.int64]) -> str:
 
 
 def require_size(what: str, shape: tuple[int, ...]) -> None:
-    """Raise ModelError where a dense float64 array of that shape would be too large to work with."""
+    """Raise MDPError where a dense float64 array of that shape would be too large to work with."""
     size = 8 * math.prod(int(n) for n in shape)
     if size > LARGEST:
         axes = " x ".join(f"{n:,}" for n in shape)
-        raise ModelError(
+        raise MDPError(
             f"{what} of {axes} numbers would need {size / 2**30:,.1f} GiB; exact computations hold it whole, up to "
             f"{LARGEST / 2**30:.0f} GiB: take a smaller problem"
         )
 
 
 def require_probabilities(what: str, probabilities: Floats) -> None:
-    """Raise ModelError unless the last axis holds probabilities."""
+    """Raise MDPError unless the last axis holds probabilities."""
     problems = _row_problems(what, probabilities)
     if problems:
-        raise ModelError("\n".join(problems))
+        raise MDPError("\n".join(problems))
 
 
 def reachable(edges: Bools, sources: Bools) -> Bools:
@@ -169,7 +169,7 @@ def _arrays(mdp: MDP, problems: list[str]) -> tuple[Floats, Floats, Floats, Bool
     for name in ("transition", "reward", "start", "terminal"):
         try:
             given.append(as_floats(name, getattr(mdp, name)))
-        except ModelError as error:
+        except MDPError as error:
             problems.append(str(error))
     if len(given) < 4:
         return None
@@ -225,7 +225,7 @@ def _require_exits(transition: Floats, start: Floats, terminal: Bools) -> None:
     trapped = ~reachable(edges.T, terminal)
     if trapped.any():
         reached = (reachable(edges, start > 0) & trapped).any()
-        raise ModelError(
+        raise MDPError(
             f"{listed(np.flatnonzero(trapped))} can never reach a terminal state ("
             f"{'reachable' if reached else 'not reachable'} from the start), so at discount 1 the return may be "
             "infinite: mark states as terminal, or take discount < 1 or a time_limit"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ModelError, nearest
+from pgrad.errors import MDPError, nearest
 from pgrad.exact.mdp import Floats, as_floats, read_only, require_size
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import num_parameters
@@ -30,18 +30,18 @@ class SoftmaxPolicy:
     def __post_init__(self) -> None:
         logits, jacobian = as_floats("logits", self.logits), as_floats("jacobian", self.jacobian)
         if logits.ndim != 2 or logits.size == 0:
-            raise ModelError(f"logits must have shape [S, A], states by actions, not {logits.shape}")
+            raise MDPError(f"logits must have shape [S, A], states by actions, not {logits.shape}")
         if jacobian.ndim != 3 or jacobian.shape[:2] != logits.shape:
-            raise ModelError(f"jacobian must have shape [S, A, P] for logits {logits.shape}, not {jacobian.shape}")
+            raise MDPError(f"jacobian must have shape [S, A, P] for logits {logits.shape}, not {jacobian.shape}")
         faulty = np.isnan(logits).any(axis=1) | (logits.max(axis=1) == np.inf) | (logits.max(axis=1) == -np.inf)
         if faulty.any():
             s = int(faulty.argmax())
-            raise ModelError(
+            raise MDPError(
                 f"logits of state {s} are {logits[s]}: they must be finite, or -inf for some but not for all actions"
             )
         if not np.isfinite(jacobian).all():
             s, a, k = np.argwhere(~np.isfinite(jacobian))[0]
-            raise ModelError(f"jacobian must be finite: it is {jacobian[s, a, k]} at state {s}, action {a}, θ[{k}]")
+            raise MDPError(f"jacobian must be finite: it is {jacobian[s, a, k]} at state {s}, action {a}, θ[{k}]")
         object.__setattr__(self, "logits", _kept(logits))
         object.__setattr__(self, "jacobian", _kept(jacobian))
 
@@ -90,7 +90,7 @@ class Tabular:
 
     def __post_init__(self) -> None:
         if self.num_states < 1 or self.num_actions < 1:
-            raise ModelError(f"states and actions must be at least 1, not {self.num_states} and {self.num_actions}")
+            raise MDPError(f"states and actions must be at least 1, not {self.num_states} and {self.num_actions}")
         require_size("the Jacobian of a tabular policy", (self.num_parameters, self.num_parameters))
 
     @property
@@ -120,7 +120,7 @@ class Linear:
     def __post_init__(self) -> None:
         features = as_floats("features", self.features)
         if features.ndim != 3 or features.size == 0 or not np.isfinite(features).all():
-            raise ModelError(f"features must be finite and of shape [S, A, P], not {features.shape}")
+            raise MDPError(f"features must be finite and of shape [S, A, P], not {features.shape}")
         object.__setattr__(self, "features", _kept(features))
 
     @property
@@ -150,13 +150,13 @@ class Perceptron:
     def __post_init__(self) -> None:
         obs = as_floats("obs", self.obs)
         if obs.ndim != 2 or obs.size == 0 or not np.isfinite(obs).all():
-            raise ModelError(f"obs must be finite and of shape [S, O], states by features, not {obs.shape}")
+            raise MDPError(f"obs must be finite and of shape [S, O], states by features, not {obs.shape}")
         if self.activation not in ACTIVATIONS:
-            raise ModelError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
+            raise MDPError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
         if not isinstance(self.hidden, tuple | list):
-            raise ModelError(f"hidden must be the units of each hidden layer, like (64,) or (), not {self.hidden!r}")
+            raise MDPError(f"hidden must be the units of each hidden layer, like (64,) or (), not {self.hidden!r}")
         if min((*self.hidden, self.num_actions)) < 1:
-            raise ModelError(f"layers must have at least one unit: {self.hidden} hidden, {self.num_actions} actions")
+            raise MDPError(f"layers must have at least one unit: {self.hidden} hidden, {self.num_actions} actions")
         object.__setattr__(self, "obs", _kept(obs))
         object.__setattr__(self, "hidden", tuple(self.hidden))
 
@@ -212,7 +212,7 @@ class Differentiable:
         vector = _finite(theta, self.num_parameters)
         policy = SoftmaxPolicy(self.logits(vector.copy()), self.jacobian(vector.copy()))
         if policy.num_parameters != self.num_parameters:
-            raise ModelError(
+            raise MDPError(
                 f"jacobian must have shape [S, A, {self.num_parameters}] for that many parameters, "
                 f"not {policy.jacobian.shape}"
             )
@@ -222,7 +222,7 @@ class Differentiable:
 def _vector(theta: npt.ArrayLike, size: int) -> Floats:
     vector = as_floats("θ", theta)
     if vector.shape != (size,):
-        raise ModelError(f"θ must have shape ({size},), the policy's parameters, not {vector.shape}")
+        raise MDPError(f"θ must have shape ({size},), the policy's parameters, not {vector.shape}")
     return vector
 
 
@@ -230,7 +230,7 @@ def _finite(theta: npt.ArrayLike, size: int) -> Floats:
     vector = _vector(theta, size)
     if not np.isfinite(vector).all():
         k = int((~np.isfinite(vector)).argmax())
-        raise ModelError(f"θ must be finite: θ[{k}] is {vector[k]}")
+        raise MDPError(f"θ must be finite: θ[{k}] is {vector[k]}")
     return vector
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 from pgrad.exact.mdp import MDP, Floats, as_floats, require_size
 
 LEFT, RIGHT = 0, 1
@@ -23,12 +23,10 @@ def bandit(rewards: npt.ArrayLike, noise: npt.ArrayLike = 0.0, discount: float =
     """
     means = as_floats("rewards", rewards)
     if means.ndim != 1 or means.size == 0:
-        raise ModelError(f"rewards must be a list of one number for each arm, not of shape {means.shape}")
+        raise MDPError(f"rewards must be a list of one number for each arm, not of shape {means.shape}")
     spread = as_floats("noise", noise)
     if spread.shape not in ((), means.shape) or not (np.isfinite(spread) & (spread >= 0)).all():
-        raise ModelError(
-            f"noise must be one finite number, at least 0, or one for each of {means.size} arms: {noise!r}"
-        )
+        raise MDPError(f"noise must be one finite number, at least 0, or one for each of {means.size} arms: {noise!r}")
     signs = np.array([1.0, -1.0] if spread.any() else [0.0])
     states = 1 + signs.size
     transition, reward = np.zeros((states, means.size, states)), np.zeros((states, means.size, states))
@@ -82,7 +80,7 @@ def gridworld(rows: int, columns: int, slip: float = 0.0, discount: float = 1.0,
     _require_probability("slip", slip)
     states = rows * columns
     if states < 2:
-        raise ModelError("a gridworld needs at least two cells: rows or columns must be more than 1")
+        raise MDPError("a gridworld needs at least two cells: rows or columns must be more than 1")
     require_size("the transition array", (states, 4, states))
     row, column = np.divmod(np.arange(states), columns)
     following = [np.clip(row + r, 0, rows - 1) * columns + np.clip(column + c, 0, columns - 1) for r, c in MOVES]
@@ -111,9 +109,9 @@ def garnet(
     _require_whole(1, num_states=num_states, num_actions=num_actions, branching=branching)
     _require_whole(0, num_terminal=num_terminal, seed=seed)
     if branching > num_states:
-        raise ModelError(f"branching is at most the number of states, {num_states}, not {branching}")
+        raise MDPError(f"branching is at most the number of states, {num_states}, not {branching}")
     if num_terminal >= num_states:
-        raise ModelError(f"num_terminal must leave one of {num_states} states to act in, not be {num_terminal}")
+        raise MDPError(f"num_terminal must leave one of {num_states} states to act in, not be {num_terminal}")
     require_size("the transition array", (num_states, num_actions, num_states))
     rng = np.random.default_rng(seed)
     transition = np.zeros((num_states, num_actions, num_states))
@@ -167,9 +165,9 @@ def _cuts(parts: int, rng: np.random.Generator) -> Floats:
 def _require_whole(least: int, **arguments: Any) -> None:
     for name, value in arguments.items():
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ModelError(f"{name} must be a whole number, at least {least}, not {value!r}")
+            raise MDPError(f"{name} must be a whole number, at least {least}, not {value!r}")
 
 
 def _require_probability(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise ModelError(f"{name} must be a probability, in [0, 1], not {value!r}")
+        raise MDPError(f"{name} must be a probability, in [0, 1], not {value!r}")

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ModelError
+from pgrad.errors import MDPError
 from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, listed, reachable, read_only, require_size
 from pgrad.exact.policies import Family, SoftmaxPolicy
 
@@ -58,7 +58,7 @@ class Solution:
     def visits(self) -> Floats:
         """Σ_t P(s_t = s), without γ; with a time limit P(s_t = s); [S].
 
-        Raises ModelError where it is infinite: without a limit, on episodes that may never end.
+        Raises MDPError where it is infinite: without a limit, on episodes that may never end.
         """
         limit = self.mdp.time_limit
         if limit is None:
@@ -88,7 +88,7 @@ class Solution:
         with `dropped`, without the factor γ^t.
         """
         if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-            raise ModelError(f"num_steps must be a positive whole number, not {num_steps!r}")
+            raise MDPError(f"num_steps must be a positive whole number, not {num_steps!r}")
         mdp = self.mdp if self.mdp.time_limit is None else dataclasses.replace(self.mdp, time_limit=None)
         unlimited = self if mdp is self.mdp else solve(mdp, self.policy)
         weight = _distribution(mdp, self.policy, int(num_steps))
@@ -143,7 +143,7 @@ class Ascent:
 def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
     """V, Q, J, ∇J and more of a policy: V = (I − γ P_π)⁻¹ r_π, or by backward recursion under a time limit.
 
-    Raises ModelError where the policy does not fit the problem, and at γ = 1 without a limit where it never ends.
+    Raises MDPError where the policy does not fit the problem, and at γ = 1 without a limit where it never ends.
     """
     require_match(mdp, policy)
     if mdp.time_limit is None:
@@ -156,14 +156,14 @@ def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
 
 
 def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
-    """Raise ModelError where the policy is not one of the problem's states and actions."""
+    """Raise MDPError where the policy is not one of the problem's states and actions."""
     if not isinstance(policy, SoftmaxPolicy):
-        raise ModelError(
+        raise MDPError(
             "policy must be a SoftmaxPolicy, which a family such as exact.Tabular(S, A) gives when called with θ, "
             f"not {type(policy).__name__}"
         )
     if policy.logits.shape != (mdp.num_states, mdp.num_actions):
-        raise ModelError(
+        raise MDPError(
             f"the policy is one of {policy.logits.shape} states and actions, "
             f"the problem has {(mdp.num_states, mdp.num_actions)}"
         )
@@ -172,7 +172,7 @@ def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
 def optimal_values(mdp: MDP) -> OptimalValues:
     """V*, Q* and a greedy policy: by policy iteration, backward induction under a time limit, value iteration at γ = 1.
 
-    At γ = 1 without a limit the optimum is over all policies, those included that never end. Raises ModelError where
+    At γ = 1 without a limit the optimum is over all policies, those included that never end. Raises MDPError where
     value iteration from zero does not converge: the optimum is then infinite, or takes very long to reach.
     Sutton and Barto (2018), sections 4.3 and 4.4.
     """
@@ -203,9 +203,9 @@ def ascend(
 ) -> Ascent:
     """θ ← θ + α ∇J(θ), exactly, `num_iterations` times; with `natural`, along F⁺ ∇J."""
     if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ModelError(f"learning_rate must be positive and finite, not {learning_rate}")
+        raise MDPError(f"learning_rate must be positive and finite, not {learning_rate}")
     if not isinstance(num_iterations, int | np.integer) or num_iterations < 0:
-        raise ModelError(f"num_iterations must be a whole number, at least 0, not {num_iterations!r}")
+        raise MDPError(f"num_iterations must be a whole number, at least 0, not {num_iterations!r}")
     current = as_floats("θ", theta).ravel()
     parameters, performance = [current], []
     for _ in range(num_iterations):
@@ -225,7 +225,7 @@ def finite_difference_gradient(mdp: MDP, family: Family, theta: npt.ArrayLike) -
     """
     start = as_floats("θ", theta).ravel()
     if not np.isfinite(family(start).logits).all():
-        raise ModelError("finite differences need finite logits: -inf stays what it is, whatever is added")
+        raise MDPError("finite differences need finite logits: -inf stays what it is, whatever is added")
     return np.array([_derivative(mdp, family, start, k) for k in range(family.num_parameters)])
 
 
@@ -274,7 +274,7 @@ def _value(step: Floats, reward: Floats, terminal: Bools, discount: float) -> Fl
         return np.asarray(np.linalg.solve(_matrix(step, terminal, discount), reward), dtype=np.float64)
     trapped = ~reachable(step.T > 0, terminal)
     if trapped.any():
-        raise ModelError(
+        raise MDPError(
             f"under this policy {listed(np.flatnonzero(trapped))} can never reach a terminal state (some probabilities "
             "are 0), so at discount 1 the return may be infinite: take discount < 1, a time_limit, or another policy"
         )
@@ -289,7 +289,7 @@ def _value(step: Floats, reward: Floats, terminal: Bools, discount: float) -> Fl
 
 def _require_length(length: float) -> None:
     if not length <= LONGEST:
-        raise ModelError(
+        raise MDPError(
             f"under this policy an episode takes more than {LONGEST:.0e} expected steps to end, too many for float64: "
             "take discount < 1, a time_limit, or a policy that ends sooner"
         )
@@ -301,7 +301,7 @@ def _visits(mdp: MDP, policy: SoftmaxPolicy, discount: float) -> Floats:
     reached = reachable(step > 0, mdp.start > 0)
     trapped = reached & ~reachable(step.T > 0, mdp.terminal)
     if discount == 1 and trapped.any():
-        raise ModelError(
+        raise MDPError(
             f"episodes may never end: from {listed(np.flatnonzero(trapped))} no terminal state can be reached under "
             "this policy, so visits without γ (and gradient_dropped) are infinite: take a time_limit"
         )
@@ -378,7 +378,7 @@ def _value_iteration(mdp: MDP) -> Floats:
         value = new
         if change <= CONVERGED * scale:
             return value
-    raise ModelError(
+    raise MDPError(
         f"value iteration at discount 1 has not converged in {VALUE_ITERATIONS:,} iterations (the largest value is "
         f"{np.abs(value).max():.3g}): the optimum may be infinite; take discount < 1 or a time_limit"
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import EstimatorError, ModelError
+from pgrad.errors import EstimatorError, MDPError
 from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, require_probabilities
 from pgrad.exact.policies import SoftmaxPolicy
 from pgrad.exact.solution import require_match, solve
@@ -71,12 +71,12 @@ def enumerate_trajectories(
                problem without its time limit, or zeros where that V is infinite or undefined (γ = 1, no way to end)
     behaviour  [S, A] probabilities with which actions are drawn, where not the policy's; scores remain the policy's
 
-    Raises ModelError, before enumerating, where there are more than `max_trajectories` or infinitely many.
+    Raises MDPError, before enumerating, where there are more than `max_trajectories` or infinitely many.
     """
     table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, behaviour)
     count = count_trajectories(mdp, drawn)
     if count > max_trajectories:
-        raise ModelError(
+        raise MDPError(
             f"the problem has {_spoken(count)} trajectories, more than {max_trajectories:,}: take a shorter "
             "time_limit, exact.solve for the gradient itself, or exact.sample_trajectories for averages over a sample"
         )
@@ -99,12 +99,12 @@ def enumerate_trajectories(
 def count_trajectories(mdp: MDP, drawn: Floats) -> int:
     """How many trajectories have positive probability when actions are drawn with [S, A]; at most 10^300 are counted.
 
-    Raises ModelError where there are infinitely many: a problem with a cycle and without a time limit.
+    Raises MDPError where there are infinitely many: a problem with a cycle and without a time limit.
     """
     edges = (np.einsum("sa,sat->st", drawn > 0, mdp.transition > 0) > 0) & ~mdp.terminal[:, None]
     steps = mdp.time_limit or mdp.num_states
     if mdp.time_limit is None and _endless(mdp, edges):
-        raise ModelError(
+        raise MDPError(
             "the problem has infinitely many trajectories, as it has a cycle and no time_limit: give it one with "
             "dataclasses.replace(mdp, time_limit=...), or take exact.solve for the gradient itself, or "
             "exact.sample_trajectories for averages over a sample"
@@ -130,7 +130,7 @@ def sample_trajectories(
 ) -> list[Trajectory]:
     """That many independent trajectories; `act(probabilities [A], rng)` draws the actions if it is given.
 
-    Raises ModelError where `act` returns no action, or an episode without a time limit is longer than `max_steps`.
+    Raises MDPError where `act` returns no action, or an episode without a time limit is longer than `max_steps`.
     """
     table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, None)
     return [_sampled(mdp, policy, table, drawn, rng, act, max_steps) for _ in range(count)]
@@ -150,13 +150,13 @@ def moments(
     Every batch of `num_trajectories` possible trajectories, in every order, is weighted with its probability; compare
     the mean with `solve(mdp, policy).gradient`. Other arguments are those of `enumerate_trajectories`.
 
-    Raises ModelError where there are more than `max_batches`, and EstimatorError as `checked_call` does.
+    Raises MDPError where there are more than `max_batches`, and EstimatorError as `checked_call` does.
     """
     if not isinstance(num_trajectories, int | np.integer) or num_trajectories < 1:
-        raise ModelError(f"num_trajectories must be a positive whole number, not {num_trajectories!r}")
+        raise MDPError(f"num_trajectories must be a positive whole number, not {num_trajectories!r}")
     number = count_trajectories(mdp, _behaviour(mdp, policy, behaviour)) ** int(num_trajectories)
     if number > max_batches:
-        raise ModelError(
+        raise MDPError(
             f"there are {_spoken(number)} batches of {num_trajectories}, more than {max_batches:,}: take fewer "
             "trajectories a batch or a shorter time_limit, or average over exact.sample_trajectories"
         )
@@ -237,11 +237,11 @@ def _values(mdp: MDP, policy: SoftmaxPolicy, values: npt.ArrayLike | None) -> Fl
     if values is not None:
         table = as_floats("values", values)
         if table.shape != (mdp.num_states,) or not np.isfinite(table).all():
-            raise ModelError(f"values must be finite and of shape ({mdp.num_states},), one a state, not {table.shape}")
+            raise MDPError(f"values must be finite and of shape ({mdp.num_states},), one a state, not {table.shape}")
     else:
         try:
             table = solve(dataclasses.replace(mdp, time_limit=None), policy).value
-        except ModelError:
+        except MDPError:
             table = np.zeros(mdp.num_states)
     return np.where(mdp.terminal, 0.0, table)
 
@@ -252,7 +252,7 @@ def _behaviour(mdp: MDP, policy: SoftmaxPolicy, behaviour: npt.ArrayLike | None)
         return policy.probabilities
     drawn = as_floats("behaviour", behaviour)
     if drawn.shape != policy.logits.shape:
-        raise ModelError(f"behaviour must have shape {policy.logits.shape}, states by actions, not {drawn.shape}")
+        raise MDPError(f"behaviour must have shape {policy.logits.shape}, states by actions, not {drawn.shape}")
     require_probabilities("behaviour", drawn)
     return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
 
@@ -313,7 +313,7 @@ def _sampled(
     states, actions, rewards = [int(softmax.sample(mdp.start, rng))], list[int](), list[float]()
     while not mdp.terminal[states[-1]] and len(actions) != mdp.time_limit:
         if mdp.time_limit is None and len(actions) == max_steps:
-            raise ModelError(
+            raise MDPError(
                 f"a trajectory has not ended after max_steps = {max_steps:,} steps: give the problem a time_limit with "
                 "dataclasses.replace(mdp, time_limit=...), or raise max_steps"
             )
@@ -330,11 +330,11 @@ def _acted(act: Act, probabilities: Floats, rng: np.random.Generator) -> int:
     try:
         returned = act(probabilities.copy(), rng)
     except Exception as error:
-        raise ModelError(f"{name} raised {type(error).__name__}: {error}") from error
+        raise MDPError(f"{name} raised {type(error).__name__}: {error}") from error
     try:
         action = operator.index(returned)
     except TypeError:
-        raise ModelError(f"{name} must return an action in 0 … {count - 1}, a whole number, not {returned!r}") from None
+        raise MDPError(f"{name} must return an action in 0 … {count - 1}, a whole number, not {returned!r}") from None
     if not 0 <= action < count:
-        raise ModelError(f"{name} must return an action in 0 … {count - 1}, not {action}")
+        raise MDPError(f"{name} must return an action in 0 … {count - 1}, not {action}")
     return action

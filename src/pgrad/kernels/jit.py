@@ -39,7 +39,7 @@ INNER_OPTIONS = {
     "no_cfunc_wrapper": True,
     "pipeline_class": InnerCompiler,
 }
-COMPILED_ROOMS = ("kernels", "envs", "estimators", "policies", "rollouts", "algorithms")
+COMPILED_ROOMS = ("kernels", "envs", "env_check", "estimators", "policies", "rollouts", "algorithms")
 KEPT_CACHES = 4
 FOREIGN_CACHES = "environments"  # a folder beside the caches, of caches for users' types
 KEPT_FOREIGN_CACHES = 16
@@ -51,9 +51,11 @@ def source_hash() -> str:
     """A hash of Numba's version and of all of pgrad's sources that compiled code can come from."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256(numba.__version__.encode())
-    for room in COMPILED_ROOMS:
-        for file in sorted((package / room).glob("*.py")):
-            digest.update(file.read_bytes())
+    for file in [
+        package / "spaces.py",
+        *(file for room in COMPILED_ROOMS for file in sorted((package / room).rglob("*.py"))),
+    ]:
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.policies import softmax
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
@@ -38,11 +38,9 @@ def num_extra(actions: Space, std: str) -> int:
 
 
 def require_bounds(actions: Box) -> None:
-    """Raise ObservationError where actions cannot be squashed to their bounds."""
+    """Raise InputError where actions cannot be squashed to their bounds."""
     if not actions.bounded:
-        raise ObservationError(
-            f"only actions with finite bounds can be squashed to them, not {actions_in_words(actions)}"
-        )
+        raise InputError(f"only actions with finite bounds can be squashed to them, not {actions_in_words(actions)}")
 
 
 class Distribution(Protocol):
@@ -201,22 +199,22 @@ def distribution_of(
 def _checked_mask(mask: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     allowed = np.asarray(mask, dtype=np.bool_)
     if allowed.shape not in (shape, shape[-1:]):
-        raise ObservationError(f"a mask of the allowed actions must have shape {shape}, not {allowed.shape}")
+        raise InputError(f"a mask of the allowed actions must have shape {shape}, not {allowed.shape}")
     return np.broadcast_to(allowed, shape)
 
 
 def checked_actions(action: npt.ArrayLike, actions: Space, batch: int) -> npt.NDArray[Any]:
-    """Actions as an array of `batch` of them; raises ObservationError where they are none of this space."""
+    """Actions as an array of `batch` of them; raises InputError where they are none of this space."""
     array = np.asarray(action)
     parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)
     wanted = (batch,) if isinstance(actions, Discrete) else (batch, parts)
     try:
         array = array.reshape(wanted)
     except ValueError:
-        raise ObservationError(f"actions must have shape {wanted}, not {array.shape}") from None
+        raise InputError(f"actions must have shape {wanted}, not {array.shape}") from None
     if not isinstance(actions, Box) and (
         array.dtype.kind not in "iu" or ((array < 0) | (array >= np.array(actions.counts))).any()
     ):
         counts = " × ".join(map(str, actions.counts))
-        raise ObservationError(f"actions must be whole numbers from 0 on, below {counts}, not {action!r}")
+        raise InputError(f"actions must be whole numbers from 0 on, below {counts}, not {action!r}")
     return array

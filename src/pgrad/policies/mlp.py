@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.make import Env
-from pgrad.errors import EnvError, ObservationError, nearest
+from pgrad.errors import EnvError, InputError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import AS_THEY_ARE, MLP, forward, network, num_parameters
@@ -43,14 +43,14 @@ class MLPNetwork:
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
-            raise ObservationError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
+            raise InputError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
         expected = num_parameters(self.sizes) + self.num_extra
         if self.parameters.shape != (expected,):
-            raise ObservationError(
+            raise InputError(
                 f"a network of sizes {self.sizes} has {expected} parameters, not an array {self.parameters.shape}"
             )
         if self.shift.shape != self.scale.shape or self.shift.shape not in ((0,), self.sizes[:1]):
-            raise ObservationError(
+            raise InputError(
                 f"shift and scale must have one number for each of {self.sizes[0]} inputs, or none, not "
                 f"{self.shift.shape} and {self.scale.shape}"
             )
@@ -93,7 +93,7 @@ class MLPValue(MLPNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.sizes[-1] != 1:
-            raise ObservationError(f"a value network has one output, not {self.sizes[-1]} (sizes {self.sizes})")
+            raise InputError(f"a value network has one output, not {self.sizes[-1]} (sizes {self.sizes})")
 
     def value(self, obs: npt.ArrayLike) -> Floats:
         """V(s) of one observation [O] or a batch [N, O]; a number or [N]."""
@@ -119,10 +119,10 @@ class MLPPolicy(MLPNetwork):
         if self.actions is None:
             object.__setattr__(self, "actions", Discrete(self.sizes[-1]))
         if self.std not in STDS:
-            raise ObservationError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
+            raise InputError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
         wanted = num_outputs(self.actions, self.std)
         if self.sizes[-1] != wanted:
-            raise ObservationError(
+            raise InputError(
                 f"{actions_in_words(self.actions)} need {wanted} outputs, not {self.sizes[-1]} (sizes {self.sizes})"
             )
         if not isinstance(self.actions, Box):
@@ -131,7 +131,7 @@ class MLPPolicy(MLPNetwork):
             require_bounds(self.actions)
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ObservationError(f"temperature must be positive and finite, not {self.temperature}")
+            raise InputError(f"temperature must be positive and finite, not {self.temperature}")
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, {self.env}>"
@@ -159,15 +159,15 @@ class MLPPolicy(MLPNetwork):
         return distribution_of(outputs, self.actions, self.temperature, self.log_std, self.squash, mask)
 
     def logits(self, obs: npt.ArrayLike) -> Floats:
-        """The action preferences, before the temperature; [A] or [N, A]. Raises ObservationError for real actions."""
+        """The action preferences, before the temperature; [A] or [N, A]. Raises InputError for real actions."""
         if isinstance(self.actions, Box):
-            raise ObservationError("a Gaussian policy has no logits: see `distribution`")
+            raise InputError("a Gaussian policy has no logits: see `distribution`")
         return self.outputs(obs)
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """π(· | s); [A] or [N, A]. Raises ObservationError where actions are not Discrete."""
+        """π(· | s); [A] or [N, A]. Raises InputError where actions are not Discrete."""
         if not isinstance(self.actions, Discrete):
-            raise ObservationError("only Discrete actions have their probabilities in one row: see `distribution`")
+            raise InputError("only Discrete actions have their probabilities in one row: see `distribution`")
         probabilities = self.distribution(obs, mask).probabilities()  # type: ignore[attr-defined]
         return np.asarray(probabilities[0] if np.ndim(obs) == 1 else probabilities)
 
@@ -214,18 +214,18 @@ def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
     """One observation [O] or a batch [N, O] as float32 [N, O]."""
     array = as_numbers(obs, obs_size)
     if array.ndim not in (1, 2) or array.shape[-1] != obs_size:
-        raise ObservationError(
+        raise InputError(
             f"observations must have shape ({obs_size},) or (N, {obs_size}) for this policy, not {array.shape}"
         )
     return array.reshape(-1, obs_size)
 
 
 def as_numbers(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
-    """Observations as an array of any shape; raises ObservationError where they are none."""
+    """Observations as an array of any shape; raises InputError where they are none."""
     try:
         return np.asarray(obs, dtype=np.float32)
     except (TypeError, ValueError):
-        raise ObservationError(
+        raise InputError(
             f"observations must be numbers, [{obs_size}] or [N, {obs_size}], not {obs!r:.80}: of a Dict or Tuple "
             "space, gymnasium.spaces.flatten(space, obs) puts them in the policy's order"
         ) from None

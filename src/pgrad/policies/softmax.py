@@ -9,7 +9,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import ObservationError
+from pgrad.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,14 +18,14 @@ def _scaled(preferences: npt.ArrayLike, temperature: float) -> Floats:
     """(h - max h) / τ, checked; subtracting the largest changes no probability and no exponential can overflow."""
     h = np.asarray(preferences, dtype=np.float64)
     if h.ndim == 0 or h.shape[-1] == 0:
-        raise ObservationError(f"preferences must have at least one action in their last axis, not shape {h.shape}")
+        raise InputError(f"preferences must have at least one action in their last axis, not shape {h.shape}")
     if np.isnan(h).any() or (h == np.inf).any():
-        raise ObservationError(f"preferences must be finite (or -inf, for probability zero), not {preferences!r}")
+        raise InputError(f"preferences must be finite (or -inf, for probability zero), not {preferences!r}")
     if not (math.isfinite(temperature) and temperature > 0):
-        raise ObservationError(f"temperature must be positive and finite, not {temperature}")
+        raise InputError(f"temperature must be positive and finite, not {temperature}")
     largest = h.max(axis=-1, keepdims=True)
     if (largest == -np.inf).any():
-        raise ObservationError("at least one preference must be finite: all are -inf")
+        raise InputError("at least one preference must be finite: all are -inf")
     return np.asarray((h - largest) / temperature)
 
 
@@ -60,7 +60,7 @@ def score(preferences: npt.ArrayLike, action: npt.ArrayLike, temperature: float 
     actions = np.asarray(action)
     count = probabilities.shape[-1]
     if actions.dtype.kind not in "iu" or ((actions < 0) | (actions >= count)).any():
-        raise ObservationError(f"actions must be whole numbers in 0 … {count - 1}, not {action!r}")
+        raise InputError(f"actions must be whole numbers in 0 … {count - 1}, not {action!r}")
     return np.asarray((np.eye(count)[actions] - probabilities) / temperature)
 
 

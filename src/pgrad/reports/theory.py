@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pgrad import exact
-from pgrad.errors import ModelError, ObservationError
+from pgrad.errors import InputError, MDPError
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import entropy, score, softmax
 from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure, new_panels
@@ -78,7 +78,7 @@ def temperature_curves(
         "temperatures", np.geomspace(spread / 100, spread * 100, 200) if temperatures is None else temperatures
     )
     if tau.size < 2 or tau[0] <= 0 or (np.diff(tau) <= 0).any():
-        raise ObservationError(f"temperatures must be at least two, positive and increasing, not {temperatures!r}")
+        raise InputError(f"temperatures must be at least two, positive and increasing, not {temperatures!r}")
     limits = np.stack([h == h.max(), possible]).astype(np.float64)
     limits /= limits.sum(axis=1, keepdims=True)
     figure, (upper, lower) = new_panels(7.0, 4.6, 2, 1, sharex=True, height_ratios=[2, 1])
@@ -102,7 +102,7 @@ def score_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequ
     """The score ∂ log π(a) / ∂h = (onehot(a) − π) / τ, one panel for each action a that may have been taken."""
     h = _preferences(preferences)
     if h.size > len(PALETTE):
-        raise ObservationError(f"score_bars draws a panel for each action, at most {len(PALETTE)}, not {h.size}")
+        raise InputError(f"score_bars draws a panel for each action, at most {len(PALETTE)}, not {h.size}")
     labels, probabilities = _names(names, h.size), softmax(h, temperature)
     figure, panels = new_panels(2.5 * h.size, 2.9, 1, h.size, sharey=True)
     for taken, axes in enumerate(panels):
@@ -123,10 +123,10 @@ def return_sign(
     """
     h, arm = vector("preferences", preferences), whole("action", action, 0)
     if h.shape != (2,):
-        raise ObservationError(f"preferences must be two, which make the plane that is drawn, not {preferences!r}")
+        raise InputError(f"preferences must be two, which make the plane that is drawn, not {preferences!r}")
     gains = vector("returns", returns)
     if not 1 <= gains.size <= 4:
-        raise ObservationError(f"returns must be one to four numbers, a panel for each, not {gains.size}")
+        raise InputError(f"returns must be one to four numbers, a panel for each, not {gains.size}")
     moves = positive("step", step) * gains[:, None] * score(h, arm)
     reach = max(1.25 * float(np.abs(moves).max()), 1.0)
     plane = np.stack(np.meshgrid(*[np.linspace(x - reach, x + reach, GRID) for x in h]), axis=-1)
@@ -267,8 +267,8 @@ def _draw_path(
     name = "natural gradient ascent" if natural else "gradient ascent"
     try:
         path = exact.ascend(mdp, family, theta, rate, count, natural).parameters
-    except ModelError as error:
-        raise ModelError(f"{name} with learning_rate = {rate:g}: {error} (a smaller learning_rate may help)") from error
+    except MDPError as error:
+        raise MDPError(f"{name} with learning_rate = {rate:g}: {error} (a smaller learning_rate may help)") from error
     color = ORANGE if natural else BLUE
     axes.plot(*path.T, ".-", color=color, markersize=5, linewidth=1.6, label=f"{name}, {count} steps")
 
@@ -316,27 +316,27 @@ def _signed(text: str) -> str:
 def _preferences(values: npt.ArrayLike) -> Floats:
     array = numbers("preferences", values)
     if (np.abs(array[np.isfinite(array)]) > LARGEST).any():
-        raise ObservationError(f"preferences up to ±{LARGEST:g} can be drawn, not {values!r}: subtract their maximum")
+        raise InputError(f"preferences up to ±{LARGEST:g} can be drawn, not {values!r}: subtract their maximum")
     softmax(array)  # says what else may be wrong
     return array
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
     if names is not None and len(names) != count:
-        raise ObservationError(f"names must be {count}, one for each action, not {len(names)}: {list(names)!r}")
+        raise InputError(f"names must be {count}, one for each action, not {len(names)}: {list(names)!r}")
     return [f"action {k}" for k in range(count)] if names is None else [str(name) for name in names]
 
 
 def _plane_point(family: exact.Family, theta: npt.ArrayLike, limits: tuple[float, float]) -> Floats:
     ends = vector("limits", limits)
     if ends.shape != (2,) or not ends[0] < ends[1]:
-        raise ObservationError(f"limits must be two numbers, the lower first, not {limits!r}")
+        raise InputError(f"limits must be two numbers, the lower first, not {limits!r}")
     if family.num_parameters != 2:
-        raise ModelError(
+        raise MDPError(
             f"a landscape is drawn over two parameters; this family has {family.num_parameters}: take one of two, such "
             "as exact.Linear with two features"
         )
     point = vector("θ", theta)
     if point.shape != (2,) or not ((ends[0] <= point) & (point <= ends[1])).all():
-        raise ModelError(f"θ must be two numbers within limits = {limits}, not {theta!r}: move it, or widen the limits")
+        raise MDPError(f"θ must be two numbers within limits = {limits}, not {theta!r}: move it, or widen the limits")
     return point

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad import exact
-from pgrad.errors import ObservationError
-from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, Estimator
+from pgrad.errors import InputError
+from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, EstimatorSpec
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import softmax
 from pgrad.verify.as_estimator import as_function
@@ -67,7 +67,7 @@ def variance_formula(
         whole("num_trajectories", num_trajectories, 2),
     )
     if not (math.isfinite(noise) and noise >= 0):
-        raise ObservationError(f"noise must be finite and at least 0, not {noise!r}")
+        raise InputError(f"noise must be finite and at least 0, not {noise!r}")
     left_out = (arms[0] - arms[1]) ** 2 / (2 * n * (n - 1)) + noise**2 / (n - 1)
     flat = [left_out * ((n - 1) / n) ** 2, left_out, noise**2 / n]
     none = ((arms.mean() + shifts) ** 2 + noise**2) / n
@@ -89,12 +89,12 @@ def variance_of_shifted_bandit(
     for k, constant in enumerate(shifts):
         problem = exact.bandit(arms + constant, noise)
         trajectories, chances = exact.enumerate_trajectories(problem, arms_alone(problem)([0.0, 0.0]))
-        known = Estimator(baseline=CONSTANT, constant=float(arms.mean() + constant))
-        others = [Estimator(baseline=kind) for kind in (NO_BASELINE, MEAN, LEAVE_ONE_OUT)]
-        for row, choice in enumerate([*others, known]):
+        known = EstimatorSpec(baseline=CONSTANT, constant=float(arms.mean() + constant))
+        others = [EstimatorSpec(baseline=kind) for kind in (NO_BASELINE, MEAN, LEAVE_ONE_OUT)]
+        for row, spec in enumerate([*others, known]):
             picks = rng.choice(chances.size, (count, num_trajectories), p=chances)
             distinct, which = np.unique(picks, axis=0, return_inverse=True)  # equal batches have equal estimates
-            values = np.array([as_function(choice)([trajectories[i] for i in batch]) for batch in distinct])
+            values = np.array([as_function(spec)([trajectories[i] for i in batch]) for batch in distinct])
             estimates = values[which.ravel()]
             squares = np.square(estimates - estimates.mean(axis=0)).sum(axis=1) * count / (count - 1)
             measured[:, row, k] = squares.mean(), 1.96 * squares.std(ddof=1) / math.sqrt(count)
@@ -111,7 +111,7 @@ def bandit_gaps(
     """
     arms = vector("rewards", rewards)
     if arms.size < 2 or np.count_nonzero(arms == arms.max()) > 1:
-        raise ObservationError(f"rewards must be those of two or more arms, one of them the best, not {rewards!r}")
+        raise InputError(f"rewards must be those of two or more arms, one of them the best, not {rewards!r}")
     problem, count = exact.bandit(arms), whole("num_iterations", num_iterations, 1)
     path = exact.ascend(problem, arms_alone(problem), np.zeros(arms.size), learning_rate, count, natural)
     return np.asarray(softmax(path.parameters) @ (arms.max() - arms))
@@ -123,13 +123,13 @@ def arms_alone(problem: exact.MDP) -> exact.Linear:
 
 
 def numbers(what: str, values: npt.ArrayLike) -> Floats:
-    """A non-empty list of numbers, [n]; raises ObservationError."""
+    """A non-empty list of numbers, [n]; raises InputError."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ObservationError(f"{what} must be a list of real numbers, not {values!r}") from None
+        raise InputError(f"{what} must be a list of real numbers, not {values!r}") from None
     if array.ndim != 1 or array.size == 0:
-        raise ObservationError(f"{what} must be one list of numbers, at least one, not of shape {array.shape}")
+        raise InputError(f"{what} must be one list of numbers, at least one, not of shape {array.shape}")
     return array
 
 
@@ -137,27 +137,27 @@ def vector(what: str, values: npt.ArrayLike) -> Floats:
     """The same, all finite."""
     array = numbers(what, values)
     if not np.isfinite(array).all():
-        raise ObservationError(f"{what} must be finite, not {values!r}")
+        raise InputError(f"{what} must be finite, not {values!r}")
     return array
 
 
 def two_arms(rewards: npt.ArrayLike) -> Floats:
-    """The rewards of two arms, [2]; raises ObservationError."""
+    """The rewards of two arms, [2]; raises InputError."""
     arms = vector("rewards", rewards)
     if arms.shape != (2,):
-        raise ObservationError(f"rewards must be those of two arms, not {rewards!r}")
+        raise InputError(f"rewards must be those of two arms, not {rewards!r}")
     return arms
 
 
 def positive(what: str, value: float) -> float:
-    """A positive finite number; raises ObservationError."""
+    """A positive finite number; raises InputError."""
     if not (math.isfinite(value) and value > 0):
-        raise ObservationError(f"{what} must be positive and finite, not {value!r}")
+        raise InputError(f"{what} must be positive and finite, not {value!r}")
     return value
 
 
 def whole(what: str, value: int, least: int) -> int:
-    """A whole number, at least `least`; raises ObservationError."""
+    """A whole number, at least `least`; raises InputError."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ObservationError(f"{what} must be a whole number, at least {least}, not {value!r}")
+        raise InputError(f"{what} must be a whole number, at least {least}, not {value!r}")
     return int(value)

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     reward: npt.NDArray[np.float64]  # [B] the reward for a_t
     terminated: npt.NDArray[np.bool_]  # [B] a_t led to a terminal state
     truncated: npt.NDArray[np.bool_]  # [B] the trajectory was cut after a_t: by a time limit or by the batch's end
-    env: npt.NDArray[np.int32]  # [B] which trajectory, 0 … N-1
+    trajectory: npt.NDArray[np.int32]  # [B] which trajectory, 0 … N-1
     time: npt.NDArray[np.int32]  # [B] t, counted from the episode's start
     final_obs: npt.NDArray[np.float32]  # [O, ≥ C] what was observed after each truncated sample
     final_sample: npt.NDArray[np.int64]  # [C] which sample that was
@@ -51,7 +51,7 @@ def with_rewards(batch: Batch, reward: Any) -> Batch:
         reward,
         batch.terminated,
         batch.truncated,
-        batch.env,
+        batch.trajectory,
         batch.time,
         batch.final_obs,
         batch.final_sample,

@@ -37,7 +37,7 @@ class Lanes(NamedTuple):
     dynamics_key: npt.NDArray[np.uint64]  # [L]
     steps: npt.NDArray[np.int32]  # [L] since the episode's start
     episode_return: npt.NDArray[np.float64]  # [L] so far
-    env: npt.NDArray[np.int32]  # [L] the trajectory that the lane's samples belong to
+    trajectory: npt.NDArray[np.int32]  # [L] the trajectory that the lane's samples belong to
     activations: npt.NDArray[np.float32]  # [policy rows, BLOCK] scratch
     counters: npt.NDArray[np.int64]  # episodes begun, environment steps, episodes in the log
 
@@ -61,7 +61,7 @@ def begin_episode(env: Dynamics, run_key: Any, lanes: Lanes, lane: int, trajecto
     lanes.counters[BEGUN] += 1
     set_column(lanes.state, lane, reset(env, fold_in(key, RESET_KEY)))
     lanes.action_key[lane], lanes.dynamics_key[lane] = fold_in(key, ACTION_KEY), fold_in(key, DYNAMICS_KEY)
-    lanes.steps[lane], lanes.episode_return[lane], lanes.env[lane] = 0, 0.0, trajectory
+    lanes.steps[lane], lanes.episode_return[lane], lanes.trajectory[lane] = 0, 0.0, trajectory
 
 
 @strict
@@ -71,7 +71,7 @@ def move_lane(lanes: Lanes, source: int, target: int) -> None:
         lanes.state[i, target] = lanes.state[i, source]
     lanes.action_key[target], lanes.dynamics_key[target] = lanes.action_key[source], lanes.dynamics_key[source]
     lanes.steps[target], lanes.episode_return[target] = lanes.steps[source], lanes.episode_return[source]
-    lanes.env[target] = lanes.env[source]
+    lanes.trajectory[target] = lanes.trajectory[source]
 
 
 @strict
@@ -106,7 +106,7 @@ def step_lanes(
         after, reward[n], terminated[n] = step(env, column(state, n, like), action, key)
         set_column(state, n, after)
     for n in range(active):
-        batch.time[at + n], batch.env[at + n] = lanes.steps[n], lanes.env[n]
+        batch.time[at + n], batch.trajectory[at + n] = lanes.steps[n], lanes.trajectory[n]
         lanes.steps[n] += 1
         lanes.episode_return[n] += reward[n]
         batch.truncated[at + n] = lanes.steps[n] >= time_limit and not terminated[n]
@@ -229,7 +229,7 @@ def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
         buffer.reward[:samples],
         buffer.terminated[:samples],
         buffer.truncated[:samples],
-        buffer.env[:samples],
+        buffer.trajectory[:samples],
         buffer.time[:samples],
         buffer.final_obs,
         buffer.final_sample[:finals],
@@ -246,7 +246,7 @@ def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
         dynamics_key=np.zeros(num_lanes, np.uint64),
         steps=np.zeros(num_lanes, np.int32),
         episode_return=np.zeros(num_lanes),
-        env=np.zeros(num_lanes, np.int32),
+        trajectory=np.zeros(num_lanes, np.int32),
         activations=new_block(policy.network, num_lanes),
         counters=np.zeros(3, np.int64),
     )
@@ -266,7 +266,7 @@ def new_buffer(obs_size: int, actions: Space, samples: int, finals: int, masked:
         reward=np.empty(samples),
         terminated=np.empty(samples, np.bool_),
         truncated=np.empty(samples, np.bool_),
-        env=np.empty(samples, np.int32),
+        trajectory=np.empty(samples, np.int32),
         time=np.empty(samples, np.int32),
         final_obs=np.empty((obs_size, finals), f4),
         final_sample=np.empty(finals, np.int64),

@@ -35,7 +35,7 @@ from pgrad.rollouts.compiled import (
     trimmed,
 )
 from pgrad.rollouts.user_env_guard import Guard
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 Array = Any
 Actor = Callable[[Array, Array | None, Array, Array], Array]  # as rollouts.acting.CompiledActor is called
@@ -89,9 +89,9 @@ class SteppedLanes:
     """A compiled environment, one vector step a call; remembers where each lane is."""
 
     def __init__(
-        self, env: Env, head: Any, plan: Plan, num_envs: int, seed: int | None = None, busy: Busy | None = None
+        self, env: Env, head: Any, plan: Plan, num_envs: int, seed: int | None = None, watchdog: Watchdog | None = None
     ) -> None:
-        """`seed` is for messages; `busy` lets another thread notice that a user's environment hangs."""
+        """`seed` is for messages; `watchdog` lets another thread notice that a user's environment hangs."""
         if env.dynamics is None:
             raise EnvError(f"'{env.id}' has no compiled form")
         self.env, self.head, self.plan, self.dynamics = env, head, plan, env.dynamics
@@ -101,7 +101,7 @@ class SteppedLanes:
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples)
         self.like = self.dynamics.reset(0)
-        self.guard = Guard(env, self.lanes, int(plan.run_key), seed, busy)
+        self.guard = Guard(env, self.lanes, int(plan.run_key), seed, watchdog)
 
     @property
     def note(self) -> str | None:

@@ -19,7 +19,7 @@ from pgrad.kernels.random import fold_in
 from pgrad.rollouts.compiled import BEGUN, RESET_KEY, STEPS, Lanes
 from pgrad.spaces import Box, Discrete
 from pgrad.user_code import own_traceback
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 COMPILING_SECONDS = 120.0  # how long a first call may take before its first step
 TRIED = 64  # actions, when looking for the one that raises
@@ -29,9 +29,11 @@ TOLERANCE = 1e-5  # relative, of bounds: observations have been through float32
 class Guard:
     """Watches one seed's lanes."""
 
-    def __init__(self, env: Env, lanes: Lanes, run_key: int, seed: int | None = None, busy: Busy | None = None) -> None:
+    def __init__(
+        self, env: Env, lanes: Lanes, run_key: int, seed: int | None = None, watchdog: Watchdog | None = None
+    ) -> None:
         self.env, self.lanes, self.run_key, self.seed = env, lanes, run_key, seed
-        self.busy = busy if busy is not None else Busy()
+        self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.watches = bool(foreign_types(env.dynamics))
         self.note: str | None = None  # a line for the user
         self.called: set[int] = set()  # the faces that have been, by identity: no later call compiles them
@@ -50,7 +52,7 @@ class Guard:
                 return now if steps == before and now - began < patience else steps
 
             try:
-                with self.busy.calling(f"step() of '{self.env.id}'", lambda _: self._where(), pulse):
+                with self.watchdog.calling(f"step() of '{self.env.id}'", lambda _: self._where(), pulse):
                     result = face(*arguments)
                 self.called.add(id(face))
                 return result

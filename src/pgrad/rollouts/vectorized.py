@@ -206,7 +206,7 @@ class Recorder:
             reward=flat(reward),
             terminated=flat(terminated),
             truncated=flat(truncated),
-            env=flat(stacked([step.trajectory for step in self.before])).astype(np.int32),
+            trajectory=flat(stacked([step.trajectory for step in self.before])).astype(np.int32),
             time=flat(time),
             final_obs=np.ascontiguousarray(np.concatenate(final_obs).T),
             final_sample=np.concatenate(final_sample),

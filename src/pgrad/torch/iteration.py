@@ -31,7 +31,7 @@ from pgrad.estimators.spec import OPTIMAL
 from pgrad.rollouts.batch import Batch
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import Output, OutputsNotFinite, Own, Said
+from pgrad.torch.module_output import ModuleOutput, Output, OutputsNotFinite, Own
 from pgrad.torch.optimizers import gradients_of, require_dependence
 from pgrad.torch.policy import Inputs, TorchPolicy
 
@@ -60,7 +60,7 @@ def loaded(batch: Batch, inputs: Inputs) -> Samples:
     return Samples(inputs.prepared(np.ascontiguousarray(batch.obs[:, :size].T)), action, mask)
 
 
-def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metrics: Floats) -> int:
+def improve(learner: TorchLearner, batch: Batch, num_trajectories: int, steps: int, metrics: Floats) -> int:
     """One step of the modules from a batch; returns what went wrong, if anything (algorithms.update.improve).
 
     `steps` counts the run's environment steps, this batch included. Fills the last five of METRICS.
@@ -81,7 +81,7 @@ def improve(learner: TorchLearner, batch: Batch, num_envs: int, steps: int, metr
     if value is not None and not torch.isfinite(value).all():
         learner.restore()
         return BAD_VALUES
-    advantage = advantages(learner, learnt, log_prob, value, final_value, num_envs)
+    advantage = advantages(learner, learnt, log_prob, value, final_value, num_trajectories)
     objective = surrogate(settings, advantage, log_prob, entropy)
     metrics[0], metrics[3], metrics[4] = float(entropy.detach().mean()), np.nan, advantage.explained_variance
     status, metrics[1], metrics[3] = ascend(learner, objective, value, advantage.target, factor)
@@ -131,7 +131,7 @@ def require_same(policy: TorchPolicy, samples: Samples) -> None:
         )
 
 
-def values(learner: TorchLearner, said: Said, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:
+def values(learner: TorchLearner, said: ModuleOutput, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:
     """V(s) [B], through which a gradient flows, and V of what was observed after each truncated sample, [C]."""
     critic, count = learner.value, batch.final_sample.size
     if critic is None:
@@ -149,27 +149,32 @@ def values(learner: TorchLearner, said: Said, samples: Samples, batch: Batch) ->
 
 
 def advantages(
-    learner: TorchLearner, learnt: Batch, log_prob: Tensor, value: Tensor | None, final_value: Floats, num_envs: int
+    learner: TorchLearner,
+    learnt: Batch,
+    log_prob: Tensor,
+    value: Tensor | None,
+    final_value: Floats,
+    num_trajectories: int,
 ) -> Advantages:
     """What multiplies the score of every sample, by estimators.weights; V(s) [B] is read with a value baseline only."""
     estimator = learner.settings.estimator
     known = NO_FLOATS if value is None else to_numpy(value).astype(np.float64)
     if estimator.baseline != OPTIMAL:
-        return known_advantages(estimator, learnt, known, final_value, num_envs)
-    multiplied = multipliers(estimator, learnt, known, final_value, num_envs)
-    overlap = score_overlaps(learner, learnt, log_prob, multiplied, num_envs)
-    return weighted(estimator, multiplied, known, learnt.env, overlap, num_envs)
+        return known_advantages(estimator, learnt, known, final_value, num_trajectories)
+    multiplied = multipliers(estimator, learnt, known, final_value, num_trajectories)
+    overlap = score_overlaps(learner, learnt, log_prob, multiplied, num_trajectories)
+    return weighted(estimator, multiplied, known, learnt.trajectory, overlap, num_trajectories)
 
 
 def score_overlaps(
-    learner: TorchLearner, batch: Batch, log_prob: Tensor, multiplied: Multipliers, num_envs: int
+    learner: TorchLearner, batch: Batch, log_prob: Tensor, multiplied: Multipliers, num_trajectories: int
 ) -> Floats:
     """What the optimal baseline needs of each trajectory's scores, [2, N]; two backward passes a trajectory."""
-    overlap, ascent = np.zeros((2, num_envs)), learner.ascent
-    kept = beside(multiplied.kept, log_prob)
-    whole = beside(multiplied.kept * multiplied.psi, log_prob)
-    for n in range(num_envs):
-        own = to_device(np.flatnonzero(batch.env == n), log_prob.device)
+    overlap, ascent = np.zeros((2, num_trajectories)), learner.ascent
+    kept = beside(multiplied.discount_power, log_prob)
+    whole = beside(multiplied.discount_power * multiplied.psi, log_prob)
+    for n in range(num_trajectories):
+        own = to_device(np.flatnonzero(batch.trajectory == n), log_prob.device)
         g, u = (
             gradients_of((weight[own] * log_prob[own]).sum(), ascent.parameters, keep=True) for weight in (whole, kept)
         )

@@ -147,16 +147,16 @@ NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, no
 Output = Logits | Gaussian | Own
 
 
-class Said(NamedTuple):
-    """What a module returned, understood."""
+class ModuleOutput(NamedTuple):
+    """What a module returned, parse_output."""
 
     output: Output
     value: Tensor | None  # [N]
 
 
-def understood(
+def parse_output(
     said: Any, name: str, actions: Space, batch: int, temperature: float, squash: bool, device: torch.device
-) -> Said:
+) -> ModuleOutput:
     """What the module called `name` returned for `batch` observations; raises PolicyError where it fits nothing."""
     policy, value = _policy_and_value(said, actions)
     if value is not None:
@@ -167,7 +167,7 @@ def understood(
                 f"the {type(policy).__name__} that {name} returned has batch_shape {tuple(policy.batch_shape)}: it "
                 f"must begin with {batch}, one for each observation"
             )
-        return Said(Own(policy), value)
+        return ModuleOutput(Own(policy), value)
     if isinstance(actions, Box):
         if not (isinstance(policy, tuple) and len(policy) == 2):
             raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
@@ -177,11 +177,11 @@ def understood(
         log_std = _checked(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
         if log_std.dim() == 2:
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)
-        return Said(Gaussian(mean, log_std, squash), value)
+        return ModuleOutput(Gaussian(mean, log_std, squash), value)
     if not isinstance(policy, Tensor):
         raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
     logits = _checked(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
-    return Said(Logits(logits, actions.counts, 1 / temperature), value)
+    return ModuleOutput(Logits(logits, actions.counts, 1 / temperature), value)
 
 
 def checked_value(value: Any, name: str, batch: int, device: torch.device) -> Tensor:

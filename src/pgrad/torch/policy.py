@@ -10,13 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from pgrad.envs.make import Env
-from pgrad.errors import EnvError, ObservationError, PgradError, PolicyError
+from pgrad.errors import EnvError, InputError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.torch.devices import seeded, to_device, to_numpy
-from pgrad.torch.module_output import NEEDS_LOGITS, Logits, OutputsNotFinite, Own, Said, checked_value, understood
+from pgrad.torch.module_output import (
+    NEEDS_LOGITS,
+    Logits,
+    ModuleOutput,
+    OutputsNotFinite,
+    Own,
+    checked_value,
+    parse_output,
+)
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -47,7 +55,7 @@ class Inputs(NamedTuple):
                 return array.reshape(1, size), True
             if array.shape[1:] == one and array.ndim == len(one) + 1:
                 return array.reshape(-1, size), False
-        raise ObservationError(
+        raise InputError(
             f"observations must have shape {self.shape} or (N, {', '.join(map(str, self.shape))}) for this policy, "
             f"not {array.shape}"
         )
@@ -124,11 +132,11 @@ class TorchPolicy:
         """Where the module's code is, such as "pgrad.torch.modules.PolicyNetwork"."""
         return class_name(self.module)
 
-    def said(self, x: Tensor) -> Said:
+    def said(self, x: Tensor) -> ModuleOutput:
         """What the module says of prepared observations [N, *shape]; raises PolicyError."""
         said = call(self.module, x, "policy")
         name, batch = type(self.module).__name__, x.shape[0]
-        return understood(said, name, self.actions, batch, self.temperature, self.squash, x.device)
+        return parse_output(said, name, self.actions, batch, self.temperature, self.squash, x.device)
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
         """π(· | s) of every observation of a batch, or of one as a batch of one."""
@@ -137,7 +145,7 @@ class TorchPolicy:
             output = self.said(self.inputs.prepared(batch)).output
         if isinstance(output, Own):
             if mask is not None:
-                raise ObservationError(NEEDS_LOGITS.format(kind=type(output.distribution).__name__))
+                raise InputError(NEEDS_LOGITS.format(kind=type(output.distribution).__name__))
             return OwnDistribution(output, self.actions, self.inputs.device)
         if isinstance(output, Logits):
             return distribution_of(_doubles(output.logits), self.actions, self.temperature, mask=mask)
@@ -146,9 +154,9 @@ class TorchPolicy:
         )
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """π(· | s); [A] or [N, A]. Raises ObservationError where actions are not Discrete."""
+        """π(· | s); [A] or [N, A]. Raises InputError where actions are not Discrete."""
         if not isinstance(self.actions, Discrete):
-            raise ObservationError(f"the probabilities of {self.actions} are no one row of numbers: see `distribution`")
+            raise InputError(f"the probabilities of {self.actions} are no one row of numbers: see `distribution`")
         distribution, one = self.distribution(obs, mask), self.inputs.as_batch(obs)[1]
         if isinstance(distribution, OwnDistribution):
             batch = self.inputs.as_batch(obs)[0].shape[0]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings
-from pgrad.algorithms.needs import Needed, Unneeded
+from pgrad.algorithms.needs import Included, Omitted
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.make import Env
-from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, Estimator
+from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
@@ -25,9 +25,9 @@ CHECKPOINT_BYTES = 2**24  # of all of them, where large networks leave room for 
 INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
 
 
-def estimator_of(config: Config) -> Estimator:
+def estimator_of(config: Config) -> EstimatorSpec:
     """What multiplies the score."""
-    return Estimator(
+    return EstimatorSpec(
         psi=ESTIMATORS[config.estimator],
         baseline=BASELINES[config.baseline],
         constant=config.constant_baseline,
@@ -51,8 +51,8 @@ def settings_of(config: Config) -> Settings:
         linear_decay=config.learning_rate_schedule == "linear",
         num_iterations=config.num_iterations or ENDLESS,
         total_steps=config.total_steps or ENDLESS,
-        scores=Needed() if BASELINES[config.baseline] == OPTIMAL else Unneeded(),
-        statistics=Needed() if config.normalize_obs or config.normalize_rewards else Unneeded(),
+        scores=Included() if BASELINES[config.baseline] == OPTIMAL else Omitted(),
+        statistics=Included() if config.normalize_obs or config.normalize_rewards else Omitted(),
     )
 
 

@@ -45,7 +45,7 @@ from pgrad.training.build import (
     settings_of,
     value_of,
 )
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy, TorchValue
@@ -94,8 +94,8 @@ class Trainer(ABC):
     checkpoints: Checkpoints | None = None
     note: str | None = None  # one line for the user, about how the environments are stepped
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
-        self.config, self.env, self.seed, self.stopping, self.busy = config, env, seed, stopping, busy
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog) -> None:
+        self.config, self.env, self.seed, self.stopping, self.watchdog = config, env, seed, stopping, watchdog
         self.settings = settings_of(config)
         self.run_key = fold_in(seed, ROLLOUT_STREAM)
         self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
@@ -177,8 +177,8 @@ class CompiledPolicyTrainer(Trainer):
 class CompiledTrainer(CompiledPolicyTrainer):
     """The loop in one compiled call a chunk."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy) -> None:
-        super().__init__(config, env, seed, stopping, busy)
+    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog) -> None:
+        super().__init__(config, env, seed, stopping, watchdog)
         assert env.dynamics is not None, "session.env_of has looked"
         self.dynamics, limit = env.dynamics, env.max_episode_steps or ENDLESS
         self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
@@ -187,7 +187,7 @@ class CompiledTrainer(CompiledPolicyTrainer):
         self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
         self.log = new_episodes(samples + LOG_ROOM)
         self.like = self.dynamics.reset(0)
-        self.guard = Guard(env, self.lanes, self.run_key, seed, busy)
+        self.guard = Guard(env, self.lanes, self.run_key, seed, watchdog)
         self.chunk = 1  # iterations
 
     def _advance(self) -> tuple[int, bool]:
@@ -237,7 +237,7 @@ class StepwiseTrainer(Trainer):
         config, described = self.config, self.env.description
         assert described is not None, "an environment without dynamics has a description"
         self.envs = VectorEnv(
-            described, self.num_envs, self.run_key, config.vectorization, config.step_timeout, self.busy
+            described, self.num_envs, self.run_key, config.vectorization, config.step_timeout, self.watchdog
         )
         self.note, self.lanes = self.envs.note, EnvLanes(self.envs, self.run_key)
 
@@ -310,11 +310,11 @@ def new_trainer(
     env: Env,
     seed: int,
     stopping: threading.Event | None = None,
-    busy: Busy | None = None,
+    watchdog: Watchdog | None = None,
 ) -> Trainer:
     """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be.
 
-    `busy` tells another thread since when a call into the environment has been running.
+    `watchdog` tells another thread since when a call into the environment has been running.
     """
     kind = CompiledTrainer if env.compiled else GymnasiumTrainer
-    return kind(config, env, seed, stopping or threading.Event(), busy or Busy())
+    return kind(config, env, seed, stopping or threading.Event(), watchdog or Watchdog())

@@ -58,7 +58,7 @@ class Result:
         return [seed.policy for seed in self.seeds]
 
     @property
-    def scores(self) -> npt.NDArray[np.float64]:
+    def mean_returns(self) -> npt.NDArray[np.float64]:
         """The frozen policies' mean returns, [S]; empty where they were not evaluated."""
         return np.array([seed.evaluation.returns.mean() for seed in self.seeds if seed.evaluation is not None])
 
@@ -68,19 +68,19 @@ class Result:
         return sum(seed.total_steps for seed in self.seeds)
 
     def mean(self) -> Estimate:
-        """The scores' mean over seeds with its 95 % bootstrap interval; for one seed, over its episodes."""
+        """The returns' mean over seeds with its 95 % bootstrap interval; for one seed, over its episodes."""
         only = self.seeds[0].evaluation if len(self.seeds) == 1 else None
-        return only.mean if only is not None else bootstrap(self.scores)
+        return only.mean if only is not None else bootstrap(self.mean_returns)
 
     def interquartile_mean(self) -> Estimate:
-        """The mean of the scores' middle half over seeds with its 95 % bootstrap interval."""
-        return bootstrap(self.scores, interquartile_mean)
+        """The mean of the returns' middle half over seeds with its 95 % bootstrap interval."""
+        return bootstrap(self.mean_returns, interquartile_mean)
 
     def solved(self) -> int | None:
-        """How many scores reach the environment's threshold; None where it has none."""
+        """How many returns reach the environment's threshold; None where it has none."""
         if self.env.reward_threshold is None:
             return None
-        return int((self.scores >= self.env.reward_threshold).sum())
+        return int((self.mean_returns >= self.env.reward_threshold).sum())
 
     def solved_at(self) -> npt.NDArray[np.float64]:
         """Steps until the last 20 training episodes averaged the threshold, [S]; inf for seeds that never did."""
@@ -103,8 +103,8 @@ class Result:
             f"{self.env.id} · {self.config.algorithm} · {count} seed{'s' if count > 1 else ''} · "
             f"{self.total_steps:,} steps in {self.seconds:.2f} s ({rate(per_second)})"
         ]
-        scores = self.scores
-        if scores.size:
+        returns = self.mean_returns
+        if returns.size:
             played = [seed for seed in self.seeds if seed.evaluation is not None]
             episodes = next(seed.evaluation.returns.size for seed in played if seed.evaluation)
             where = self.env.id
@@ -113,10 +113,10 @@ class Result:
             lines.append(f"frozen policies, {episodes} episode{'s' if episodes > 1 else ''} each in {where}:")
             over = "seeds" if count > 1 else "episodes"
             lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")
-            if scores.size > 1:
-                worst = int(scores.argmin())
+            if returns.size > 1:
+                worst = int(returns.argmin())
                 lines.append(f"  interquartile mean   {self.interquartile_mean()}")
-                lines.append(f"  worst seed           {shown(scores[worst])}  (seed {played[worst].seed})")
+                lines.append(f"  worst seed           {shown(returns[worst])}  (seed {played[worst].seed})")
             if (solved := self.solved()) is not None:
                 threshold = f"  solved (≥ {self.env.reward_threshold:g})"
                 lines.append(f"{threshold:<23}{solved} of {count}")
@@ -125,7 +125,7 @@ class Result:
 
     def to_json(self) -> str:
         """The summary for programs."""
-        scores, solved_at = self.scores, self.solved_at()
+        returns, solved_at = self.mean_returns, self.solved_at()
         document = {
             "env": self.env.id,
             "algorithm": self.config.algorithm,
@@ -145,9 +145,9 @@ class Result:
                 for seed, steps in zip(self.seeds, solved_at, strict=True)
             ],
         }
-        if scores.size:
+        if returns.size:
             document["mean_return"] = _finite_estimate(self.mean())
-            if scores.size > 1:
+            if returns.size > 1:
                 document["interquartile_mean_return"] = _finite_estimate(self.interquartile_mean())
             document["solved"] = self.solved()
         return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -17,7 +17,6 @@ from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan
 from pgrad.rollouts.compiled_stepwise import SteppedLanes
 from pgrad.torch.actor import TorchActor, actor_of
-from pgrad.torch.build import new_torch_learner
 from pgrad.torch.conversion import from_module
 from pgrad.torch.devices import threads_for
 from pgrad.torch.iteration import improve, loaded, require_same
@@ -25,9 +24,10 @@ from pgrad.torch.module_output import OutputsNotFinite
 from pgrad.torch.optimizers import gradients_of, trained_parameters
 from pgrad.torch.policy import TorchPolicy
 from pgrad.training.build import ENDLESS
+from pgrad.training.build_torch import new_torch_learner
 from pgrad.training.loops import StepwiseTrainer
 from pgrad.training.modules import Modules
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,10 +40,10 @@ class TorchTrainer(StepwiseTrainer):
     """The loop in Python around a module."""
 
     def __init__(
-        self, config: Config, env: Env, seed: int, stopping: threading.Event, busy: Busy, modules: Modules
+        self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog, modules: Modules
     ) -> None:
         self.modules = modules
-        super().__init__(config, env, seed, stopping, busy)
+        super().__init__(config, env, seed, stopping, watchdog)
 
     def _prepare(self) -> None:
         config, env = self.config, self.env
@@ -54,7 +54,7 @@ class TorchTrainer(StepwiseTrainer):
             limit = env.max_episode_steps or ENDLESS
             plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
             head = TorchActor(self.learner.policy).head
-            self.envs = SteppedLanes(env, head, plan, self.num_envs, self.seed, self.busy)
+            self.envs = SteppedLanes(env, head, plan, self.num_envs, self.seed, self.watchdog)
         else:
             self._make_envs()
 

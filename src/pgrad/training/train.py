@@ -20,7 +20,7 @@ from pgrad.system import available_cores
 from pgrad.training.loops import CHUNK_SECONDS, Trainer, new_trainer, require_memory
 from pgrad.training.modules import Modules
 from pgrad.training.result import Result, SeedResult
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 MODULES_OWN = ("std", "initial_std")  # settings of compiled policies that no module reads
 FOR_COMPILED = ("checkpoint_every",)  # what they alone have
@@ -247,7 +247,7 @@ class Session:
         for index in range(len(config.seeds)):
             self.waiting.put(index)
         self.stopping = threading.Event()
-        self.busy = [Busy() for _ in config.seeds]
+        self.watchdog = [Watchdog() for _ in config.seeds]
         self.errors: list[BaseException] = []
         # Gymnasium's environments and modules run under Python's global lock: more threads would only get in each
         # other's way.
@@ -264,8 +264,8 @@ class Session:
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
         while working := [ended for ended in self.ended if not ended.is_set()]:
             working[0].wait(CHUNK_SECONDS)
-            for busy in self.busy:
-                busy.check(self.config.step_timeout)
+            for watchdog in self.watchdog:
+                watchdog.check(self.config.step_timeout)
             self._report("training")
             if save is not None and time.perf_counter() - saved >= SAVING_SECONDS:
                 save(self.result())
@@ -286,7 +286,7 @@ class Session:
             ended.set()
 
     def _train(self, index: int) -> None:
-        trainer = self._new_trainer(self.config.seeds[index], self.busy[index])
+        trainer = self._new_trainer(self.config.seeds[index], self.watchdog[index])
         self.trainers[index] = trainer
         try:
             while not (trainer.finished or self.stopping.is_set()):
@@ -294,12 +294,12 @@ class Session:
         finally:
             trainer.close()
 
-    def _new_trainer(self, seed: int, busy: Busy) -> Trainer:
+    def _new_trainer(self, seed: int, watchdog: Watchdog) -> Trainer:
         if self.modules is None:
-            return new_trainer(self.config, self.env, seed, self.stopping, busy)
+            return new_trainer(self.config, self.env, seed, self.stopping, watchdog)
         from pgrad.training.torch_trainer import TorchTrainer
 
-        return TorchTrainer(self.config, self.env, seed, self.stopping, busy, self.modules)
+        return TorchTrainer(self.config, self.env, seed, self.stopping, watchdog, self.modules)
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait a little (one that is compiling cannot)."""

@@ -8,17 +8,16 @@ from weakref import WeakKeyDictionary
 import gymnasium
 import numpy as np
 
-from pgrad.envs.make import VECTORIZATIONS
 from pgrad.errors import EnvError, nearest
 from pgrad.system import available_cores
-from pgrad.vector import envpool
+from pgrad.vector import VECTORIZATIONS, envpool
 from pgrad.vector.autoreset import Autoreset
 from pgrad.vector.masks import require_choices
 from pgrad.vector.spec import Description, quietly
 from pgrad.vector.step import Failure, Source
 from pgrad.vector.sync import Group
 from pgrad.vector.workers import Workers
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 MEASURING_SECONDS = 0.2
 ROUND_TRIP_SECONDS = 4e-4  # what a step of worker processes costs, whatever the environments do
@@ -35,7 +34,7 @@ def chosen_source(
     seeds: Sequence[int],
     vectorization: str,
     timeout: float | None,
-    busy: Busy,
+    watchdog: Watchdog,
     num_steps: int | None = None,
 ) -> tuple[Source, str]:
     """A way of stepping one environment for each seed, about `num_steps` times (None: often), and a line for the user
@@ -59,9 +58,9 @@ def chosen_source(
             raise EnvError(f"'{description.name}' {reason}; 'sync' and 'async' step copies of it")
         why_not = "; ".join(filter(None, (why_not, not_own and f"it {not_own}, which is not used")))
     if vectorization in ("sync", "async"):
-        source = _of_kind(vectorization, description, seeds, timeout, busy)
+        source = _of_kind(vectorization, description, seeds, timeout, watchdog)
         return source, f"vectorization {vectorization}, as asked for"
-    source, why = _measured(description, seeds, timeout, busy, num_steps)
+    source, why = _measured(description, seeds, timeout, watchdog, num_steps)
     return source, "; ".join(line for line in (why, why_not) if line)
 
 
@@ -86,10 +85,12 @@ def entry_point(description: Description, seeds: Sequence[int]) -> tuple[Source 
     return Autoreset(envs, description.observations, description.actions, seeds[0]), None
 
 
-def _of_kind(kind: str, description: Description, seeds: Sequence[int], timeout: float | None, busy: Busy) -> Source:
+def _of_kind(
+    kind: str, description: Description, seeds: Sequence[int], timeout: float | None, watchdog: Watchdog
+) -> Source:
     if kind == "sync":
-        return Group(description, seeds, busy)
-    return Workers(description, seeds, _processes(len(seeds)), timeout, busy)
+        return Group(description, seeds, watchdog)
+    return Workers(description, seeds, _processes(len(seeds)), timeout, watchdog)
 
 
 def _processes(count: int) -> int:
@@ -97,33 +98,33 @@ def _processes(count: int) -> int:
 
 
 def _measured(
-    description: Description, seeds: Sequence[int], timeout: float | None, busy: Busy, num_steps: int | None
+    description: Description, seeds: Sequence[int], timeout: float | None, watchdog: Watchdog, num_steps: int | None
 ) -> tuple[Source, str]:
     """In this process or in workers. The seconds of one step decide, unless workers could win; then they are tried."""
     count, processes = len(seeds), _processes(len(seeds))
     if processes == 1:
         reason = "there is one environment" if count == 1 else "there is one core"
-        return Group(description, seeds, busy), f"stepped in this process ({reason})"
+        return Group(description, seeds, watchdog), f"stepped in this process ({reason})"
     decided = _decided.setdefault(description, {})
     if (count, processes) in decided:
         kind, why = decided[count, processes]
-        return _of_kind(kind, description, seeds, timeout, busy), why
-    with _tried(seeds[0], busy):
-        alone = seconds_per_step(Group(description, seeds[:1], busy), description) * count
+        return _of_kind(kind, description, seeds, timeout, watchdog), why
+    with _tried(seeds[0], watchdog):
+        alone = seconds_per_step(Group(description, seeds[:1], watchdog), description) * count
     if ADVANTAGE * (alone / processes + ROUND_TRIP_SECONDS) > alone:
         kind, why = "sync", f"stepped in this process ({alone / count * 1e6:,.0f} µs a step: too short for workers)"
         decided[count, processes] = kind, why
-        return _of_kind(kind, description, seeds, timeout, busy), why
+        return _of_kind(kind, description, seeds, timeout, watchdog), why
     if num_steps is not None and alone * num_steps < SHORT_SECONDS:
-        return Group(description, seeds, busy), "stepped in this process (not for long enough for workers)"
+        return Group(description, seeds, watchdog), "stepped in this process (not for long enough for workers)"
     try:
-        workers = Workers(description, seeds, processes, timeout, busy)
+        workers = Workers(description, seeds, processes, timeout, watchdog)
         together = seconds_per_step(workers, description, keep=True)
     except (Failure, EnvError) as error:
         reason = error.what if isinstance(error, Failure) else str(error)
         why = f"stepped in this process (worker processes would be faster, but {reason})"
         decided[count, processes] = "sync", why
-        return Group(description, seeds, busy), why
+        return Group(description, seeds, watchdog), why
     rates = f"{count / together:,.0f} steps a second with {processes} workers, {count / alone:,.0f} without"
     if together * ADVANTAGE < alone:
         decided[count, processes] = "async", f"stepped in {processes} worker processes ({rates})"
@@ -131,13 +132,13 @@ def _measured(
         return workers, decided[count, processes][1]
     workers.close()
     decided[count, processes] = "sync", f"stepped in this process ({rates})"
-    return Group(description, seeds, busy), decided[count, processes][1]
+    return Group(description, seeds, watchdog), decided[count, processes][1]
 
 
 @contextlib.contextmanager
-def _tried(seed: int, busy: Busy) -> Iterator[None]:
+def _tried(seed: int, watchdog: Watchdog) -> Iterator[None]:
     """Let what goes wrong meanwhile be told as something that happened in no step of a run."""
-    with busy.elsewhere(lambda env: f"seed {seed}, {TRIAL}"):
+    with watchdog.elsewhere(lambda env: f"seed {seed}, {TRIAL}"):
         try:
             yield
         except Failure as failure:

@@ -16,15 +16,15 @@ from pgrad.errors import EnvError
 from pgrad.vector.masks import Mask, mask_of_one, merged
 from pgrad.vector.spec import Description
 from pgrad.vector.step import Array, Failure, Rows, Start
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 
 class Group:
     """Some environments, an ended one reset within the step that ended it."""
 
-    def __init__(self, description: Description, seeds: Sequence[int], busy: Busy | None = None) -> None:
+    def __init__(self, description: Description, seeds: Sequence[int], watchdog: Watchdog | None = None) -> None:
         self.description, self.seeds = description, seeds
-        self.busy = busy if busy is not None else Busy()
+        self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.envs: list[gymnasium.Env[Any, Any]] = []
         self.masks: list[Mask | None] = [None] * len(seeds)
         self.counts = description.actions.counts
@@ -68,7 +68,7 @@ class Group:
         self.envs = []
 
     def _made(self, n: int) -> gymnasium.Env[Any, Any]:
-        self.busy.still(self.making, n)
+        self.watchdog.still(self.making, n)
         try:
             env = self.description.make()
         except EnvError as error:
@@ -84,7 +84,7 @@ class Group:
         raise Failure(f"copies have different spaces: {found}, where the first has {wanted}", n)
 
     def _reset(self, n: int, seed: int | None, row: Array) -> None:
-        self.busy.still(self.resetting, n)
+        self.watchdog.still(self.resetting, n)
         try:
             returned = self.envs[n].reset(seed=seed)
         except (Exception, SystemExit) as error:
@@ -94,7 +94,7 @@ class Group:
         self._see(n, *returned, row)
 
     def _step(self, n: int, action: Any, row: Array) -> tuple[float, bool, bool]:
-        self.busy.still(self.stepping, n)
+        self.watchdog.still(self.stepping, n)
         try:
             returned = self.envs[n].step(action)
         except (Exception, SystemExit) as error:

@@ -13,7 +13,7 @@ from pgrad.vector.masks import Mask, require_choices
 from pgrad.vector.select import chosen_source
 from pgrad.vector.spec import Description
 from pgrad.vector.step import Array, Failure, Rows, Source, Start
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 
 class Step(NamedTuple):
@@ -34,7 +34,7 @@ class VectorEnv:
     """N environments stepped together; remembers where each one is, and says what is wrong with it in one message.
 
     The same description and seed give the same rows whether they are stepped in this process or in workers.
-    Another thread can call `busy.check` to notice a hang, which no thread can notice of itself.
+    Another thread can call `watchdog.check` to notice a hang, which no thread can notice of itself.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class VectorEnv:
         seed: int,
         vectorization: str = "auto",
         step_timeout: float | None = 60.0,
-        busy: Busy | None = None,
+        watchdog: Watchdog | None = None,
         num_steps: int | None = None,
     ) -> None:
         """vectorization: one of registry.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any.
@@ -55,7 +55,7 @@ class VectorEnv:
             raise EnvError(f"num_envs must be positive, not {num_envs}")
         self.description, self.num_envs = description, num_envs
         self.seeds = [env_seed(seed, n) for n in range(num_envs)]
-        self.busy = busy if busy is not None else Busy()
+        self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.total_steps = 0  # rows so far
         self.episode = np.zeros(num_envs, np.int64)  # which episode each environment is in, from 0
         self.time = np.zeros(num_envs, np.int64)  # steps of it so far
@@ -68,7 +68,7 @@ class VectorEnv:
         self._source: Source | None = None
         with self._calling("reset()"):
             self._source, how = chosen_source(
-                description, self.seeds, vectorization, step_timeout, self.busy, num_steps
+                description, self.seeds, vectorization, step_timeout, self.watchdog, num_steps
             )
             self._notes.append(how)
             self._start(self._source.reset())
@@ -155,7 +155,7 @@ class VectorEnv:
     def _calling(self, call: str) -> Iterator[None]:
         """Mark the call for watchers, and turn a Failure into an EnvError that says where in the run it was."""
         try:
-            with self.busy.calling(f"{call} of '{self.description.name}'", self._where):
+            with self.watchdog.calling(f"{call} of '{self.description.name}'", self._where):
                 yield
         except Failure as failure:
             self.close()

@@ -30,7 +30,7 @@ from pgrad.vector.masks import Mask
 from pgrad.vector.spec import Description
 from pgrad.vector.step import Array, Failure, Rows, Start
 from pgrad.vector.sync import Group, failed
-from pgrad.watchdog import Busy
+from pgrad.watchdog import Watchdog
 
 START_SECONDS = 60.0  # for a worker to start, import and make its environments, however short a step's time may be
 CLOSE_SECONDS = 2.0  # for an environment to close before its process is ended
@@ -138,10 +138,10 @@ class Workers:
         seeds: Sequence[int],
         processes: int,
         timeout: float | None,
-        busy: Busy | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.description, self.count, self.timeout = description, len(seeds), timeout
-        self.busy = busy if busy is not None else Busy()
+        self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.lanes = -(-len(seeds) // processes)
         groups = [list(seeds[first : first + self.lanes]) for first in range(0, len(seeds), self.lanes)]
         self.fresh = True
@@ -149,7 +149,7 @@ class Workers:
         make = [partial(GroupEnv, payload, group, self.lanes) for group in groups]
         context = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         try:
-            self.busy.minds_itself()
+            self.watchdog.pause()
             with _STARTING, _main_module_hidden():
                 self.envs = AsyncVectorEnv(make, context=context, autoreset_mode=AutoresetMode.DISABLED)
         except (OSError, EOFError, AssertionError) as error:
@@ -227,7 +227,7 @@ class Workers:
     @contextmanager
     def _minding(self, limit: float | None, call: str) -> Iterator[None]:
         """Say which worker it was that died or hangs."""
-        self.busy.minds_itself()
+        self.watchdog.pause()
         try:
             yield
         except multiprocessing.TimeoutError as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pgrad.estimators.advantages import Multipliers, multipliers, weights
 from pgrad.estimators.gradient import overlaps
-from pgrad.estimators.spec import OPTIMAL, Estimator
+from pgrad.estimators.spec import OPTIMAL, EstimatorSpec
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Trajectory
 from pgrad.rollouts.batch import Batch
@@ -18,33 +18,33 @@ from pgrad.rollouts.batch import Batch
 NO_OBS = np.zeros((1, 0), np.float32)
 
 
-def as_function(choice: Estimator) -> Callable[[list[Trajectory]], Floats]:
+def as_function(spec: EstimatorSpec) -> Callable[[list[Trajectory]], Floats]:
     """The estimator as a function of trajectories, which bring their own discount and V."""
 
     def estimate(trajectories: list[Trajectory]) -> Floats:
-        return estimated(choice._replace(discount=trajectories[0].discount), trajectories)
+        return estimated(spec._replace(discount=trajectories[0].discount), trajectories)
 
     return estimate
 
 
-def estimated(choice: Estimator, trajectories: Sequence[Trajectory]) -> Floats:
+def estimated(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats:
     """The estimate of ∇J from some trajectories, [P]."""
     batch, count = as_batch(trajectories), len(trajectories)
     value = np.concatenate([trajectory.values[:-1] for trajectory in trajectories])
     final_value = np.array([trajectory.values[-1] for trajectory in trajectories if trajectory.truncated])
     scores = np.concatenate([trajectory.scores for trajectory in trajectories])
-    multiplied = multipliers(choice, batch, value, final_value, count)
+    multiplied = multipliers(spec, batch, value, final_value, count)
     overlap = np.empty((2, 0))
-    if choice.baseline == OPTIMAL:
+    if spec.baseline == OPTIMAL:
         overlap = overlaps(*trajectory_sums(multiplied, batch, scores))
-    weight = weights(choice, multiplied, batch.env, overlap, count)
+    weight = weights(spec, multiplied, batch.trajectory, overlap, count)
     return np.asarray(weight @ scores)
 
 
 def trajectory_sums(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:
     """Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each trajectory; [N, P] both."""
     first = np.flatnonzero(batch.time == 0)
-    u = multiplied.kept[:, None] * scores
+    u = multiplied.discount_power[:, None] * scores
     return np.add.reduceat(multiplied.psi[:, None] * u, first, axis=0), np.add.reduceat(u, first, axis=0)
 
 
@@ -61,7 +61,7 @@ def as_batch(trajectories: Sequence[Trajectory]) -> Batch:
         reward=np.concatenate([trajectory.rewards for trajectory in trajectories]),
         terminated=terminated,
         truncated=truncated,
-        env=np.repeat(np.arange(len(trajectories), dtype=np.int32), lengths),
+        trajectory=np.repeat(np.arange(len(trajectories), dtype=np.int32), lengths),
         time=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
         final_obs=NO_OBS,
         final_sample=np.flatnonzero(truncated),

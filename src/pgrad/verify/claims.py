@@ -7,7 +7,7 @@ import numpy as np
 
 from pgrad import exact
 from pgrad.estimators.catalogue import CATALOGUE, DROPPED, GRADIENT, SHRUNK, Named
-from pgrad.estimators.spec import GAE, VALUE, Estimator
+from pgrad.estimators.spec import GAE, VALUE, EstimatorSpec
 from pgrad.exact.mdp import Floats
 from pgrad.verify.as_estimator import as_function
 from pgrad.verify.cases import Case
@@ -66,10 +66,10 @@ def rows_of(case: Case, seed: int, samples: bool) -> Iterator[Row]:
 
 def row(case: Case, named: Named, values: Floats | None, seed: int, samples: bool) -> Row:
     """One estimator on one case. Raises EstimatorError where the estimate is not finite."""
-    moments = exact.moments(case.problem, case.policy, as_function(named.choice), TRAJECTORIES, values=values)
+    moments = exact.moments(case.problem, case.policy, as_function(named.spec), TRAJECTORIES, values=values)
     z = None
     if samples:
-        estimates = sampled(case, named.choice, BATCHES, seed, episodes=TRAJECTORIES)
+        estimates = sampled(case, named.spec, BATCHES, seed, episodes=TRAJECTORIES)
         z = largest_z(estimates, moments.mean)
     claim = named.mean if values is None or named.any_value else None
     return Row(
@@ -127,7 +127,7 @@ def _deviation_in_direction(case: Case, named: Named, seed: int) -> float:
     """The largest z of what is orthogonal to the direction of the limit; infinite where it points the other way."""
     along = target(case, named, named.limit or GRADIENT)
     along = along / np.linalg.norm(along)
-    estimates = sampled(case, named.choice, LARGE_BATCHES, seed, episodes=LARGE_BATCH)
+    estimates = sampled(case, named.spec, LARGE_BATCHES, seed, episodes=LARGE_BATCH)
     forward = estimates @ along
     if named.limit is not None and forward.mean() < -MAX_Z * forward.std() / np.sqrt(LARGE_BATCHES):
         return np.inf
@@ -142,11 +142,11 @@ def fixed_step_checks(cases: list[Case], seed: int) -> Iterator[Check]:
     """
     num_steps = 7
     for gae_lambda in (0.0, 0.95, 1.0):
-        choice = Estimator(GAE, VALUE, gae_lambda=gae_lambda, exact_discounting=False, per_episode=False)
+        spec = EstimatorSpec(GAE, VALUE, gae_lambda=gae_lambda, exact_discounting=False, per_episode=False)
         largest = 0.0
         for case in cases:
             if case.problem.time_limit is None and len(case.values) > 3:  # episodes of more than one step
-                estimates = sampled(case, choice, BATCHES, seed, num_envs=2, num_steps=num_steps)
+                estimates = sampled(case, spec, BATCHES, seed, num_envs=2, num_steps=num_steps)
                 largest = max(largest, largest_z(estimates, fixed_step_gradient(case, num_steps)))
         yield Check(f"GAE(λ={gae_lambda:g}) on 2 environments x {num_steps} steps, true V", largest, MAX_Z)
 

@@ -203,7 +203,7 @@ def angle_between(mean: Floats, truth: Floats) -> float:
 def action_fault(act: Act, rng: np.random.Generator) -> str | None:
     """What is wrong with how actions are chosen, if anything: frequencies against π on random distributions.
 
-    Raises ModelError where `act` raises or returns no action.
+    Raises MDPError where `act` raises or returns no action.
     """
     greedy, worst = True, (0.0, "")
     for _ in range(TABLES):

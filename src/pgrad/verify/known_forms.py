@@ -37,7 +37,7 @@ def known_forms() -> list[Known]:
     ]
     return forms + [
         Known(
-            as_function(named.choice),
+            as_function(named.spec),
             (named.name,),
             f"{KNOWN_BIAS}: {named.bias}",
             named.mean == GRADIENT,

@@ -7,7 +7,7 @@ import numpy as np
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.sampling import sample_estimates
 from pgrad.envs.finite_mdp import finite
-from pgrad.estimators.spec import Estimator
+from pgrad.estimators.spec import EstimatorSpec
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.optimizers import SGD
 from pgrad.kernels.random import fold_in
@@ -17,13 +17,13 @@ from pgrad.verify.cases import OBS_SIZE, Case
 MAX_LANES = 64
 
 
-def settings_of(choice: Estimator) -> Settings:
+def settings_of(spec: EstimatorSpec) -> Settings:
     """Settings of which nothing but the estimator is read."""
-    return Settings(choice, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
+    return Settings(spec, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
 
 
 def sampled(
-    case: Case, choice: Estimator, batches: int, seed: int, episodes: int = 0, num_envs: int = 0, num_steps: int = 0
+    case: Case, spec: EstimatorSpec, batches: int, seed: int, episodes: int = 0, num_envs: int = 0, num_steps: int = 0
 ) -> Floats:
     """The estimates of so many independent batches, [batches, P]: of whole episodes, or of environments × steps."""
     problem, policy = case.problem, case.compiled_policy
@@ -34,7 +34,7 @@ def sampled(
     sample_estimates(
         env,
         env.reset(0),
-        settings_of(choice._replace(discount=problem.discount)),
+        settings_of(spec._replace(discount=problem.discount)),
         Plan(episodes, num_steps, limit, np.uint64(fold_in(seed, 0))),
         policy.compiled,
         case.compiled_value.network,

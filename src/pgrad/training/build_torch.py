@@ -17,7 +17,7 @@ from pgrad.spaces import Discrete, actions_in_words
 from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import Own, Said
+from pgrad.torch.module_output import ModuleOutput, Own
 from pgrad.torch.optimizers import new_ascent, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
 from pgrad.training.build import INITIALIZATION_STREAM, labels_of, settings_of
@@ -137,7 +137,7 @@ def require_no_arguments(role: str, function: Any) -> None:
         ) from error
 
 
-def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
+def probed(policy: TorchPolicy, config: Config, env: Env) -> ModuleOutput:
     """What the policy says of observations of zeros; raises PolicyError where it does not fit the settings."""
     with torch.no_grad():
         said = policy.said(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
@@ -162,7 +162,7 @@ def probed(policy: TorchPolicy, config: Config, env: Env) -> Said:
     return said
 
 
-def chosen_value(value: nn.Module | None, said: Said, config: Config, env: Env, seed: int) -> nn.Module | None:
+def chosen_value(value: nn.Module | None, said: ModuleOutput, config: Config, env: Env, seed: int) -> nn.Module | None:
     """The value module, given or by default; None where the policy says V itself, or nothing reads it."""
     reads = BASELINES[config.baseline] == VALUE
     if value is not None and not reads:
