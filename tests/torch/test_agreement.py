@@ -113,7 +113,7 @@ def test_the_same_log_probabilities_entropy_and_gradient(head: str, masked: bool
         weight,
         bonus,
     )
-    output = module.said(module.inputs.prepared(obs)).output
+    output = module.forward(module.inputs.prepared(obs)).distribution
     tensor = torch.tensor(action.T if real else action.T.astype(np.int64))
     log_prob, entropies = output.log_prob_and_entropy(tensor, None if mask is None else torch.tensor(mask), True)
     objective = (torch.tensor(weight, dtype=torch.float32) * log_prob).sum() + bonus * entropies.sum()
@@ -155,8 +155,8 @@ def test_a_compiled_policy_becomes_a_module_and_back_without_loss(head: str, nor
     assert [getattr(back, name) for name in same] == [getattr(policy, name) for name in same]
     back.parameters[:] = 0
     assert module.layers[0].weight.abs().max() > 0, "its numbers are its own"
-    said = module(torch.tensor(observations()))
-    outputs = torch.cat([said[0], said[1]], -1) if policy.std == "state-dependent" else said
+    output = module(torch.tensor(observations()))
+    outputs = torch.cat([output[0], output[1]], -1) if policy.std == "state-dependent" else output
     outputs = outputs[0] if isinstance(outputs, tuple) else outputs
     np.testing.assert_allclose(outputs.detach(), policy.outputs(observations()), rtol=1e-4, atol=1e-4)
 
@@ -269,7 +269,7 @@ def test_a_layer_that_comes_twice_steps_once() -> None:
     twice = nn.Linear(4, 4)
     module = nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))
     made = new_torch_learner(Modules(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
-    assert [parameter.numel() for parameter in made.ascent.parameters] == [16, 4, 8, 2]
+    assert [parameter.numel() for parameter in made.optimizer.parameters] == [16, 4, 8, 2]
 
 
 def test_who_acts_compiled() -> None:

@@ -257,7 +257,7 @@ def test_everything_goes_to_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     module = Says(2, lambda logits: seen.append(logits.device.type) or logits)
     policy = policy_of(module.to("meta"), Discrete(2))
     policy = TorchPolicy(policy.module, policy.inputs._replace(device=torch.device("meta")), policy.actions)
-    policy.said(policy.inputs.prepared(observations(3, 4)))
+    policy.forward(policy.inputs.prepared(observations(3, 4)))
     assert seen == ["meta"]
     assert device_of("cpu") == CPU
     assert device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")

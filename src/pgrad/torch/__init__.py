@@ -3,7 +3,7 @@
 Importing pgrad does not import this room, which needs `pip install "pgrad[torch]"`.
 """
 
-from pgrad.torch.available import require_torch
+from pgrad.system import require_torch
 
 require_torch()
 

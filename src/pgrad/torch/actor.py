@@ -24,8 +24,8 @@ from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import NEEDS_LOGITS, Logits, OutputsNotFinite, Own
-from pgrad.torch.optimizers import CompiledAscent
+from pgrad.torch.module_output import NEEDS_LOGITS, CustomDistribution, Logits, OutputsNotFinite
+from pgrad.torch.optimizers import CompiledOptimizer
 from pgrad.torch.policy import TorchPolicy
 
 Array = Any
@@ -39,14 +39,14 @@ def actor_of(learner: TorchLearner) -> "TorchActor | CompiledActor":
     A multilayer perceptron that compiled code has, and whose parameters lie in memory as compiled code has them, acts
     compiled, from that very memory: for a few environments PyTorch takes longer to call its layers than to compute.
     """
-    policy, ascent = learner.policy, learner.ascent
-    if isinstance(ascent, CompiledAscent):
+    policy, optimizer = learner.policy, learner.optimizer
+    if isinstance(optimizer, CompiledOptimizer):
         with suppress(PolicyError):
             module, inputs = policy.module, policy.inputs
-            if list(map(id, in_order(module))) == list(map(id, ascent.parameters)):
+            if list(map(id, in_order(module))) == list(map(id, optimizer.parameters)):
                 twin = from_module(policy)
                 normalised = (inputs.shift, inputs.scale) if inputs.shift.size else (twin.shift, twin.scale)
-                flat = ascent.network.parameters
+                flat = optimizer.network.parameters
                 head = head_of(flat, policy.actions, twin.std, policy.squash, policy.temperature)
                 return CompiledActor(Policy(network(flat, twin.sizes, twin.activation, *normalised), head))
     return TorchActor(policy)
@@ -67,8 +67,8 @@ class TorchActor:
     ) -> npt.NDArray[Any]:
         """What is drawn for obs [N, O] and mask [N, Σ counts], [N] or [D, N]; keys and steps [N]."""
         with torch.inference_mode():
-            output = self.policy.said(self.policy.inputs.prepared(obs)).output
-            if isinstance(output, Own):
+            output = self.policy.forward(self.policy.inputs.prepared(obs)).distribution
+            if isinstance(output, CustomDistribution):
                 return self._sampled(output, mask, keys, steps)
         head = self.head
         if isinstance(output, Logits):
@@ -85,7 +85,9 @@ class TorchActor:
         decide_all(head, outputs.T.copy(), allowed, keys, steps, self.greedy, action)
         return action
 
-    def _sampled(self, own: Own, mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array) -> npt.NDArray[Any]:
+    def _sampled(
+        self, own: CustomDistribution, mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
+    ) -> npt.NDArray[Any]:
         """A distribution's sample, checked."""
         kind, actions = type(own.distribution).__name__, self.policy.actions
         how = f"{kind}.mode" if self.greedy else f"{kind}.sample()"
@@ -95,7 +97,7 @@ class TorchActor:
             sample = own.mode()
         else:
             with seeded(int(mixed(keys, steps)), self.policy.inputs.device):
-                sample = own.asked("sample")
+                sample = own.call("sample")
         drawn, size = to_numpy(sample), len(keys)
         parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)
         wanted = (size,) if isinstance(actions, Discrete) else (size, parts)

@@ -2,7 +2,7 @@
 
     advantage = advantages(batch, ...)                                the same compiled functions
     gradient  = ∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy bonus]   by autograd
-    policy    = ascend(policy, gradient, ...)                         torch.ascent
+    policy    = ascend(policy, gradient, ...)                         torch.optimizers
 
 Fed with the same parameters and the same batch, both give the same numbers to the precision of float32.
 """
@@ -31,7 +31,7 @@ from pgrad.estimators.spec import OPTIMAL
 from pgrad.rollouts.batch import Batch
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import ModuleOutput, Output, OutputsNotFinite, Own
+from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput, OutputsNotFinite
 from pgrad.torch.optimizers import gradients_of, require_dependence
 from pgrad.torch.policy import Inputs, TorchPolicy
 
@@ -72,12 +72,12 @@ def improve(learner: TorchLearner, batch: Batch, num_trajectories: int, steps: i
     factor = decay(settings, learner.iteration, steps - batch.reward.size)
     learnt = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     samples = loaded(batch, learner.policy.inputs)
-    said = learner.policy.said(samples.obs)
+    output = learner.policy.forward(samples.obs)
     bonus = settings.entropy_coef > 0
-    log_prob, entropy = said.output.log_prob_and_entropy(samples.action, samples.mask, bonus)
+    log_prob, entropy = output.distribution.log_prob_and_entropy(samples.action, samples.mask, bonus)
     require_dependence(log_prob, "the output of the policy module")
-    require_finite(log_prob, said.output)
-    value, final_value = values(learner, said, samples, batch)
+    require_finite(log_prob, output.distribution)
+    value, final_value = values(learner, output, samples, batch)
     if value is not None and not torch.isfinite(value).all():
         learner.restore()
         return BAD_VALUES
@@ -85,16 +85,16 @@ def improve(learner: TorchLearner, batch: Batch, num_trajectories: int, steps: i
     objective = surrogate(settings, advantage, log_prob, entropy)
     metrics[0], metrics[3], metrics[4] = float(entropy.detach().mean()), np.nan, advantage.explained_variance
     status, metrics[1], metrics[3] = ascend(learner, objective, value, advantage.target, factor)
-    metrics[2] = learner.ascent.learning_rate
+    metrics[2] = learner.optimizer.learning_rate
     if status == FINE:
         observe(settings.statistics, normalization, batch)
         learner.iteration += 1
     return status
 
 
-def require_finite(log_prob: Tensor, output: Output) -> None:
+def require_finite(log_prob: Tensor, output: ActionDistribution) -> None:
     """Raise OutputsNotFinite where a distribution denies what it drew itself. (Other outputs have been looked at.)"""
-    if isinstance(output, Own) and not torch.isfinite(log_prob).all():
+    if isinstance(output, CustomDistribution) and not torch.isfinite(log_prob).all():
         kind = type(output.distribution).__name__
         raise OutputsNotFinite(
             f"{kind}.log_prob() of an action that it drew is not finite",
@@ -113,7 +113,7 @@ def require_same(policy: TorchPolicy, samples: Samples) -> None:
     turned = Samples(samples.obs.flip(0)[:half], samples.action.flip(0)[:half], mask)  # recurrent layers have an order
     with torch.no_grad():
         once, again, alone = (
-            policy.said(part.obs).output.log_prob_and_entropy(part.action, part.mask, False)[0]
+            policy.forward(part.obs).distribution.log_prob_and_entropy(part.action, part.mask, False)[0]
             for part in (samples, samples, turned)
         )
     size, name = float(once.abs().max()), type(policy.module).__name__
@@ -131,21 +131,21 @@ def require_same(policy: TorchPolicy, samples: Samples) -> None:
         )
 
 
-def values(learner: TorchLearner, said: ModuleOutput, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:
+def values(learner: TorchLearner, output: ModuleOutput, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:
     """V(s) [B], through which a gradient flows, and V of what was observed after each truncated sample, [C]."""
     critic, count = learner.value, batch.final_sample.size
     if critic is None:
         return None, NO_FLOATS
     finals = learner.policy.inputs.prepared(np.ascontiguousarray(batch.final_obs[:, :count].T))
-    if said.value is None or critic.module is not None:
+    if output.value is None or critic.module is not None:
         value, final_value = torch.split(critic.estimate(torch.cat([samples.obs, finals])), [len(samples.obs), count])
         require_dependence(value, "the output of the value module")
         return value, to_numpy(final_value).astype(np.float64)
-    require_dependence(said.value, "the value that the policy module returns")
+    require_dependence(output.value, "the value that the policy module returns")
     if count == 0:
-        return said.value, NO_FLOATS
+        return output.value, NO_FLOATS
     with torch.no_grad():
-        return said.value, to_numpy(critic.estimate(finals)).astype(np.float64)
+        return output.value, to_numpy(critic.estimate(finals)).astype(np.float64)
 
 
 def advantages(
@@ -170,13 +170,14 @@ def score_overlaps(
     learner: TorchLearner, batch: Batch, log_prob: Tensor, multiplied: Multipliers, num_trajectories: int
 ) -> Floats:
     """What the optimal baseline needs of each trajectory's scores, [2, N]; two backward passes a trajectory."""
-    overlap, ascent = np.zeros((2, num_trajectories)), learner.ascent
+    overlap, optimizer = np.zeros((2, num_trajectories)), learner.optimizer
     kept = beside(multiplied.discount_power, log_prob)
     whole = beside(multiplied.discount_power * multiplied.psi, log_prob)
     for n in range(num_trajectories):
         own = to_device(np.flatnonzero(batch.trajectory == n), log_prob.device)
         g, u = (
-            gradients_of((weight[own] * log_prob[own]).sum(), ascent.parameters, keep=True) for weight in (whole, kept)
+            gradients_of((weight[own] * log_prob[own]).sum(), optimizer.parameters, keep=True)
+            for weight in (whole, kept)
         )
         for g_part, u_part in zip(g, u, strict=True):
             if g_part is not None and u_part is not None:
@@ -201,7 +202,7 @@ def ascend(
 
     With parameters in common there is one objective, less value_coef · the error; else V has its own, -½ · the error.
     """
-    policy, separate = learner.ascent, learner.value_ascent
+    policy, separate = learner.optimizer, learner.value_optimizer
     if value is None:
         status, norm = policy.step(gradients_of(objective, policy.parameters), factor)
         return status, norm, np.nan

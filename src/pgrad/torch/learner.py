@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import Normalization
-from pgrad.torch.optimizers import Ascent
+from pgrad.torch.optimizers import Optimizer
 from pgrad.torch.policy import TorchPolicy, TorchValue, copied
 
 
@@ -15,16 +15,16 @@ class TorchLearner:
     settings: Settings
     policy: TorchPolicy
     value: TorchValue | None  # in the rewards it learns from; None where nothing reads V
-    ascent: Ascent  # of the policy, or of both
-    value_ascent: Ascent | None  # of the value module, where it shares nothing with the policy
+    optimizer: Optimizer  # of the policy, or of both
+    value_optimizer: Optimizer | None  # of the value module, where it shares nothing with the policy
     value_coef: float  # weight of the mean squared error in the objective of both
     normalization: Normalization
     iteration: int = 0  # iterations done
 
     def restore(self) -> None:
         """Take the last steps back."""
-        for ascent in filter(None, (self.ascent, self.value_ascent)):
-            ascent.restore()
+        for optimizer in filter(None, (self.optimizer, self.value_optimizer)):
+            optimizer.restore()
 
     def published(self, **metadata: object) -> tuple[TorchPolicy, TorchValue | None]:
         """Copies of policy and value as they are now, V in the environment's own rewards."""

@@ -78,7 +78,7 @@ class Gaussian(NamedTuple):
         return entropy
 
 
-class Own(NamedTuple):
+class CustomDistribution(NamedTuple):
     """A distribution that the module made itself."""
 
     distribution: Distribution
@@ -89,8 +89,8 @@ class Own(NamedTuple):
         if mask is not None:
             raise PolicyError(NEEDS_LOGITS.format(kind=name))
         with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
-            like = self.asked("sample")
-        log_prob = self.asked("log_prob", action.to(like))
+            like = self.call("sample")
+        log_prob = self.call("log_prob", action.to(like))
         if log_prob.shape != wanted:
             hint = ": wrap it in torch.distributions.Independent(…, 1)" if log_prob.dim() == 2 else ""
             raise PolicyError(
@@ -98,14 +98,14 @@ class Own(NamedTuple):
                 f"{hint}"
             )
         try:
-            entropy = self.asked("entropy")
+            entropy = self.call("entropy")
         except NotImplementedError:
             entropy = torch.full_like(log_prob, torch.nan).detach()
         if entropy.shape != wanted:
             raise PolicyError(f"{name}.entropy() has shape {tuple(entropy.shape)}, not {wanted}")
         return log_prob, entropy
 
-    def asked(self, method: str, *arguments: Tensor) -> Tensor:
+    def call(self, method: str, *arguments: Tensor) -> Tensor:
         """What a method of the distribution returns; what it raises (but NotImplementedError) as a PolicyError."""
         name = f"{type(self.distribution).__name__}.{method}()"
         try:
@@ -144,21 +144,21 @@ class OutputsNotFinite(PolicyError):
 
 NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
 
-Output = Logits | Gaussian | Own
+ActionDistribution = Logits | Gaussian | CustomDistribution
 
 
 class ModuleOutput(NamedTuple):
-    """What a module returned, parse_output."""
+    """What a module returned, parsed: π(· | s), and V(s) if the module gives it."""
 
-    output: Output
+    distribution: ActionDistribution
     value: Tensor | None  # [N]
 
 
 def parse_output(
-    said: Any, name: str, actions: Space, batch: int, temperature: float, squash: bool, device: torch.device
+    output: Any, name: str, actions: Space, batch: int, temperature: float, squash: bool, device: torch.device
 ) -> ModuleOutput:
     """What the module called `name` returned for `batch` observations; raises PolicyError where it fits nothing."""
-    policy, value = _policy_and_value(said, actions)
+    policy, value = _policy_and_value(output, actions)
     if value is not None:
         value = checked_value(value, name, batch, device)
     if isinstance(policy, Distribution):
@@ -167,10 +167,10 @@ def parse_output(
                 f"the {type(policy).__name__} that {name} returned has batch_shape {tuple(policy.batch_shape)}: it "
                 f"must begin with {batch}, one for each observation"
             )
-        return ModuleOutput(Own(policy), value)
+        return ModuleOutput(CustomDistribution(policy), value)
     if isinstance(actions, Box):
         if not (isinstance(policy, tuple) and len(policy) == 2):
-            raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
+            raise PolicyError(f"{name} returned {described(output)} for {batch} observations; {_wanted(actions)}")
         mean, log_std = policy
         parts = actions.flat_size
         mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
@@ -179,7 +179,7 @@ def parse_output(
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)
         return ModuleOutput(Gaussian(mean, log_std, squash), value)
     if not isinstance(policy, Tensor):
-        raise PolicyError(f"{name} returned {described(said)} for {batch} observations; {_wanted(actions)}")
+        raise PolicyError(f"{name} returned {described(output)} for {batch} observations; {_wanted(actions)}")
     logits = _checked(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
     return ModuleOutput(Logits(logits, actions.counts, 1 / temperature), value)
 
@@ -189,26 +189,26 @@ def checked_value(value: Any, name: str, batch: int, device: torch.device) -> Te
     return _checked(value, f"the value that {name} returned", ((batch,), (batch, 1)), device).reshape(batch)
 
 
-def described(said: Any) -> str:
+def described(output: Any) -> str:
     """A returned object in a few words: types and shapes."""
-    if isinstance(said, Tensor):
-        return f"a tensor {tuple(said.shape)}"
-    if isinstance(said, tuple | list):
-        return f"({', '.join(described(part) for part in said)})"
-    return f"a {type(said).__name__}"
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, tuple | list):
+        return f"({', '.join(described(part) for part in output)})"
+    return f"a {type(output).__name__}"
 
 
-def _policy_and_value(said: Any, actions: Space) -> tuple[Any, Any]:
-    """What is said of the actions, and V(s) or None."""
-    if not isinstance(said, tuple | list):
-        return said, None
+def _policy_and_value(output: Any, actions: Space) -> tuple[Any, Any]:
+    """Split into what describes the actions, and V(s) or None."""
+    if not isinstance(output, tuple | list):
+        return output, None
     if not isinstance(actions, Box):
-        return (said[0], said[1]) if len(said) == 2 else (said, None)
-    if len(said) == 3:
-        return (said[0], said[1]), said[2]
-    if len(said) == 2 and not isinstance(said[0], Tensor):
-        return tuple(said[0]) if isinstance(said[0], list) else said[0], said[1]
-    return tuple(said), None
+        return (output[0], output[1]) if len(output) == 2 else (output, None)
+    if len(output) == 3:
+        return (output[0], output[1]), output[2]
+    if len(output) == 2 and not isinstance(output[0], Tensor):
+        return tuple(output[0]) if isinstance(output[0], list) else output[0], output[1]
+    return tuple(output), None
 
 
 def _wanted(actions: Space) -> str:

@@ -24,7 +24,7 @@ MakeOptimizer = Callable[..., Any]  # a class of torch.optim, or a function from
 Gradients = list[Tensor | None]  # None for a parameter that had no part in it
 
 
-class Ascent(Protocol):
+class Optimizer(Protocol):
     """An optimiser with a memory of the parameters before its last step."""
 
     parameters: list[nn.Parameter]
@@ -44,17 +44,17 @@ class Ascent(Protocol):
         """Take the last step back."""
 
 
-def new_ascent(
+def new_optimizer(
     parameters: list[nn.Parameter], optimizer: MakeOptimizer | None, settings: Settings, learning_rate: float
-) -> Ascent:
+) -> Optimizer:
     """The settings' optimiser, or what `optimizer` makes of the parameters."""
     plain = all(parameter.dtype == torch.float32 and parameter.device.type == "cpu" for parameter in parameters)
     if optimizer is None and plain:
-        return CompiledAscent(parameters, settings, learning_rate)
-    return TorchAscent(parameters, optimizer, settings, learning_rate)
+        return CompiledOptimizer(parameters, settings, learning_rate)
+    return TorchOptimizer(parameters, optimizer, settings, learning_rate)
 
 
-class CompiledAscent:
+class CompiledOptimizer:
     """The optimisers of kernels.optimizers."""
 
     def __init__(self, parameters: list[nn.Parameter], settings: Settings, learning_rate: float) -> None:
@@ -69,7 +69,7 @@ class CompiledAscent:
         self.count = 0
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
-        """See Ascent."""
+        """See Optimizer."""
         parts = [
             torch.zeros_like(parameter).reshape(-1) if gradient is None else gradient.reshape(-1)
             for parameter, gradient in zip(self.parameters, gradients, strict=True)
@@ -83,7 +83,7 @@ class CompiledAscent:
         copy(self.before, self.network.parameters)
 
 
-class TorchAscent:
+class TorchOptimizer:
     """What `optimizer` makes: a class of torch.optim gets `learning_rate`, a function has its own."""
 
     def __init__(
@@ -116,7 +116,7 @@ class TorchAscent:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
-        """See Ascent."""
+        """See Optimizer."""
         norm = global_norm(gradients)
         if not np.isfinite(norm):
             self.restore()

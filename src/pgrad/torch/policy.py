@@ -18,10 +18,10 @@ from pgrad.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.torch.devices import seeded, to_device, to_numpy
 from pgrad.torch.module_output import (
     NEEDS_LOGITS,
+    CustomDistribution,
     Logits,
     ModuleOutput,
     OutputsNotFinite,
-    Own,
     checked_value,
     parse_output,
 )
@@ -68,7 +68,7 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
     """module(x), with what it raises as a PolicyError that names the input; so is a change of x, which others read."""
     before = None if x.is_inference() else x._version
     try:
-        said = module(x)
+        output = module(x)
     except PgradError:
         raise
     except Exception as error:
@@ -84,7 +84,7 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
             f"the {role} module {type(module).__name__} changed the observations that it was given, which are not its "
             "own: write x = x / 255, say, not x /= 255"
         )
-    return said
+    return output
 
 
 def copied(*modules: nn.Module | None) -> Any:
@@ -132,21 +132,21 @@ class TorchPolicy:
         """Where the module's code is, such as "pgrad.torch.modules.PolicyNetwork"."""
         return class_name(self.module)
 
-    def said(self, x: Tensor) -> ModuleOutput:
+    def forward(self, x: Tensor) -> ModuleOutput:
         """What the module says of prepared observations [N, *shape]; raises PolicyError."""
-        said = call(self.module, x, "policy")
+        output = call(self.module, x, "policy")
         name, batch = type(self.module).__name__, x.shape[0]
-        return parse_output(said, name, self.actions, batch, self.temperature, self.squash, x.device)
+        return parse_output(output, name, self.actions, batch, self.temperature, self.squash, x.device)
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
         """π(· | s) of every observation of a batch, or of one as a batch of one."""
         batch, _ = self.inputs.as_batch(obs)
         with torch.inference_mode():
-            output = self.said(self.inputs.prepared(batch)).output
-        if isinstance(output, Own):
+            output = self.forward(self.inputs.prepared(batch)).distribution
+        if isinstance(output, CustomDistribution):
             if mask is not None:
                 raise InputError(NEEDS_LOGITS.format(kind=type(output.distribution).__name__))
-            return OwnDistribution(output, self.actions, self.inputs.device)
+            return TorchDistribution(output, self.actions, self.inputs.device)
         if isinstance(output, Logits):
             return distribution_of(_doubles(output.logits), self.actions, self.temperature, mask=mask)
         return distribution_of(
@@ -158,7 +158,7 @@ class TorchPolicy:
         if not isinstance(self.actions, Discrete):
             raise InputError(f"the probabilities of {self.actions} are no one row of numbers: see `distribution`")
         distribution, one = self.distribution(obs, mask), self.inputs.as_batch(obs)[1]
-        if isinstance(distribution, OwnDistribution):
+        if isinstance(distribution, TorchDistribution):
             batch = self.inputs.as_batch(obs)[0].shape[0]
             every = np.tile(np.arange(self.actions.n), (batch, 1)).T
             probabilities = np.exp([distribution.log_prob(action) for action in every]).T
@@ -217,7 +217,7 @@ class TorchValue:
     def estimate(self, x: Tensor) -> Tensor:
         """V(s) [N] of prepared observations [N, *shape], in the rewards it learns from; raises PolicyError."""
         if self.module is None:
-            value = self.policy.said(x).value
+            value = self.policy.forward(x).value
             if value is None:
                 raise PolicyError(f"{type(self.policy.module).__name__} returned a value before, and now none")
             return value
@@ -225,17 +225,17 @@ class TorchValue:
 
 
 @dataclass(frozen=True)
-class OwnDistribution:
+class TorchDistribution:
     """A module's own torch distribution as NumPy sees it."""
 
-    own: Own
+    own: CustomDistribution
     actions: Space
     device: torch.device
 
     def sample(self, rng: np.random.Generator) -> npt.NDArray[Any]:
         """An action for each state, real ones within the bounds."""
         with seeded(int(rng.integers(2**63)), self.device):
-            return self._within(self.own.asked("sample"))
+            return self._within(self.own.call("sample"))
 
     def mode(self) -> npt.NDArray[Any]:
         """The most probable actions, or where the distribution knows none its means."""
@@ -248,7 +248,7 @@ class OwnDistribution:
     def entropy(self) -> Floats:
         """In nats, [N]; NaN where the distribution does not know it."""
         with seeded(0, self.device):
-            sample = self.own.asked("sample")
+            sample = self.own.call("sample")
         return _doubles(self.own.log_prob_and_entropy(sample, None, False)[1])
 
     def _within(self, action: Tensor) -> npt.NDArray[Any]:

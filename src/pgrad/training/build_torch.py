@@ -17,8 +17,8 @@ from pgrad.spaces import Discrete, actions_in_words
 from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import ModuleOutput, Own
-from pgrad.torch.optimizers import new_ascent, trained_parameters
+from pgrad.torch.module_output import CustomDistribution, ModuleOutput
+from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
 from pgrad.training.build import INITIALIZATION_STREAM, labels_of, settings_of
 from pgrad.training.modules import Modules
@@ -52,8 +52,8 @@ def new_torch_learner(modules: Modules, config: Config, env: Env, seed: int, num
         settings,
         policy,
         critic,
-        new_ascent(parameters, modules.optimizer, settings, settings.learning_rate),
-        new_ascent(own, modules.optimizer, settings, settings.value_learning_rate) if own else None,
+        new_optimizer(parameters, modules.optimizer, settings, settings.learning_rate),
+        new_optimizer(own, modules.optimizer, settings, settings.value_learning_rate) if own else None,
         modules.value_coef,
         normalization,
     )
@@ -140,9 +140,9 @@ def require_no_arguments(role: str, function: Any) -> None:
 def probed(policy: TorchPolicy, config: Config, env: Env) -> ModuleOutput:
     """What the policy says of observations of zeros; raises PolicyError where it does not fit the settings."""
     with torch.no_grad():
-        said = policy.said(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
-    if isinstance(said.output, Own):
-        kind = type(said.output.distribution).__name__
+        output = policy.forward(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
+    if isinstance(output.distribution, CustomDistribution):
+        kind = type(output.distribution.distribution).__name__
         if config.squash:
             raise PolicyError(
                 f"squash is for modules that return (mean, log_std), not a {kind}: return these, or leave it out"
@@ -151,25 +151,27 @@ def probed(policy: TorchPolicy, config: Config, env: Env) -> ModuleOutput:
             raise PolicyError(f"temperature is for modules that return logits, not a {kind}")
         if env.has_mask:
             raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
-        sample = said.output.asked("sample")
-        if isinstance(env.actions, Discrete) and said.output.distribution.has_enumerate_support:
-            choices = len(said.output.distribution.enumerate_support(expand=False))
+        sample = output.distribution.call("sample")
+        if isinstance(env.actions, Discrete) and output.distribution.distribution.has_enumerate_support:
+            choices = len(output.distribution.distribution.enumerate_support(expand=False))
             if choices != env.actions.n:
                 raise PolicyError(f"{kind} has {choices} choices, and '{env.id}' {actions_in_words(env.actions)}")
-        entropy = said.output.log_prob_and_entropy(sample, None, True)[1]
+        entropy = output.distribution.log_prob_and_entropy(sample, None, True)[1]
         if config.entropy_coef and bool(entropy.isnan().any()):
             raise PolicyError(f"entropy_coef {config.entropy_coef} needs an entropy, and {kind} has none: set it to 0")
-    return said
+    return output
 
 
-def chosen_value(value: nn.Module | None, said: ModuleOutput, config: Config, env: Env, seed: int) -> nn.Module | None:
+def chosen_value(
+    value: nn.Module | None, output: ModuleOutput, config: Config, env: Env, seed: int
+) -> nn.Module | None:
     """The value module, given or by default; None where the policy says V itself, or nothing reads it."""
     reads = BASELINES[config.baseline] == VALUE
     if value is not None and not reads:
         raise ConfigError([f"value is read by baseline 'value' only, not by '{config.baseline}'"])
-    if value is not None and said.value is not None:
+    if value is not None and output.value is not None:
         raise ConfigError(["the policy returns a value itself: give either that or value, not both"])
-    if value is not None or said.value is not None or not reads:
+    if value is not None or output.value is not None or not reads:
         return value
     if len(shape_of(env)) > 1:
         raise ConfigError(

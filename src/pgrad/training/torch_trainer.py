@@ -100,7 +100,7 @@ def compiled_is_faster(policy: TorchPolicy, batch: Batch) -> str | None:
 
     def by_autograd() -> None:
         samples = loaded(batch, policy.inputs)
-        log_prob, _ = policy.said(samples.obs).output.log_prob_and_entropy(samples.action, samples.mask, False)
+        log_prob, _ = policy.forward(samples.obs).distribution.log_prob_and_entropy(samples.action, samples.mask, False)
         gradients_of(log_prob.sum(), parameters)
 
     ratio = fastest(by_autograd) / fastest(compiled)

@@ -162,7 +162,7 @@ def _chosen_modules(
         raise ConfigError(problems)
     if policy is None:
         return None
-    from pgrad.torch.available import require_torch
+    from pgrad.system import require_torch
     from pgrad.torch.devices import device_of
 
     require_torch()
