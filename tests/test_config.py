@@ -11,7 +11,7 @@ import pytest
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.cli import main as cli
-from pgrad.config import FIELDS, Config, convert, resolve, to_toml
+from pgrad.config import ARGUMENTS, FIELDS, SYNONYMS, Config, TrainSettings, check_arguments, checked, resolve, to_toml
 from pgrad.errors import ConfigError
 
 
@@ -150,16 +150,16 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"discount": -0.1}, "discount must be in [0, 1], not -0.1"),
         ({"discount": math.nan}, "discount must be in [0, 1], not nan"),
         ({"gae_lambda": 2}, "gae_lambda must be in [0, 1], not 2.0"),
-        ({"episodes_per_iteration": 0}, "episodes_per_iteration must be positive, not 0"),
-        ({"num_envs": 0}, "num_envs must be positive, not 0"),
-        ({"total_steps": -3}, "total_steps must be positive, not -3"),
+        ({"episodes_per_iteration": 0}, "episodes_per_iteration must be in 1 … 10¹⁵, not 0"),
+        ({"num_envs": 0}, "num_envs must be in 1 … 10¹⁵, not 0"),
+        ({"total_steps": -3}, "total_steps must be in 1 … 10¹⁵, not -3"),
         ({"seeds": [-1]}, "seeds must be in 0 … 2⁶³ - 1, not -1"),
         ({"seeds": [2**63]}, f"not {2**63}"),
         ({"seeds": 0}, "seeds must be a positive number of seeds"),
         ({"seeds": 10**9}, "use seed=1000000000"),
         ({"seeds": []}, "at least one seed"),
         ({"seeds": [1, 1]}, "differ from each other"),
-        ({"hidden": (8, 0)}, "hidden layers must have positive sizes, not (8, 0)"),
+        ({"hidden": (8, 0)}, "hidden must be in 1 … 10¹⁵, not 0"),
         ({"max_grad_norm": 0}, "max_grad_norm must be positive, or none, not 0"),
         ({"entropy_coef": -1}, "entropy_coef must be finite and not negative, not -1"),
         ({"total_steps": None}, "training would never end"),
@@ -173,25 +173,25 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"normalizer": "episode"}, "needs whole episodes"),
         ({"baseline": "none", "episodes_per_iteration": 4}, "estimator 'gae' needs baseline 'value'"),
         ({"algorithm": "reinforce", "episodes_per_iteration": 1}, "at least two episodes"),
-        ({"num_envs": 2.5}, "num_envs must be a whole number, not 2.5"),
-        ({"num_envs": True}, "num_envs must be a whole number, not True"),
-        ({"num_envs": None}, "num_envs must be a whole number, not None"),
-        ({"num_envs": "inf"}, "num_envs must be a whole number, not 'inf'"),
+        ({"num_envs": 2.5}, "num_envs must be an integer, not 2.5"),
+        ({"num_envs": True}, "num_envs must be an integer, not True"),
+        ({"num_envs": None}, "num_envs must be an integer, not None"),
+        ({"num_envs": "inf"}, "num_envs must be an integer, not 'inf'"),
         ({"learning_rate": "fast"}, "learning_rate must be a number, not 'fast'"),
         ({"learning_rate": True}, "learning_rate must be a number, not True"),
         ({"standardize": True}, "standardize must be text, not True"),
         ({"standardize": "epsode"}, "unknown standardize 'epsode': did you mean 'episode'?"),
         ({"standardize": "episode"}, "standardize 'episode' needs whole episodes"),
-        ({"algorithm": "reinforce", "constant_baseline": 3}, "read by baseline 'constant' only"),
+        ({"algorithm": "reinforce", "constant_baseline": 3}, "for baseline 'constant' only"),
         (
             {"algorithm": "notebook", "baseline": "constant", "constant_baseline": "inf"},
             "must be finite",
         ),
-        ({"algorithm": "reinforce", "baseline": "mean"}, "baseline 'mean' changes nothing where standardize 'batch'"),
-        ({"algorithm": "reinforce", "standardize": "episode"}, "baseline 'leave-one-out' changes nothing"),
+        ({"algorithm": "reinforce", "baseline": "mean"}, "baseline 'mean' has no effect where standardize 'batch'"),
+        ({"algorithm": "reinforce", "standardize": "episode"}, "baseline 'leave-one-out' has no effect"),
         ({"baseline": "foo"}, "unknown baseline 'foo'"),
         ({"algorithm": "reinforce", "baseline": "optimal", "episodes_per_iteration": 1}, "at least two episodes"),
-        ({"checkpoint_every": 0}, "checkpoint_every must be positive, not 0"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be in 1 … 10¹⁵, not 0"),
         ({"hidden": "8,x"}, "'x'"),
         ({"activation": 3}, "activation must be text, not 3"),
         ({"activation": "tanch"}, "unknown activation 'tanch': did you mean 'tanh'?"),
@@ -241,10 +241,124 @@ def test_a_config_made_directly_with_a_wrong_type_says_so(wrong: dict[str, Any])
 
 @pytest.mark.parametrize("whole", ["100000", "1e5", 100_000, 1e5, np.float32(1e5)])
 def test_whole_numbers_may_be_written_in_many_ways(whole: Any) -> None:
-    value = convert("total_steps", whole)
+    value = checked("total_steps", whole)
     assert value == 100_000
     assert type(value) is int
 
 
 def test_large_whole_numbers_are_not_rounded() -> None:
-    assert convert("seeds", f"{2**63 - 1},") == (2**63 - 1,)
+    assert checked("seeds", f"{2**63 - 1},") == (2**63 - 1,)
+
+
+# ----------------------------------------------------------------------------------------------------------- arguments
+
+
+def test_python_arguments_and_flags_are_checked_alike() -> None:
+    expected = {"seed": 0, "evaluation_episodes": 100, "discount": 0.5, "step_timeout": None, "greedy": True}
+    python = check_arguments(seed=0, evaluation_episodes=1e2, discount=0.5, step_timeout=None, greedy=True)
+    flags = {"--seed": "0", "--evaluation-episodes": "1e2", "--discount": ".5", "--step-timeout": "none"}
+    assert python == expected
+    assert check_arguments(**flags, **{"--greedy": "true"}) == expected
+    assert type(python["evaluation_episodes"]) is int
+
+
+def test_all_arguments_that_are_wrong_are_named_as_they_were_given() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_arguments(**{"seed": 0.9, "--threads": "two", "discount": 1.5, "--episodes": "0", "greedy": "no"})
+    assert caught.value.problems == (
+        "seed must be an integer, not 0.9",
+        "--threads must be an integer, not 'two'",
+        "discount must be in [0, 1], not 1.5",
+        "--episodes must be in 1 … 10¹⁵, not 0",
+        "greedy must be true or false, not 'no'",
+    )
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("wrong", [math.nan, "zzz", object(), -1, 10**30, np.zeros(2)], ids=repr)
+def test_every_argument_refuses_what_it_cannot_be_with_a_message(name: str, wrong: Any) -> None:
+    try:
+        check_arguments(**{name: wrong})
+    except ConfigError as error:
+        assert name in error.problems[0]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, 1e300], ids=repr)
+def test_a_timeout_that_the_system_cannot_wait_for_is_refused(timeout: float) -> None:
+    with pytest.raises(ConfigError, match="step_timeout must be positive and at most"):
+        check_arguments(step_timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("written", "seeds"),
+    [
+        ("0-9", tuple(range(10))),
+        ("0-4,10", (0, 1, 2, 3, 4, 10)),
+        (["0-2", 7, "9"], (0, 1, 2, 7, 9)),
+        ("5-5", (5,)),
+        (np.arange(3), (0, 1, 2)),
+        (range(2, 4), (2, 3)),
+    ],
+    ids=repr,
+)
+def test_seeds_may_be_ranges(written: Any, seeds: tuple[int, ...]) -> None:
+    assert checked("seeds", written) == seeds
+    if isinstance(written, str):
+        assert from_flags("--seeds", written).seeds == resolve(None, None, {"seeds": written}).seeds == seeds
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("9-0", "ranges like 0-9"),
+        ("0-99999999", "at most 100,000"),
+        ("0-4,3", "differ from each other"),
+        ("0-4-9", "must be an integer, not '0-4-9'"),
+        ("0-", "must be an integer, not '0-'"),
+        (",", "must be an integer, not ''"),
+        ("-3", "a range like 0-9"),
+        ("3,-4", "in 0 … 2⁶³ - 1, not -4"),
+    ],
+)
+def test_what_is_no_range_of_seeds_is_refused(written: str, message: str) -> None:
+    with pytest.raises(ConfigError, match="seeds") as caught:
+        resolve(None, None, {"seeds": written})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("gamma", "discount"),
+        ("n_steps", "num_steps"),
+        ("n_envs", "num_envs"),
+        ("total_timesteps", "total_steps"),
+        ("lr", "learning_rate"),
+        ("ent_coef", "entropy_coef"),
+        ("entropy_coeff", "entropy_coef"),
+        ("vf_coef", "value_learning_rate"),
+        ("n_epochs", "one gradient step"),
+        ("norm_adv", "standardize"),
+        ("hidden_sizes", "hidden"),
+        ("env_id", "env"),
+    ],
+)
+def test_other_libraries_names_get_a_hint_at_ours(theirs: str, ours: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve(None, None, {theirs: 1})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"unknown setting '{theirs}': ")
+    assert ours in problem
+    with pytest.raises(ConfigError) as caught:
+        from_flags(f"--{theirs.replace('_', '-')}", "1")
+    assert ours.replace("_", "-") in str(caught.value) or ours in str(caught.value)
+
+
+def test_every_synonym_leads_somewhere() -> None:
+    known = {*FIELDS, *ARGUMENTS}
+    assert {meant for name, meant in SYNONYMS.items() if meant not in known or name in FIELDS} == set()
+
+
+def test_the_keyword_arguments_for_editors_are_the_configurations_fields() -> None:
+    named_by_train = {"env", "algorithm", "seeds", "optimizer"}
+    assert set(TrainSettings.__annotations__) == set(FIELDS) - named_by_train

@@ -1,121 +1,248 @@
 """One configuration: the same fields are Python arguments, command-line flags and TOML keys.
 
-Every field is checked when a Config is made, and everything wrong with it is reported in one ConfigError.
+Every setting and every other argument is checked against one table, `ARGUMENTS`, and everything wrong with them is
+reported in one ConfigError.
 """
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.envs.make import BACKENDS
-from pgrad.errors import ConfigError, closest, nearest
+from pgrad.errors import ConfigError, closest, collecting, nearest
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.policies.distributions import STATE_INDEPENDENT, STDS
 from pgrad.vector import VECTORIZATIONS
 
-MAX_SEED = 2**63 - 1
+MAX_SEEDS = 100_000
+MIN_TRAJECTORIES = 200  # of the gradient microscope: ten in each of its 20 blocks
 
 
-def _field(default: Any, help: str, choices: Iterable[str] | None = None) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help, "choices": tuple(choices or ())})
+class Range(NamedTuple):
+    """The values that a number may have."""
+
+    holds: Callable[[float], bool]
+    words: str  # "must be …"
+
+
+COUNT = Range(lambda n: 1 <= n <= 10**15, "in 1 … 10¹⁵")
+COUNT_OR_ZERO = Range(lambda n: 0 <= n <= 10**15, "in 0 … 10¹⁵")
+SEED = Range(lambda n: 0 <= n < 2**63, "in 0 … 2⁶³ - 1")
+UNIT = Range(lambda x: 0 <= x <= 1, "in [0, 1]")
+POSITIVE = Range(lambda x: 0 < x < math.inf, "positive and finite")
+NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "finite and not negative")
+FINITE = Range(math.isfinite, "finite")
+NORM = Range(lambda x: x > 0, "positive, or none")
+TIMEOUT = Range(lambda x: 0 < x <= 1e6, "positive and at most 10⁶ (seconds), or none")  # the system's limit is 2³¹ ms
+
+
+def _field(default: Any, help: str, valid: Range | Iterable[str] | None = None) -> Any:
+    choices = () if valid is None or isinstance(valid, Range) else tuple(valid)
+    metadata = {"help": help, "choices": choices, "range": valid if isinstance(valid, Range) else None}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Config:
-    """How to train. Field by field: `pgrad train --help`."""
+    """All settings of a training. Field by field: `pgrad train --help`."""
 
     env: str = _field("CartPole-v1", "environment id")
-    algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other fields start from", ALGORITHMS)
-    backend: str = _field("auto", "compiled twin if there is one, or Gymnasium's own", BACKENDS)
-    vectorization: str = _field("auto", "how Gymnasium's environments are stepped together", VECTORIZATIONS)
-    max_episode_steps: int | None = _field(None, "a time limit; 'none' for the environment's own")
-    step_timeout: float | None = _field(60.0, "seconds after which a step of the environment hangs; 'none' for never")
-    seeds: tuple[int, ...] = _field((0,), "random seeds: a number of them, or a list like 7,8,9")
-    hidden: tuple[int, ...] = _field((64,), "units of each hidden layer, like 64,64; 'none' for a linear policy")
-    activation: str = _field("tanh", "between layers", ACTIVATIONS)
-    temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)")
-    std: str = _field(STATE_INDEPENDENT, "of real actions: a parameter for each, or an output of the network", STDS)
-    initial_std: float = _field(1.0, "of real actions, at the beginning")
-    squash: bool = _field(False, "real actions: squash what is drawn to the bounds by tanh, instead of clipping it")
-    normalize_obs: bool = _field(False, "subtract the running mean of observations, divide by their deviation")
-    normalize_rewards: bool = _field(False, "divide rewards by the running deviation of the discounted return")
+    algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other settings start from", ALGORITHMS)
+    backend: str = _field("auto", "compiled port if there is one, or Gymnasium's own", BACKENDS)
+    vectorization: str = _field("auto", "how Gymnasium environments are stepped together", VECTORIZATIONS)
+    max_episode_steps: int | None = _field(None, "time limit; 'none' for the environment's own", COUNT)
+    step_timeout: float | None = _field(
+        60.0, "seconds after which a step of the environment counts as hung; 'none' for no limit", TIMEOUT
+    )
+    seeds: tuple[int, ...] = _field((0,), "random seeds: how many, a range like 0-9, or a list like 7,8,9", SEED)
+    hidden: tuple[int, ...] = _field((64,), "units per hidden layer, like 64,64; 'none' for a linear policy", COUNT)
+    activation: str = _field("tanh", "activation function of hidden layers", ACTIVATIONS)
+    temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)", POSITIVE)
+    std: str = _field(
+        STATE_INDEPENDENT,
+        "standard deviation of continuous actions: one learned parameter each, or a network output",
+        STDS,
+    )
+    initial_std: float = _field(1.0, "initial standard deviation of continuous actions", POSITIVE)
+    squash: bool = _field(False, "squash continuous actions into their bounds by tanh instead of clipping them")
+    normalize_obs: bool = _field(False, "standardize observations by their running mean and standard deviation")
+    normalize_rewards: bool = _field(False, "divide rewards by the running standard deviation of the discounted return")
     initialization: str = _field(
         "orthogonal",
-        "of the weights: orthogonal with a nearly uniform policy, or PyTorch's uniform",
+        "initial weights: orthogonal with a nearly uniform policy, or PyTorch's uniform",
         ("orthogonal", "uniform"),
     )
-    estimator: str = _field("gae", "what multiplies the score", ESTIMATORS)
-    baseline: str = _field("value", "what is subtracted from it", BASELINES)
-    constant_baseline: float = _field(0.0, "the number that baseline 'constant' subtracts")
-    standardize: str = _field(
-        "batch", "subtract the mean and divide by the standard deviation, of the batch or an episode", STANDARDIZATIONS
-    )
-    discount: float = _field(0.99, "γ, in [0, 1]")
-    gae_lambda: float = _field(0.95, "λ of the generalised advantage, in [0, 1]")
-    discounting: str = _field("dropped", "the factor γ^t outside the return", ("exact", "dropped"))
+    estimator: str = _field("gae", "Ψ, which multiplies the score ∇ log π", ESTIMATORS)
+    baseline: str = _field("value", "baseline subtracted from the return", BASELINES)
+    constant_baseline: float = _field(0.0, "value of baseline 'constant'", FINITE)
+    standardize: str = _field("batch", "standardize Ψ over the batch, per episode, or not at all", STANDARDIZATIONS)
+    discount: float = _field(0.99, "γ, in [0, 1]", UNIT)
+    gae_lambda: float = _field(0.95, "λ of generalized advantage estimation, in [0, 1]", UNIT)
+    discounting: str = _field("dropped", "keep the factor γ^t outside the return, or drop it", ("exact", "dropped"))
     normalizer: str = _field("step", "average the sum over steps per episode or per step", ("episode", "step"))
-    num_envs: int = _field(4, "environments side by side")
-    num_steps: int | None = _field(32, "steps of each environment per iteration; or else episodes_per_iteration")
-    episodes_per_iteration: int | None = _field(None, "whole episodes per iteration; or else num_steps")
-    optimizer: str = _field("adam", "how to step along the gradient", OPTIMIZERS)
-    learning_rate: float = _field(0.005, "of the policy")
-    value_learning_rate: float = _field(0.02, "of the value network")
+    num_envs: int = _field(4, "environments stepped side by side", COUNT)
+    num_steps: int | None = _field(32, "steps per environment and iteration, unless episodes_per_iteration", COUNT)
+    episodes_per_iteration: int | None = _field(None, "whole episodes per iteration, instead of num_steps", COUNT)
+    optimizer: str = _field("adam", "optimizer of policy and value network", OPTIMIZERS)
+    learning_rate: float = _field(0.005, "learning rate of the policy", POSITIVE)
+    value_learning_rate: float = _field(0.02, "learning rate of the value network", POSITIVE)
     learning_rate_schedule: str = _field(
-        "linear", "constant, or linear to zero at the run's end", ("constant", "linear")
+        "linear", "keep learning rates constant, or decay them linearly to zero", ("constant", "linear")
     )
-    max_grad_norm: float | None = _field(0.5, "clip the gradient to this global norm; 'none' for no clipping")
-    entropy_coef: float = _field(0.0, "weight of the policy's entropy (nats) in the objective")
-    total_steps: int | None = _field(100_000, "stop after this many environment steps")
-    num_iterations: int | None = _field(None, "stop after this many iterations")
+    max_grad_norm: float | None = _field(0.5, "clip the gradient to this global norm; 'none' for no clipping", NORM)
+    entropy_coef: float = _field(0.0, "weight of the policy's entropy (nats) in the objective", NOT_NEGATIVE)
+    total_steps: int | None = _field(100_000, "stop after this many environment steps", COUNT)
+    num_iterations: int | None = _field(None, "stop after this many iterations", COUNT)
     checkpoint_every: int | None = _field(
         10,
-        "iterations between the parameters kept along the way, doubled to keep at most 128; 'none' for none",
+        "iterations between checkpoints of the parameters, doubled to keep at most 128; 'none' for no checkpoints",
+        COUNT,
     )
 
     def __post_init__(self) -> None:
-        problems = []
+        problems: list[str] = []
         for name, field in FIELDS.items():
-            try:
-                value = convert(name, getattr(self, name))
-            except ValueError as error:
-                problems.append(f"{name} {error}")
-                value = field.default  # so that the other fields can be checked
-            object.__setattr__(self, name, value)
-        if problems := problems + _problems(self):
+            value = getattr(self, name)
+            if field.default is not None:
+                object.__setattr__(self, name, field.default)  # if it is wrong, so that the rules can be checked
+            with collecting(problems):
+                object.__setattr__(self, name, checked(name, value))
+        problems += [message.format(**vars(self)) for broken, message in RULES if broken(self)]
+        if problems:
             raise ConfigError(problems)
 
 
+class TrainSettings(TypedDict, total=False):
+    """Config's fields as keyword arguments of pgrad.train, but for those that it names itself.
+
+    The types are of what may be written: 1e6 is an integer too, and text is read as on the command line.
+    """
+
+    backend: str
+    vectorization: str
+    max_episode_steps: float | None
+    step_timeout: float | None
+    hidden: int | Sequence[int] | str
+    activation: str
+    temperature: float
+    std: str
+    initial_std: float
+    squash: bool
+    normalize_obs: bool
+    normalize_rewards: bool
+    initialization: str
+    estimator: str
+    baseline: str
+    constant_baseline: float
+    standardize: str
+    discount: float
+    gae_lambda: float
+    discounting: str
+    normalizer: str
+    num_envs: float
+    num_steps: float | None
+    episodes_per_iteration: float | None
+    learning_rate: float
+    value_learning_rate: float
+    learning_rate_schedule: str
+    max_grad_norm: float | None
+    entropy_coef: float
+    total_steps: float | None
+    num_iterations: float | None
+    checkpoint_every: float | None
+
+
+@dataclass(frozen=True)
+class TorchOptions:
+    """What trains a PyTorch module; the arguments of pgrad.train."""
+
+    policy: Any  # a torch.nn.Module, or a function without arguments that makes one
+    value: Any = None  # likewise, or None
+    optimizer: Callable[..., Any] | None = None  # None for the configuration's
+    value_coef: float = 0.5
+    device: str = "cpu"
+
+
+# What Stable-Baselines3, CleanRL, RLlib and Tianshou call our settings.
 SYNONYMS = {
-    "gamma": "discount",
-    "lambda": "gae_lambda",
-    "lr": "learning_rate",
+    "activation_fn": "activation",
+    "advantage_normalization": "standardize",
     "alpha": "learning_rate",
-    "tau": "temperature",
-    "hidden_sizes": "hidden",
-    "episodes": "episodes_per_iteration",
+    "anneal_lr": "learning_rate_schedule",
     "batch_size": "num_steps",
+    "deterministic": "greedy",
+    "discount_factor": "discount",
+    "ent_coef": "entropy_coef",
+    "entropy_coeff": "entropy_coef",
+    "env_id": "env",
+    "episode_per_collect": "episodes_per_iteration",
+    "episodes": "episodes_per_iteration",
+    "fcnet_activation": "activation",
+    "fcnet_hiddens": "hidden",
+    "gamma": "discount",
+    "grad_clip": "max_grad_norm",
+    "gradient_clip": "max_grad_norm",
+    "gym_id": "env",
+    "hidden_sizes": "hidden",
+    "horizon": "max_episode_steps",
+    "iterations": "num_iterations",
+    "lambda": "gae_lambda",
+    "lambda_": "gae_lambda",
+    "log_std_init": "initial_std",
+    "lr": "learning_rate",
+    "lr_schedule": "learning_rate_schedule",
+    "n_envs": "num_envs",
+    "n_eval_episodes": "evaluation_episodes",
+    "n_steps": "num_steps",
+    "net_arch": "hidden",
+    "norm_adv": "standardize",
+    "norm_obs": "normalize_obs",
+    "norm_reward": "normalize_rewards",
+    "normalize_advantage": "standardize",
+    "num_envs_per_env_runner": "num_envs",
+    "observation_filter": "normalize_obs",
+    "optimizer_class": "optimizer",
+    "return_scaling": "normalize_rewards",
+    "reward_normalization": "normalize_rewards",
+    "rollout_fragment_length": "num_steps",
+    "squash_output": "squash",
+    "step_per_collect": "num_steps",
+    "tau": "temperature",
     "timesteps": "total_steps",
     "total_timesteps": "total_steps",
-    "iterations": "num_iterations",
-    "ent_coef": "entropy_coef",
-    "gradient_clip": "max_grad_norm",
+    "train_batch_size": "num_steps",
+    "training_num": "num_envs",
+    "use_critic": "baseline",
+    "use_gae": "estimator",
+}
+EXPLAINED = {
+    **dict.fromkeys(
+        ("vf_coef", "vf_loss_coeff", "value_coef"),
+        "the value network is separate and has a value_learning_rate; value_coef is for a PyTorch module (policy=...)",
+    ),
+    **dict.fromkeys(
+        ("clip_coef", "clip_range", "eps_clip", "minibatch_size", "n_epochs", "num_epochs", "num_minibatches")
+        + ("num_sgd_iter", "repeat_per_collect", "sgd_minibatch_size", "update_epochs"),
+        "every batch is used for one gradient step: remove it",
+    ),
 }
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-TYPES: dict[str, Any] = typing.get_type_hints(Config)
 
 
 def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mapping[str, Any]) -> Config:
-    """A Config from an algorithm's preset and, over it, one mapping after another; raises one ConfigError for all.
+    """Return the Config of an algorithm's preset with one mapping after another laid over it.
 
-    Values may be of the field's type or, as from the command line, text. Python's `seeds=30` means seeds 0 to 29.
+    Values have the field's type or, as from the command line, are text. Python's `seeds=30` means seeds 0 to 29.
+    Raises one ConfigError for everything that is wrong.
     """
     named = [{"env": env} if env is not None else {}, {"algorithm": algorithm} if algorithm is not None else {}]
     given: dict[str, Any] = {}
@@ -123,82 +250,117 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
     for layer in [*layers, *named]:
         if "algorithm" in layer and given.get("algorithm", layer["algorithm"]) != layer["algorithm"]:
             problems.append(
-                f"algorithm '{layer['algorithm']}' would be laid under settings made for '{given['algorithm']}': "
-                "remove one of the two"
+                f"algorithm '{layer['algorithm']}' cannot be combined with settings made for algorithm "
+                f"'{given['algorithm']}': remove one of the two"
             )
         given.update(layer)
     if "policy" in given:  # as runs.folder writes it
         problems.append(
-            f"the policy is a PyTorch module, {given.pop('policy')}, whose code no configuration holds: train it by "
+            f"the policy is a PyTorch module, {given.pop('policy')}, whose code no configuration holds: train it with "
             "pgrad.train(..., policy=...)"
         )
     problems += [f"unknown setting '{name}': {nearest_setting(name, FIELDS)}" for name in given if name not in FIELDS]
     preset = ALGORITHMS.get(str(given.get("algorithm", DEFAULT_ALGORITHM)), {})
     chosen = {name: value for name, value in given.items() if name in FIELDS}
-    try:
-        config = Config(**{**preset, **_other_rollout_cleared(chosen)})
-    except ConfigError as error:
-        raise ConfigError([*problems, *error.problems]) from None
-    if problems:
+    config = None
+    with collecting(problems):
+        config = Config(**{**preset, **_without_alternatives(chosen)})
+    if problems or config is None:
         raise ConfigError(problems)
     return config
 
 
 def nearest_setting(name: str, known: Iterable[str], command: str = "pgrad train") -> str:
-    """A hint at the setting or flag that was meant, by its spelling or by another name for the same thing."""
-    plain = name.lstrip("-").replace("-", "_")
-    by_plain = {candidate.lstrip("-").replace("-", "_"): candidate for candidate in known}
-    if (meant := SYNONYMS.get(plain)) in by_plain:
-        return f"did you mean '{by_plain[str(meant)]}'?"
-    meant = closest(plain, by_plain)
+    """Hint at the setting or flag that was meant: by another library's name for it, or by its spelling."""
+    by_plain = {plain(candidate): candidate for candidate in known}
+    if explained := EXPLAINED.get(plain(name)):
+        return explained
+    synonym = SYNONYMS.get(plain(name))
+    meant = synonym if synonym in by_plain else closest(plain(name), by_plain)
     return f"did you mean '{by_plain[meant]}'?" if meant else f"`{command} --help` lists them"
 
 
-def _other_rollout_cleared(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Choosing one way to fill a batch, or to end a run, puts the preset's other way aside."""
+def _without_alternatives(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Clear the preset's other way to fill a batch, or to end a run, where one is chosen."""
     cleared = dict(chosen)
     for one, other in (("num_steps", "episodes_per_iteration"), ("total_steps", "num_iterations")):
         for mine, theirs in ((one, other), (other, one)):
-            if mine in chosen and theirs not in chosen and chosen[mine] not in (None, "none"):
+            if mine in chosen and theirs not in chosen and not (chosen[mine] is None or chosen[mine] == "none"):
                 cleared[theirs] = None
     return cleared
 
 
-def convert(name: str, value: Any) -> Any:
-    """`value` as field `name` wants it, from text or from a Python or TOML value; ValueError says what it must be."""
-    wanted = TYPES[name]
-    if isinstance(wanted, types.UnionType):
-        if value is None or value == "none":
-            return None
-        wanted = next(option for option in typing.get_args(wanted) if option is not type(None))
-    if name == "seeds":
-        return _seeds(value)
-    return _CONVERTERS[typing.get_origin(wanted) or wanted](value)
+class Argument(NamedTuple):
+    """What an argument may be."""
+
+    convert: Callable[[Any], Any]  # from Python, TOML or text; ValueError says what it must be
+    range: Range | None = None  # of each number
+    choices: tuple[str, ...] = ()
+    optional: bool = False  # None, or as text 'none', passes
+
+
+def check_arguments(**given: Any) -> dict[str, Any]:
+    """Return the arguments given, converted and checked against ARGUMENTS, by their Python names.
+
+    Python arguments and flags alike: `check_arguments(seed=0, episodes=1e2)` returns `{"seed": 0, "episodes": 100}`,
+    and so does `check_arguments(**{"--seed": "0", "--episodes": "1e2"})`. Messages name an argument as it was given.
+    Raises one ConfigError with a problem for each argument that is wrong; `errors.collecting` adds these to others.
+    """
+    problems: list[str] = []
+    values = {}
+    for name, value in given.items():
+        with collecting(problems):
+            values[plain(name)] = checked(name, value)
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return an argument's value converted to its type; raise ConfigError if it cannot be, or is out of range."""
+    argument = ARGUMENTS[plain(name)]
+    if argument.optional and (value is None or (isinstance(value, str) and value == "none")):
+        return None
+    try:
+        converted = argument.convert(value)
+    except ValueError as error:
+        raise ConfigError([f"{name} {error}"]) from None
+    if argument.choices and converted not in argument.choices:
+        raise ConfigError([f"unknown {name} '{converted}': {nearest(converted, argument.choices)}"])
+    for item in converted if isinstance(converted, tuple) else (converted,):
+        if argument.range is not None and not argument.range.holds(item):
+            raise ConfigError([f"{name} must be {argument.range.words}, not {item}"])
+    return converted
+
+
+def plain(name: str) -> str:
+    """Return the Python name of a flag or argument: `--max-episode-steps` is `max_episode_steps`."""
+    return name.lstrip("-").replace("-", "_")
 
 
 def integer(value: Any) -> int:
-    """A whole number from one, from a float without fraction, or from text like 1000 or 1e3; ValueError otherwise."""
+    """Convert an integer, a float without fraction, or text like 1000 or 1e3; raise ValueError for anything else."""
     try:
         number = float(value) if isinstance(value, str) else value
         if not isinstance(value, bool) and number == int(number):
             return int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"must be a whole number, not {value!r}")
+    raise ValueError(f"must be an integer, not {value!r}")
 
 
 def number(value: Any) -> float:
-    """A number from one or from text; ValueError otherwise."""
+    """Convert a number or its text; raise ValueError for anything else."""
     try:
         if not isinstance(value, bool):
             return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"must be a number, not {value!r}")
 
 
-def truth(value: Any) -> bool:
-    """True or false from one or from text; ValueError otherwise."""
+def boolean(value: Any) -> bool:
+    """Convert a boolean or its text; raise ValueError for anything else."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -215,30 +377,42 @@ def _text(value: Any) -> str:
 def _integers(value: Any) -> tuple[int, ...]:
     if isinstance(value, str):
         value = [] if value in ("", "none") else value.split(",")
-    elif not isinstance(value, Sequence):
+    elif not isinstance(value, Iterable):
         value = [value]
-    try:
-        return tuple(integer(item) for item in value)
-    except ValueError as error:
-        raise ValueError(str(error).replace("a whole number", "whole numbers")) from None
+    return tuple(map(integer, value))
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
-    """A whole number n means seeds 0 to n - 1; a list, or text with a comma, means those seeds."""
-    if isinstance(value, str) and "," in value:
-        return _integers(value.rstrip(","))
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return _integers(value)
-    count = integer(value)
-    if count < 1:
-        raise ValueError(f"must be a positive number of seeds, or a list of them, not {value!r}")
-    if count > 100_000:
-        raise ValueError(f"must be at most 100,000 seeds, not {count:,}; for one seed of that number use seed={count}")
-    return tuple(range(count))
+    """Convert a number of seeds (30 means seeds 0 to 29), a list, or text like 0-4,10 to the seeds meant."""
+    if isinstance(value, str) and re.search(r",|\d-", value):
+        value = value.removesuffix(",").split(",")
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        seeds = tuple(seed for item in value for seed in _seed_range(item))
+    elif (count := integer(value)) < 1:
+        raise ValueError(f"must be a positive number of seeds, a range like 0-9, or a list, not {value!r}")
+    elif count > MAX_SEEDS:
+        raise ValueError(f"must be at most {MAX_SEEDS:,}, not {count:,}; for one seed of that number use seed={count}")
+    else:
+        seeds = tuple(range(count))
+    if not seeds:
+        raise ValueError("must name at least one seed")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"must differ from each other: {', '.join(map(str, seeds[:20]))}")
+    return seeds
+
+
+def _seed_range(item: Any) -> Sequence[int]:
+    """Return the seeds from first to last of text like 0-4, or the one seed."""
+    if not (isinstance(item, str) and (ends := re.fullmatch(r"\s*(\d+)-(\d+)\s*", item))):
+        return [integer(item)]
+    seeds = range(int(ends[1]), int(ends[2]) + 1)
+    if not 0 < int(ends[2]) + 1 - int(ends[1]) <= MAX_SEEDS:
+        raise ValueError(f"must be ranges like 0-9 of at most {MAX_SEEDS:,}, not {item!r}")
+    return seeds
 
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
-    bool: truth,
+    bool: boolean,
     int: integer,
     float: number,
     str: _text,
@@ -246,105 +420,88 @@ _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
 }
 
 
-def _problems(config: Config) -> list[str]:
-    """Everything that is wrong with a configuration whose fields have the right types."""
-    found = []
+def _argument(name: str, annotation: Any) -> Argument:
+    """Return what a field of Config may be, by its annotation and metadata."""
+    optional = isinstance(annotation, types.UnionType)
+    wanted = typing.get_args(annotation)[0] if optional else annotation
+    convert = _seeds if name == "seeds" else _CONVERTERS[typing.get_origin(wanted) or wanted]
+    metadata = FIELDS[name].metadata
+    return Argument(convert, metadata["range"], metadata["choices"], optional)
 
-    def require(condition: bool, problem: str) -> None:
-        if not condition:
-            found.append(problem)
 
-    for name, field in FIELDS.items():
-        value, choices = getattr(config, name), field.metadata["choices"]
-        if choices and value not in choices:
-            found.append(f"unknown {name} '{value}': {nearest(str(value), choices)}")
-    for name in ("learning_rate", "value_learning_rate", "temperature", "initial_std"):
-        value = getattr(config, name)
-        require(math.isfinite(value) and value > 0, f"{name} must be positive and finite, not {value}")
-    for name in ("discount", "gae_lambda"):
-        value = getattr(config, name)
-        require(0 <= value <= 1, f"{name} must be in [0, 1], not {value}")
-    for name in (
-        "num_envs",
-        "num_steps",
-        "episodes_per_iteration",
-        "total_steps",
-        "num_iterations",
-        "checkpoint_every",
-        "max_episode_steps",
-        "step_timeout",
-    ):
-        value = getattr(config, name)
-        require(value is None or value > 0, f"{name} must be positive, not {value}")
-    require(all(units > 0 for units in config.hidden), f"hidden layers must have positive sizes, not {config.hidden}")
-    require(len(config.seeds) > 0, "seeds must name at least one seed")
-    for seed in config.seeds:
-        require(0 <= seed <= MAX_SEED, f"seeds must be in 0 … 2⁶³ - 1, not {seed}")
-    require(len(set(config.seeds)) == len(config.seeds), f"seeds must differ from each other: {config.seeds}")
-    require(
-        config.max_grad_norm is None or config.max_grad_norm > 0,
-        f"max_grad_norm must be positive, or none, not {config.max_grad_norm}",
-    )
-    require(
-        math.isfinite(config.entropy_coef) and config.entropy_coef >= 0,
-        f"entropy_coef must be finite and not negative, not {config.entropy_coef}",
-    )
-    require(
-        (config.num_steps is None) != (config.episodes_per_iteration is None),
+ARGUMENTS: dict[str, Argument] = {
+    **{name: _argument(name, annotation) for name, annotation in typing.get_type_hints(Config).items()},
+    "seed": Argument(integer, SEED),
+    "evaluation_seed": Argument(integer, SEED),
+    "diagnosis_seed": Argument(integer, SEED),
+    "threads": Argument(integer, COUNT, optional=True),
+    "episodes": Argument(integer, COUNT),
+    "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
+    "trajectories": Argument(
+        integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True
+    ),
+    "value_coef": Argument(number, POSITIVE, optional=True),
+    "greedy": Argument(boolean),
+    "trust": Argument(boolean),
+}
+
+_WITHOUT_V = frozenset(BASELINES) - {"value"}
+_IDLE_BASELINES = {"batch": ("constant", "mean"), "episode": ("constant", "mean", "leave-one-out", "optimal")}
+
+# What settings must not be together: when, and why.
+RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
+    (
+        lambda c: (c.num_steps is None) == (c.episodes_per_iteration is None),
         "exactly one of num_steps and episodes_per_iteration must be set",
-    )
-    require(
-        config.total_steps is not None or config.num_iterations is not None,
+    ),
+    (
+        lambda c: c.total_steps is None and c.num_iterations is None,
         "total_steps or num_iterations must be set, or training would never end",
-    )
-    whole = config.episodes_per_iteration is not None
-    require(
-        whole or config.baseline == "value" or config.baseline not in BASELINES,
-        f"baseline '{config.baseline}' cannot value a trajectory cut by num_steps: use baseline 'value', or whole "
-        "episodes with episodes_per_iteration, as algorithm 'reinforce' has them",
-    )
-    require(
-        whole or config.estimator != "total-return",
+    ),
+    (
+        lambda c: c.episodes_per_iteration is None and c.baseline in _WITHOUT_V,
+        "baseline '{baseline}' cannot value a trajectory cut by num_steps: use baseline 'value', or whole episodes "
+        "with episodes_per_iteration, as algorithm 'reinforce' does",
+    ),
+    (
+        lambda c: c.episodes_per_iteration is None and c.estimator == "total-return",
         "estimator 'total-return' needs whole episodes: set episodes_per_iteration instead of num_steps",
-    )
-    require(
-        whole or config.normalizer == "step",
+    ),
+    (
+        lambda c: c.episodes_per_iteration is None and c.normalizer == "episode",
         "normalizer 'episode' needs whole episodes: set episodes_per_iteration instead of num_steps",
-    )
-    require(
-        whole or config.standardize != "episode",
+    ),
+    (
+        lambda c: c.episodes_per_iteration is None and c.standardize == "episode",
         "standardize 'episode' needs whole episodes: set episodes_per_iteration instead of num_steps",
-    )
-    require(
-        config.estimator != "total-return" or config.standardize != "episode",
-        "standardize 'episode' leaves nothing of estimator 'total-return', which is one number an episode",
-    )
-    require(
-        config.backend != "compiled" or config.vectorization == "auto",
-        f"vectorization '{config.vectorization}' is for Gymnasium's environments: leave it out with backend 'compiled'",
-    )
-    idle = {"batch": ("constant", "mean"), "episode": ("constant", "mean", "leave-one-out", "optimal")}
-    require(
-        config.baseline not in idle.get(config.standardize, ()),
-        f"baseline '{config.baseline}' changes nothing where standardize '{config.standardize}' subtracts the mean "
-        "anyhow: use standardize 'none', or baseline 'none'",
-    )
-    constant = config.constant_baseline
-    require(math.isfinite(constant), f"constant_baseline must be finite, not {constant}")
-    require(
-        constant == 0 or config.baseline == "constant",
-        f"constant_baseline is read by baseline 'constant' only, not by '{config.baseline}'",
-    )
-    require(
-        config.estimator != "gae" or config.baseline == "value" or config.baseline not in BASELINES,
-        f"estimator 'gae' needs baseline 'value', not '{config.baseline}': use estimator 'reward-to-go', as algorithm "
+    ),
+    (
+        lambda c: c.estimator == "total-return" and c.standardize == "episode",
+        "standardize 'episode' turns estimator 'total-return', one number per episode, into zeros: use 'batch'",
+    ),
+    (
+        lambda c: c.backend == "compiled" and c.vectorization != "auto",
+        "vectorization '{vectorization}' is for Gymnasium environments: remove it, or backend 'compiled'",
+    ),
+    (
+        lambda c: c.baseline in _IDLE_BASELINES.get(c.standardize, ()),
+        "baseline '{baseline}' has no effect where standardize '{standardize}' subtracts the mean: use standardize "
+        "'none', or baseline 'none'",
+    ),
+    (
+        lambda c: c.constant_baseline != 0 and c.baseline != "constant",
+        "constant_baseline is for baseline 'constant' only, not for '{baseline}': remove it",
+    ),
+    (
+        lambda c: c.estimator == "gae" and c.baseline in _WITHOUT_V,
+        "estimator 'gae' needs baseline 'value', not '{baseline}': use estimator 'reward-to-go', as algorithm "
         "'reinforce' does",
-    )
-    require(
-        config.baseline not in ("leave-one-out", "optimal") or config.episodes_per_iteration != 1,
-        f"baseline '{config.baseline}' needs at least two episodes per iteration",
-    )
-    return found
+    ),
+    (
+        lambda c: c.baseline in ("leave-one-out", "optimal") and c.episodes_per_iteration == 1,
+        "baseline '{baseline}' needs at least two episodes per iteration",
+    ),
+)
 
 
 def to_toml(config: Config) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.config import Config
+from pgrad.config import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
@@ -21,12 +21,13 @@ from pgrad.torch.module_output import CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
 from pgrad.training.build import INITIALIZATION_STREAM, labels_of, settings_of
-from pgrad.training.modules import Modules
 
 PROBE = 2  # observations of zeros that tell what a module returns
 
 
-def new_torch_learner(modules: Modules, config: Config, env: Env, seed: int, num_trajectories: int) -> TorchLearner:
+def new_torch_learner(
+    modules: TorchOptions, config: Config, env: Env, seed: int, num_trajectories: int
+) -> TorchLearner:
     """One seed's own modules and optimisers; raises ConfigError and PolicyError where they do not fit."""
     device = device_of(modules.device)
     normalization = new_normalization(
@@ -91,7 +92,7 @@ def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn
     return ordered if sorted(map(id, ordered)) == sorted(map(id, parameters)) else parameters
 
 
-def made(modules: Modules) -> tuple[nn.Module, nn.Module | None]:
+def made(modules: TorchOptions) -> tuple[nn.Module, nn.Module | None]:
     """This seed's own modules: copies of those given, or of what functions make, which may be the same every time.
 
     They are copied together, so that what they share stays shared.

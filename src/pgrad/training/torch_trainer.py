@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.update import BAD_GRADIENT
-from pgrad.config import Config
+from pgrad.config import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import PolicyError
 from pgrad.estimators import gradient as estimate
@@ -26,7 +26,6 @@ from pgrad.torch.policy import TorchPolicy
 from pgrad.training.build import ENDLESS
 from pgrad.training.build_torch import new_torch_learner
 from pgrad.training.loops import StepwiseTrainer
-from pgrad.training.modules import Modules
 from pgrad.watchdog import Watchdog
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +39,7 @@ class TorchTrainer(StepwiseTrainer):
     """The loop in Python around a module."""
 
     def __init__(
-        self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog, modules: Modules
+        self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog, modules: TorchOptions
     ) -> None:
         self.modules = modules
         super().__init__(config, env, seed, stopping, watchdog)

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.config import FIELDS, Config, resolve
+from pgrad.config import FIELDS, Config, TorchOptions, resolve
 from pgrad.envs.make import AnyEnv, Env, make, original_of
 from pgrad.errors import ConfigError, EnvError, PgradError, PolicyError, TrainingDiverged
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.spaces import Box, actions_in_words
 from pgrad.system import available_cores
 from pgrad.training.loops import CHUNK_SECONDS, Trainer, new_trainer, require_memory
-from pgrad.training.modules import Modules
 from pgrad.training.result import Result, SeedResult
 from pgrad.watchdog import Watchdog
 
@@ -141,7 +140,7 @@ def _chosen_modules(
     value_coef: float | None,
     device: str | None,
     settings: dict[str, Any],
-) -> Modules | None:
+) -> TorchOptions | None:
     """The modules that train()'s arguments ask for, or None; one ConfigError for all that is wrong with them."""
     given = {"value": value, "optimizer": optimizer, "value_coef": value_coef, "device": device}
     problems = []
@@ -167,7 +166,7 @@ def _chosen_modules(
 
     require_torch()
     device_of(device or "cpu")
-    return Modules(policy, value, optimizer, 0.5 if value_coef is None else value_coef, device or "cpu")
+    return TorchOptions(policy, value, optimizer, 0.5 if value_coef is None else value_coef, device or "cpu")
 
 
 def _chosen_config(
@@ -238,7 +237,7 @@ class Session:
     """The trainers of all seeds, and the threads that advance them."""
 
     def __init__(
-        self, config: Config, env: Env, threads: int, progress: Progress | None, modules: Modules | None = None
+        self, config: Config, env: Env, threads: int, progress: Progress | None, modules: TorchOptions | None = None
     ) -> None:
         self.config, self.env, self.progress, self.modules = config, env, progress, modules
         self.began = time.perf_counter()
