@@ -36,7 +36,8 @@ LAYERS = (
     ("vector",),
     ("spaces", "user_code", "watchdog"),
     ("kernels",),
-    ("errors", "system"),
+    ("system",),
+    ("errors",),
 )
 
 PUBLIC = [
