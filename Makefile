@@ -7,8 +7,8 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-# $(call install,VENV,CONSTRAINTS,WHAT): the constraints hold for the build of pgrad too, which pip does in a place of its
-# own. From pip 25.3 that has a variable of its own.
+# $(call install,VENV,CONSTRAINTS,WHAT). The constraints hold for the environment in which pip builds pgrad too: as
+# variables they reach it, and from pip 25.3 it has one of its own.
 install = PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) $(1)/bin/pip install --quiet $(3)
 # $(call pin_torch,VENV): PyTorch stays as locked where all else moves, since its builds are too large to try.
 pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
