@@ -44,11 +44,12 @@ lock: ## Refresh constraints.txt: the newest of everything but PyTorch
 	  .venv-lock/bin/pip freeze --all --exclude pip --exclude pgrad | sed 's/+cpu$$//'; } > .venv-lock/lock.txt
 	mv .venv-lock/lock.txt constraints.txt
 
+# Old packages call what newer ones deprecate; that is no failure of pgrad's.
 floors: ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-floors
 	.venv-floors/bin/python tools/floors.py > .venv-floors/constraints.txt
 	$(call install,.venv-floors,.venv-floors/constraints.txt,--editable '.[test]')
-	.venv-floors/bin/pytest -n 2
+	.venv-floors/bin/pytest -n 2 -W ignore::DeprecationWarning
 
 newest: ## Run the tests on the newest versions, but for PyTorch
 	$(PYTHON) -m venv --clear .venv-newest
