@@ -7,37 +7,69 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: train test proofs lint bench clean
+# $(call install,VENV,CONSTRAINTS,WHAT). The constraints hold for the environment in which pip builds pgrad too: as
+# variables they reach it, and from pip 25.3 it has one of its own.
+install = PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) $(1)/bin/pip install --quiet $(3)
+# $(call pin_torch,VENV): PyTorch stays as locked where all else moves, since its builds are too large to try.
+pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
-train: $(INSTALLED)
+.PHONY: help train test proofs lint bench lock floors newest extras clean
+
+help: ## Print this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+train: $(INSTALLED) ## Train 30 seeds on CartPole-v1; policies, metrics and figures go to runs/
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
 
-test: $(INSTALLED)-test
+test: $(INSTALLED)-test ## Lint, check types, run the tests
 	$(MAKE) lint
 	$(BIN)/pytest -n 2
 
-# What takes too long for every test run; docs/results.md has the last results.
-proofs: $(INSTALLED)-test
-	$(BIN)/pytest -n 2 -m slow
+proofs: $(INSTALLED)-test ## Run the tests that take long; docs/results.md has the last results
+	$(BIN)/pytest -n 2 -m slow --timeout 3600
 
-lint: $(INSTALLED)-test
+lint: $(INSTALLED)-test ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED)-test
+bench: $(INSTALLED)-test ## Measure speed and learning, beside a peer
 	$(BIN)/python -m benchmarks
+
+lock: ## Refresh constraints.txt: the newest of everything but PyTorch
+	$(PYTHON) -m venv --clear .venv-lock
+	$(call pin_torch,.venv-lock)
+	$(call install,.venv-lock,.venv-lock/constraints.txt,--upgrade setuptools --editable '.[test]')
+	{ sed '/^[^#]/d; s/[0-9]*-[0-9]*-[0-9]*/'$$(date +%F)/ constraints.txt; \
+	  .venv-lock/bin/pip freeze --all --exclude pip --exclude pgrad | sed 's/+cpu$$//'; } > .venv-lock/lock.txt
+	mv .venv-lock/lock.txt constraints.txt
+
+# Old packages call what newer ones deprecate; that is no failure of pgrad's.
+floors: ## Run the tests on the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-floors
+	.venv-floors/bin/python tools/floors.py > .venv-floors/constraints.txt
+	$(call install,.venv-floors,.venv-floors/constraints.txt,--editable '.[test]')
+	.venv-floors/bin/pytest -n 2 -W ignore::DeprecationWarning
+
+newest: ## Run the tests on the newest versions, but for PyTorch
+	$(PYTHON) -m venv --clear .venv-newest
+	$(call pin_torch,.venv-newest)
+	$(call install,.venv-newest,.venv-newest/constraints.txt,--editable '.[test]')
+	.venv-newest/bin/pytest -n 2
+
+extras: ## Run the tests of EnvPool and Box2D, after installing these (about 700 MB)
+	$(PYTHON) -m venv --clear .venv-extras
+	$(call install,.venv-extras,constraints.txt,--editable '.[test,box2d,envpool]')
+	.venv-extras/bin/pytest -n 2 -k 'envpool or box2d'
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(call install,.venv,constraints.txt,--editable .)
 	touch $@
 
-# PyTorch comes first and pinned, so that nothing else chooses a build of it.
 $(INSTALLED)-test: $(INSTALLED)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(call install,.venv,constraints.txt,--editable '.[test]')
 	touch $@
 
-clean:
-	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean: ## Remove what the commands above install and cache; runs/ stays
+	rm -rf .venv .venv-* build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
