@@ -9,9 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-
-from pgrad.algorithms.learner import Checkpoints, Learner, Settings
-from pgrad.algorithms.normalization import new_normalization
 from pgrad.algorithms.update import (
     BAD_GRADIENT,
     BAD_OBS,
@@ -27,6 +24,9 @@ from pgrad.algorithms.update import (
     improve,
     policy_gradient,
 )
+
+from pgrad.algorithms.learner import Checkpoints, Learner, Settings
+from pgrad.algorithms.normalization import new_normalization
 from pgrad.estimators.gradient import policy_gradient as estimate
 from pgrad.estimators.gradient import value_gradient
 from pgrad.estimators.spec import (

@@ -6,9 +6,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from pgrad.algorithms.needs import Included, Omitted
 
 import pgrad
-from pgrad.algorithms.needs import Included, Omitted
 from pgrad.algorithms.normalization import (
     new_normalization,
     observe,

@@ -20,10 +20,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from pgrad.algorithms.update import METRICS
 
 import pgrad
 from pgrad.algorithms.presets import ALGORITHMS
-from pgrad.algorithms.update import METRICS
 from pgrad.cli import main as cli
 from pgrad.config import FIELDS, resolve
 from pgrad.envs.make import COMPILED

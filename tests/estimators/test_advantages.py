@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pgrad.algorithms.update import advantages
 
 from pgrad.algorithms.learner import Settings
-from pgrad.algorithms.update import advantages
 from pgrad.estimators.advantages import Multipliers, corrections, multipliers, normaliser, weights
 from pgrad.estimators.baselines import summarised
 from pgrad.estimators.spec import (

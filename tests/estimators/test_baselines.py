@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-
-from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.update import advantages as estimated_advantages
 from pgrad.algorithms.update import policy_gradient
+
+from pgrad.algorithms.learner import Settings
 from pgrad.estimators.baselines import (
     leave_one_out_baseline,
     mean_baseline,

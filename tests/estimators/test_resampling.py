@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 from pgrad.algorithms.update import advantages, policy_gradient
+
 from pgrad.diagnostics.trajectories import Block, analysed, joined, rolled_out, spec_of
 from pgrad.envs.make import make
 from pgrad.estimators.catalogue import CATALOGUE, Named

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pgrad.algorithms.update import METRICS
 
 import pgrad
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import RunError

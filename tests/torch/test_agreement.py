@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pgrad.algorithms.update import METRICS
+from pgrad.training.modules import Modules
 from torch import nn
 
 import pgrad
-from pgrad.algorithms.update import METRICS
 from pgrad.config import resolve
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
@@ -23,7 +24,6 @@ from pgrad.torch.optimizers import global_norm, gradients_of
 from pgrad.torch.policy import Inputs, TorchPolicy
 from pgrad.training.build_torch import new_torch_learner
 from pgrad.training.loops import CompiledTrainer
-from pgrad.training.modules import Modules
 from pgrad.watchdog import Watchdog
 
 SIZE = 700  # more than one block of compiled lanes

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from pgrad.algorithms.loop import train_chunk
+from pgrad.algorithms.update import values
 from torch import nn
 
 import pgrad
-from pgrad.algorithms.loop import train_chunk
-from pgrad.algorithms.update import values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.kernels.jit import face_for

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pgrad.algorithms.update import advantages, policy_gradient
 
 from pgrad import exact
-from pgrad.algorithms.update import advantages, policy_gradient
 from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.spec import (
     BY_BATCH,

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.needs import Included, Omitted
 from pgrad.algorithms.normalization import Normalization
 from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.heads import Policy
+from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import MLP
 
 
@@ -28,8 +28,16 @@ class Settings(NamedTuple):
     statistics: Included | Omitted = Included()  # of observations and rewards, to normalise them
 
 
+class OptimizerState(NamedTuple):
+    """What stepping along gradients remembers of one network; updated in place."""
+
+    moments: npt.NDArray[np.float32]  # [2, P] Adam's
+    before: npt.NDArray[np.float32]  # [P] the parameters before the last step: they gave a finite gradient
+    steps: npt.NDArray[np.int64]  # [1] taken so far
+
+
 class Checkpoints(NamedTuple):
-    """Room for parameters kept along the way; see algorithms.checkpoints."""
+    """Room for parameters along the way; see algorithms.checkpoints."""
 
     iteration: npt.NDArray[np.int64]  # [K] iterations done when they were kept
     policy: npt.NDArray[np.float32]  # [K, P]
@@ -42,14 +50,17 @@ class Checkpoints(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Networks and optimiser state; the arrays are updated in place. Without a critic, its arrays are empty."""
+    """Networks and what their training remembers; the arrays are updated in place."""
 
     policy: Policy
-    policy_moments: npt.NDArray[np.float32]  # [2, P]
-    policy_before: npt.NDArray[np.float32]  # [P] the parameters before the last step: they gave a finite gradient
-    critic: MLP
-    critic_moments: npt.NDArray[np.float32]  # [2, P']
-    critic_before: npt.NDArray[np.float32]  # [P']
+    critic: MLP  # without a value baseline a single number that nothing reads
+    policy_state: OptimizerState
+    critic_state: OptimizerState
     normalization: Normalization
     iteration: npt.NDArray[np.int64]  # [1] iterations done
     checkpoints: Checkpoints
+
+
+def new_optimizer_state(parameters: npt.NDArray[np.float32]) -> OptimizerState:
+    """Return the state before the first step of a network with these parameters [P]."""
+    return OptimizerState(np.zeros((2, parameters.size), np.float32), parameters.copy(), np.zeros(1, np.int64))

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.needs import Omitted
-from pgrad.kernels.jit import compiled_as, strict
+from pgrad.kernels.jit import Omitted, compiled_as, strict
 from pgrad.rollouts.batch import Batch, with_rewards
 
 f4 = np.float32

@@ -1,42 +1,30 @@
-"""The estimates of many independent batches, without learning from them: what proofs look at.
-
-The functions called are the training loop's own (algorithms.loop, algorithms.update).
-"""
+"""The estimates of many independent batches, without learning from them: what proofs look at."""
 
 from typing import Any
 
+from pgrad.algorithms.iteration import advantages, policy_gradient
 from pgrad.algorithms.learner import Settings
-from pgrad.algorithms.update import advantages, policy_gradient
-from pgrad.envs.dynamics import Dynamics, State
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import MLP
 from pgrad.kernels.random import fold_in
-from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.compiled import BEGUN, LOGGED, Lanes, Plan, rollout
+from pgrad.rollouts.compiled import BEGUN, LOGGED, Plan, Simulation
+from pgrad.rollouts.rollout import rollout
 
 Array = Any
 
 
 @strict
-def sample_estimates(
-    env: Dynamics,
-    like: State,
-    settings: Settings,
-    plan: Plan,
-    policy: Policy,
-    critic: MLP,
-    lanes: Lanes,
-    buffer: Batch,
-    episodes: Episodes,
-    estimates: Array,
-) -> None:
-    """Fill estimates [R, P] with the gradient estimates of R batches, each of newly begun episodes."""
+def sample_estimates(settings: Settings, policy: Policy, critic: MLP, simulation: Simulation, estimates: Array) -> None:
+    """Fill estimates [R, P] with the gradient estimates of R batches, each of newly begun episodes.
+
+    The functions called are the training iteration's own.
+    """
+    plan, lanes = simulation.plan, simulation.lanes
     for r in range(estimates.shape[0]):
         lanes.counters[LOGGED], lanes.counters[BEGUN] = 0, 0
         key: Any = fold_in(int(plan.run_key), r)
-        one = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
-        batch, num_trajectories = rollout(env, like, policy, one, lanes, buffer, episodes)
-        advantage = advantages(settings, policy, critic, batch, num_trajectories)
-        gradient, _ = policy_gradient(settings, policy, batch, advantage)
+        own = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
+        batch = rollout(Simulation(simulation.env, simulation.like, own, lanes, simulation.buffer), policy)
+        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, critic, batch))
         estimates[r] = gradient

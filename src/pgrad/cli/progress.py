@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pgrad.experiments.statistics import shown
 from pgrad.kernels.jit import CACHE_FOLDER
 from pgrad.training.result import rate
-from pgrad.training.train import Snapshot
+from pgrad.training.seeds import Snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.update import values
+from pgrad.algorithms.iteration import values
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
 from pgrad.estimators.advantages import multipliers
@@ -28,12 +28,12 @@ from pgrad.estimators.spec import (
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
-from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes, rollout
+from pgrad.rollouts.compiled import Plan, new_simulation
+from pgrad.rollouts.rollout import rollout
 from pgrad.system import available_cores
 
 Floats = npt.NDArray[np.float64]
@@ -122,39 +122,28 @@ def in_threads(function: Callable[[int], R], items: range) -> list[R]:
 
 
 def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
-    """Whole episodes of a compiled environment."""
+    """Yield whole episodes of a compiled environment."""
     assert env.dynamics is not None and env.max_episode_steps is not None
-    limit, most = env.max_episode_steps, max(parts)
-    buffer, episodes = new_buffer(env.obs_size, env.actions, most * limit, most, env.has_mask), new_episodes(most)
+    plan = Plan(max(parts), 0, env.max_episode_steps, np.uint64(key))
+    simulation = new_simulation(env.dynamics, policy.compiled, plan, max(parts))
     for k, size in enumerate(parts):
-        batch, _ = face_for(rollout, env.dynamics)(
-            env.dynamics,
-            env.dynamics.reset(0),
-            policy.compiled,
-            Plan(size, 0, limit, np.uint64(fold_in(key, k))),
-            new_lanes(env.dynamics, policy.compiled, size),
-            buffer,
-            episodes,
-        )
-        yield batch
+        simulation.lanes.counters[:] = 0
+        own = plan._replace(episodes=size, run_key=np.uint64(fold_in(key, k)))
+        yield rollout(simulation._replace(plan=own), policy.compiled)
 
 
 def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
-    """Whole episodes of Gymnasium's environments."""
-    from pgrad.rollouts.vectorized import EnvLanes
-    from pgrad.rollouts.vectorized import rollout as rollout_gymnasium
+    """Yield whole episodes of Gymnasium's environments."""
+    from pgrad.rollouts.vectorized import VectorCollector
     from pgrad.vector.vector_env import VectorEnv
 
     assert env.description is not None
-    envs = VectorEnv(env.description, max(parts), key)
-    lanes = EnvLanes(envs, key)
+    collector = VectorCollector(VectorEnv(env.description, max(parts), key), key)
     try:
-        for size in parts:
-            rolled = rollout_gymnasium(lanes, CompiledActor(policy.compiled), episodes=size)
-            assert rolled is not None, "nothing stops a diagnosis"
-            yield rolled[0]
+        for collector.episodes in parts:
+            yield rollout(collector, CompiledActor(policy.compiled))
     finally:
-        envs.close()
+        collector.close()
 
 
 def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs: list[EstimatorSpec]) -> Block:
@@ -163,7 +152,7 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs
     final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
     order, first = by_trajectory(batch.trajectory, size)
     families = dict.fromkeys(map(family_of, specs))
-    multiplied = {family: multipliers(family, batch, value, final_value, size) for family in families}
+    multiplied = {family: multipliers(family, batch, value, final_value) for family in families}
     kept = {_keeps(family): m.discount_power for family, m in multiplied.items()}
     weight = np.stack([*(m.discount_power * m.psi for m in multiplied.values()), *kept.values()])
     gradients = trajectory_gradients(policy.compiled, batch.obs, batch.action, batch.mask, order, first, weight)

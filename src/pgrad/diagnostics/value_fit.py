@@ -25,7 +25,7 @@ def fitted_value(env: Env, policy: MLPPolicy, discount: float, seed: int) -> MLP
     """
     batch = next(iter(rolled_out(env, policy, [EPISODES], fold_in(seed, FIT))))
     nothing = np.empty(0)
-    returns = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing, EPISODES).target
+    returns = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing).target
     chosen = np.random.default_rng(seed).permutation(returns.size)[:MAX_SAMPLES]
     obs, target = np.ascontiguousarray(batch.obs[:, chosen]), returns[chosen]
     centre, deviation = float(target.mean()), float(target.std()) or 1.0

@@ -31,6 +31,7 @@ from pgrad.estimators.spec import (
     EstimatorSpec,
 )
 from pgrad.kernels.jit import strict
+from pgrad.kernels.reductions import variance, variance_of_difference
 from pgrad.rollouts.batch import Batch
 
 Array = Any
@@ -45,26 +46,24 @@ class Multipliers(NamedTuple):
 
 
 @strict
-def multipliers(
-    estimator: EstimatorSpec, batch: Batch, value: Array, final_value: Array, num_trajectories: int
-) -> Multipliers:
+def multipliers(spec: EstimatorSpec, batch: Batch, value: Array, final_value: Array) -> Multipliers:
     """Ψ_t and γ^t of every sample. value [B] and final_value [C] are read only with a value baseline.
 
     With V, time limits bootstrap; without, the return ends at the time limit, which is then part of the problem.
     """
-    size, discount, whole = batch.reward.size, estimator.discount, estimator.psi == TOTAL_RETURN
+    size, discount, whole = batch.reward.size, spec.discount, spec.psi == TOTAL_RETURN
     segment_end, bootstrap_value, discount_power = np.empty(size, np.bool_), np.zeros(size), np.ones(size)
     for b in range(size):
         segment_end[b] = batch.terminated[b] or batch.truncated[b]
-        if estimator.exact_discounting and not whole:
+        if spec.exact_discounting and not whole:
             discount_power[b] = discount ** batch.time[b]
     known = np.zeros(size)
-    if estimator.baseline == VALUE:
+    if spec.baseline == VALUE:
         for b in range(size):
             known[b] = value[b]
         for c in range(batch.final_sample.size):
             bootstrap_value[batch.final_sample[c]] = final_value[c]
-    if estimator.psi == GAE:
+    if spec.psi == GAE:
         psi = generalized_advantages(
             batch.reward,
             known,
@@ -72,59 +71,79 @@ def multipliers(
             batch.trajectory,
             bootstrap_value,
             discount,
-            estimator.gae_lambda,
-            num_trajectories,
+            spec.gae_lambda,
+            batch.num_trajectories,
         )
         target = np.empty(size)
         for b in range(size):
             target[b] = psi[b] + known[b]
         return Multipliers(psi, discount_power, target)
-    target = rewards_to_go(batch.reward, segment_end, batch.trajectory, bootstrap_value, discount, num_trajectories)
-    psi = total_returns(target, batch.time, batch.trajectory, num_trajectories) if whole else target.copy()
+    target = rewards_to_go(
+        batch.reward, segment_end, batch.trajectory, bootstrap_value, discount, batch.num_trajectories
+    )
+    psi = total_returns(target, batch.time, batch.trajectory, batch.num_trajectories) if whole else target.copy()
     for b in range(size):
         psi[b] -= known[b]
     return Multipliers(psi, discount_power, target)
 
 
 @strict
-def corrections(estimator: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Array, Array]:
+def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Array, Array]:
     """The baseline and the scale of each trajectory, [N] both.
 
     `overlap` [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
     """
-    whole = estimator.psi == TOTAL_RETURN
+    whole = spec.psi == TOTAL_RETURN
     num_trajectories = psi.mean.size
     baseline, scale = np.zeros(num_trajectories), np.ones(num_trajectories)
-    if estimator.baseline == CONSTANT:
+    if spec.baseline == CONSTANT:
         for n in range(num_trajectories):
-            baseline[n] = estimator.constant
-    elif estimator.baseline == MEAN:
+            baseline[n] = spec.constant
+    elif spec.baseline == MEAN:
         baseline = mean_baseline(psi, whole)
-    elif estimator.baseline == LEAVE_ONE_OUT:
+    elif spec.baseline == LEAVE_ONE_OUT:
         baseline = leave_one_out_baseline(psi, whole)
-    elif estimator.baseline == OPTIMAL:
+    elif spec.baseline == OPTIMAL:
         baseline = optimal_baseline(overlap)
-    if estimator.standardize != AS_IT_IS:
-        centre, scale = standardization(psi, baseline, estimator.standardize == BY_EPISODE)
+    if spec.standardize != AS_IT_IS:
+        centre, scale = standardization(psi, baseline, spec.standardize == BY_EPISODE)
         for n in range(num_trajectories):
             baseline[n] += centre[n]
     return baseline, scale
 
 
 @strict
-def normaliser(estimator: EstimatorSpec, num_samples: float, num_trajectories: int) -> float:
+def normaliser(spec: EstimatorSpec, num_samples: float, num_trajectories: int) -> float:
     """1/N per episode, 1/B per step."""
-    return 1.0 / (num_trajectories if estimator.per_episode else num_samples)
+    return 1.0 / (num_trajectories if spec.per_episode else num_samples)
 
 
 @strict
-def weights(
-    estimator: EstimatorSpec, multiplied: Multipliers, trajectory: Array, overlap: Array, num_trajectories: int
-) -> Array:
+def weights(spec: EstimatorSpec, multiplied: Multipliers, batch: Batch, overlap: Array) -> Array:
     """What multiplies each sample's score, [B]."""
-    psi, discount_power = multiplied.psi, multiplied.discount_power
-    baseline, scale = corrections(estimator, summarised(psi, trajectory, num_trajectories), overlap)
-    step_weight, result = normaliser(estimator, psi.size, num_trajectories), np.empty(psi.size)
+    psi, trajectory = multiplied.psi, batch.trajectory
+    baseline, scale = corrections(spec, summarised(psi, trajectory, batch.num_trajectories), overlap)
+    step_weight, result = normaliser(spec, psi.size, batch.num_trajectories), np.empty(psi.size)
     for b in range(psi.size):
-        result[b] = (psi[b] - baseline[trajectory[b]]) * scale[trajectory[b]] * discount_power[b] * step_weight
+        n = trajectory[b]
+        result[b] = (psi[b] - baseline[n]) * scale[n] * multiplied.discount_power[b] * step_weight
     return result
+
+
+class Advantages(NamedTuple):
+    """What an estimate is made from, besides the scores."""
+
+    weight: Array  # [B] Ψ_t, times γ^t where it is kept, over the normaliser
+    step_weight: float  # 1 / normaliser, the weight of one step's entropy
+    target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
+    explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a value function
+
+
+@strict
+def weighted(spec: EstimatorSpec, multiplied: Multipliers, value: Array, batch: Batch, overlap: Array) -> Advantages:
+    """Return the advantages that multipliers and what the optimal baseline needs make."""
+    explained = np.nan
+    if spec.baseline == VALUE:
+        explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
+    step_weight = normaliser(spec, batch.reward.size, batch.num_trajectories)
+    return Advantages(weights(spec, multiplied, batch, overlap), step_weight, multiplied.target, explained)

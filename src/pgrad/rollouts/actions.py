@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.errors import PolicyError
 from pgrad.kernels.heads import NO_MASK, Categorical, Gaussian, Policy, draw, env_actions, mode
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
@@ -68,6 +69,14 @@ def mixed(keys: Array, steps: Array) -> Any:
     for n in range(keys.size):
         seed = fold_in(seed ^ np.uint64(keys[n]), steps[n])
     return np.int64(seed >> np.uint64(1))
+
+
+class OutputsNotFinite(PolicyError):
+    """A policy returned NaN or infinity, or a distribution of them; `hint` says what may help."""
+
+    def __init__(self, message: str, hint: str = "a smaller learning_rate may help") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class CompiledActor:

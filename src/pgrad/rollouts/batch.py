@@ -1,4 +1,4 @@
-"""What a rollout leaves behind."""
+"""What a rollout leaves behind: samples, and the episodes that ended while they were taken."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,6 +8,17 @@ import numpy.typing as npt
 
 from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.jit import strict
+
+
+class Episodes(NamedTuple):
+    """The episodes that ended, in the order of their ends."""
+
+    episode_return: npt.NDArray[np.float64]  # [E] undiscounted
+    length: npt.NDArray[np.int32]  # [E] steps
+    total_steps: npt.NDArray[np.int64]  # [E] environment steps the run had taken by then
+
+
+NO_EPISODES = Episodes(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
 class Batch(NamedTuple):
@@ -22,29 +33,20 @@ class Batch(NamedTuple):
     time: npt.NDArray[np.int32]  # [B] t, counted from the episode's start
     final_obs: npt.NDArray[np.float32]  # [O, ≥ C] what was observed after each truncated sample
     final_sample: npt.NDArray[np.int64]  # [C] which sample that was
+    num_trajectories: int  # N
     mask: npt.NDArray[np.bool_] = NO_MASK  # [Σ counts, ≥ B] the actions that were allowed; no rows: all of them
-
-
-class Episodes(NamedTuple):
-    """The episodes that ended, in the order of their ends."""
-
-    episode_return: npt.NDArray[np.float64]  # [E] undiscounted
-    length: npt.NDArray[np.int32]  # [E] steps
-    total_steps: npt.NDArray[np.int64]  # [E] environment steps the run had taken by then
+    total_steps: int = 0  # environment steps the run had taken when the batch was complete
+    episodes: Episodes = NO_EPISODES  # those that ended in this batch
 
 
 def concatenated(parts: Sequence[Episodes]) -> Episodes:
-    """Several logs as one."""
-    return Episodes(
-        np.concatenate([np.empty(0), *(part.episode_return for part in parts)]),
-        np.concatenate([np.empty(0, np.int32), *(part.length for part in parts)]),
-        np.concatenate([np.empty(0, np.int64), *(part.total_steps for part in parts)]),
-    )
+    """Join several logs into one."""
+    return Episodes(*(np.concatenate(column) for column in zip(NO_EPISODES, *parts, strict=True)))
 
 
 @strict
 def with_rewards(batch: Batch, reward: Any) -> Batch:
-    """The same batch with other rewards [B]."""
+    """Return the batch with other rewards [B]."""
     return Batch(
         batch.obs,
         batch.action,
@@ -55,5 +57,8 @@ def with_rewards(batch: Batch, reward: Any) -> Batch:
         batch.time,
         batch.final_obs,
         batch.final_sample,
+        batch.num_trajectories,
         batch.mask,
+        batch.total_steps,
+        batch.episodes,
     )

@@ -1,8 +1,8 @@
 """Act, step, record: a compiled environment in many lanes.
 
 A lane holds one episode in progress. Two ways to fill a batch:
-- whole episodes: exactly `episodes` of them are begun, and every one of them is finished. A lane whose episode ends
-  takes the next one; when none is left, the last active lane moves into its place. Stopping at the first so many
+- whole episodes: exactly `plan.episodes` of them are begun, and every one of them is finished. A lane whose episode
+  ends takes the next one; when none is left, the last active lane moves into its place. Stopping at the first so many
   *finished* episodes instead would favour short ones.
 - a fixed number of steps: lanes carry on from batch to batch, and the batch's end cuts them.
 """
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.dynamics import Dynamics, State, mask_into, observe_into, reset, step
+from pgrad.envs.dynamics import Dynamics, State, has_mask, mask_into, observe_into, reset, step
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
 from pgrad.kernels.lanes import column, set_column
@@ -39,7 +39,10 @@ class Lanes(NamedTuple):
     episode_return: npt.NDArray[np.float64]  # [L] so far
     trajectory: npt.NDArray[np.int32]  # [L] the trajectory that the lane's samples belong to
     activations: npt.NDArray[np.float32]  # [policy rows, BLOCK] scratch
-    counters: npt.NDArray[np.int64]  # episodes begun, environment steps, episodes in the log
+    counters: npt.NDArray[np.int64]  # [3] see below
+
+
+BEGUN, STEPS, LOGGED = 0, 1, 2  # the run's episodes begun, its environment steps, and the episodes in the log
 
 
 class Plan(NamedTuple):
@@ -51,15 +54,34 @@ class Plan(NamedTuple):
     run_key: np.uint64  # of the run's random numbers
 
 
-BEGUN, STEPS, LOGGED = 0, 1, 2
+class Simulation(NamedTuple):
+    """A compiled environment in lanes, and room for what they record; the arrays are updated in place."""
+
+    env: Dynamics
+    like: State  # any state, for its length
+    plan: Plan
+    lanes: Lanes
+    buffer: Batch  # room for a batch; its `episodes` are the log
+
+
+class Cursor(NamedTuple):
+    """How far a batch is."""
+
+    active: int  # lanes that step
+    begun: int  # episodes of this batch
+    samples: int  # recorded
+    finals: int  # final observations recorded
+    logged: int  # episodes that were in the log when the batch began
 
 
 @strict
-def begin_episode(env: Dynamics, run_key: Any, lanes: Lanes, lane: int, trajectory: int) -> None:
+def begin_episode(simulation: Simulation, lane: int, trajectory: int) -> None:
     """Put the run's next episode into a lane."""
+    lanes = simulation.lanes
+    run_key: Any = simulation.plan.run_key
     key = fold_in(run_key, lanes.counters[BEGUN])
     lanes.counters[BEGUN] += 1
-    set_column(lanes.state, lane, reset(env, fold_in(key, RESET_KEY)))
+    set_column(lanes.state, lane, reset(simulation.env, fold_in(key, RESET_KEY)))
     lanes.action_key[lane], lanes.dynamics_key[lane] = fold_in(key, ACTION_KEY), fold_in(key, DYNAMICS_KEY)
     lanes.steps[lane], lanes.episode_return[lane], lanes.trajectory[lane] = 0, 0.0, trajectory
 
@@ -75,11 +97,12 @@ def move_lane(lanes: Lanes, source: int, target: int) -> None:
 
 
 @strict
-def act(env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, at: int, active: int) -> None:
-    """Observe the active lanes, draw an action for each, and record both from sample `at` on."""
-    net, rows = policy.network, lanes.activations
-    for start in range(0, active, BLOCK):
-        width = min(BLOCK, active - start)
+def act(simulation: Simulation, policy: Policy, cursor: Cursor) -> None:
+    """Observe the active lanes, draw an action for each, and record both."""
+    env, like, lanes, batch = simulation.env, simulation.like, simulation.lanes, simulation.buffer
+    net, rows, at = policy.network, lanes.activations, cursor.samples
+    for start in range(0, cursor.active, BLOCK):
+        width = min(BLOCK, cursor.active - start)
         for n in range(width):
             observe_into(env, column(lanes.state, start + n, like), rows, n)
         if batch.mask.shape[0] > 0:
@@ -95,10 +118,21 @@ def act(env: Dynamics, like: State, policy: Policy, lanes: Lanes, batch: Batch, 
 
 
 @strict
-def step_lanes(
-    env: Dynamics, like: State, head: Any, lanes: Lanes, batch: Batch, at: int, active: int, time_limit: int
-) -> None:
-    """Step the active lanes with the actions recorded from sample `at` on, and record what came of it."""
+def observe_lanes(simulation: Simulation, cursor: Cursor) -> None:
+    """Record what the active lanes observe and which actions they allow, for an actor that is not compiled."""
+    env, lanes, batch = simulation.env, simulation.lanes, simulation.buffer
+    for n in range(cursor.active):
+        observe_into(env, column(lanes.state, n, simulation.like), batch.obs, cursor.samples + n)
+    if batch.mask.shape[0] > 0:
+        for n in range(cursor.active):
+            mask_into(env, column(lanes.state, n, simulation.like), batch.mask, cursor.samples + n)
+
+
+@strict
+def step_lanes(simulation: Simulation, head: Any, cursor: Cursor) -> Cursor:
+    """Step the active lanes with the actions just recorded, record the outcome, and begin episodes where any ended."""
+    env, like, lanes, batch = simulation.env, simulation.like, simulation.lanes, simulation.buffer
+    at, active, time_limit = cursor.samples, cursor.active, simulation.plan.max_episode_steps
     state, reward, terminated = lanes.state, batch.reward[at:], batch.terminated[at:]
     for n in range(active):
         key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
@@ -110,119 +144,75 @@ def step_lanes(
         lanes.steps[n] += 1
         lanes.episode_return[n] += reward[n]
         batch.truncated[at + n] = lanes.steps[n] >= time_limit and not terminated[n]
-
-
-@strict
-def record_final_obs(env: Dynamics, like: State, lanes: Lanes, lane: int, batch: Batch, b: int, finals: int) -> int:
-    """Keep what the lane observes after truncated sample b; returns how many are kept now."""
-    observe_into(env, column(lanes.state, lane, like), batch.final_obs, finals)
-    batch.final_sample[finals] = b
-    return finals + 1
-
-
-@strict
-def log_episode(lanes: Lanes, lane: int, episodes: Episodes) -> None:
-    """Append the lane's finished episode to the log."""
-    logged = lanes.counters[LOGGED]
-    episodes.episode_return[logged] = lanes.episode_return[lane]
-    episodes.length[logged] = lanes.steps[lane]
-    episodes.total_steps[logged] = lanes.counters[STEPS]
-    lanes.counters[LOGGED] += 1
-
-
-@strict
-def begin_batch(env: Dynamics, plan: Plan, lanes: Lanes) -> tuple[int, int]:
-    """Begin episodes where the batch needs them; returns how many lanes are active, and the batch's trajectories."""
-    active = lanes.steps.size
-    num_envs = active
-    if plan.episodes > 0:
-        active, num_envs = min(active, plan.episodes), plan.episodes
-    if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
-        for n in range(active):
-            begin_episode(env, plan.run_key, lanes, n, n)
-    return active, num_envs
-
-
-@strict
-def end_episodes(
-    env: Dynamics,
-    like: State,
-    plan: Plan,
-    lanes: Lanes,
-    buffer: Batch,
-    episodes: Episodes,
-    at: int,
-    active: int,
-    begun: int,
-    finals: int,
-) -> tuple[int, int, int]:
-    """After a step recorded from sample `at` on: log what ended, and put new episodes into its lanes.
-
-    Returns how many lanes are active, how many of the batch's episodes have begun, and how many final observations are
-    kept.
-    """
     lanes.counters[STEPS] += active
-    for n in range(active - 1, -1, -1):
-        truncated = buffer.truncated[at + n]
-        if not (truncated or buffer.terminated[at + n]):
+    return end_episodes(simulation, cursor)
+
+
+@strict
+def end_episodes(simulation: Simulation, cursor: Cursor) -> Cursor:
+    """Log the episodes that ended in the step just recorded, and put new ones into their lanes."""
+    plan, lanes, batch = simulation.plan, simulation.lanes, simulation.buffer
+    at, active, begun, finals = cursor.samples, cursor.active, cursor.begun, cursor.finals
+    for n in range(cursor.active - 1, -1, -1):
+        truncated = batch.truncated[at + n]
+        if not (truncated or batch.terminated[at + n]):
             continue
         if truncated:
-            finals = record_final_obs(env, like, lanes, n, buffer, at + n, finals)
-        log_episode(lanes, n, episodes)
+            finals = record_final_obs(simulation, n, at + n, finals)
+        log_episode(lanes, n, batch.episodes)
         if plan.episodes == 0:
-            begin_episode(env, plan.run_key, lanes, n, n)
+            begin_episode(simulation, n, n)
         elif begun < plan.episodes:
-            begin_episode(env, plan.run_key, lanes, n, begun)
+            begin_episode(simulation, n, begun)
             begun += 1
         else:
             active -= 1
             move_lane(lanes, active, n)
-    return active, begun, finals
+    return Cursor(active, begun, at + cursor.active, finals, cursor.logged)
 
 
 @strict
-def cut_lanes(
-    env: Dynamics, like: State, plan: Plan, lanes: Lanes, buffer: Batch, samples: int, active: int, finals: int
-) -> int:
-    """Where a fixed number of steps ends the batch, cut the episodes in progress; returns how many finals are kept."""
-    if plan.episodes == 0:
+def record_final_obs(simulation: Simulation, lane: int, sample: int, finals: int) -> int:
+    """Record what the lane observes after a truncated sample; return how many are recorded now."""
+    lanes, batch = simulation.lanes, simulation.buffer
+    observe_into(simulation.env, column(lanes.state, lane, simulation.like), batch.final_obs, finals)
+    batch.final_sample[finals] = sample
+    return finals + 1
+
+
+@strict
+def log_episode(lanes: Lanes, lane: int, log: Episodes) -> None:
+    """Append the lane's finished episode to the log."""
+    logged = lanes.counters[LOGGED]
+    log.episode_return[logged] = lanes.episode_return[lane]
+    log.length[logged] = lanes.steps[lane]
+    log.total_steps[logged] = lanes.counters[STEPS]
+    lanes.counters[LOGGED] += 1
+
+
+@strict
+def begin_batch(simulation: Simulation) -> Cursor:
+    """Begin episodes where the batch needs them."""
+    plan, lanes = simulation.plan, simulation.lanes
+    active = min(lanes.steps.size, plan.episodes) if plan.episodes > 0 else lanes.steps.size
+    if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
         for n in range(active):
-            b = samples - active + n
+            begin_episode(simulation, n, n)
+    return Cursor(active, active, 0, 0, lanes.counters[LOGGED])
+
+
+@strict
+def finish_batch(simulation: Simulation, cursor: Cursor) -> Batch:
+    """Cut the episodes in progress if a fixed number of steps ends the batch; return the filled part of the buffer."""
+    plan, lanes, buffer = simulation.plan, simulation.lanes, simulation.buffer
+    samples, finals = cursor.samples, cursor.finals
+    if plan.episodes == 0:
+        for n in range(cursor.active):
+            b = samples - cursor.active + n
             if not (buffer.truncated[b] or buffer.terminated[b]):
                 buffer.truncated[b] = True
-                finals = record_final_obs(env, like, lanes, n, buffer, b, finals)
-    return finals
-
-
-@strict
-def rollout(
-    env: Dynamics,
-    like: State,
-    policy: Policy,
-    plan: Plan,
-    lanes: Lanes,
-    buffer: Batch,
-    episodes: Episodes,
-) -> tuple[Batch, int]:
-    """Fill `buffer` by acting with `policy`; returns the filled part and its number of trajectories.
-
-    `like` is any state, for its length. `buffer` has room for a whole batch and `episodes` for the episodes it may end.
-    """
-    active, num_envs = begin_batch(env, plan, lanes)
-    begun, samples, finals, t = active, 0, 0, 0
-    while active > 0 and (plan.episodes > 0 or t < plan.num_steps):
-        act(env, like, policy, lanes, buffer, samples, active)
-        step_lanes(env, like, policy.head, lanes, buffer, samples, active, plan.max_episode_steps)
-        at, t = samples, t + 1
-        samples += active
-        active, begun, finals = end_episodes(env, like, plan, lanes, buffer, episodes, at, active, begun, finals)
-    finals = cut_lanes(env, like, plan, lanes, buffer, samples, active, finals)
-    return trimmed(buffer, samples, finals), num_envs
-
-
-@strict
-def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
-    """The filled part of a buffer, as views."""
+                finals = record_final_obs(simulation, n, b, finals)
+    log, first, end = buffer.episodes, cursor.logged, lanes.counters[LOGGED]
     return Batch(
         buffer.obs,
         first_actions(buffer.action, samples),
@@ -233,15 +223,33 @@ def trimmed(buffer: Batch, samples: int, finals: int) -> Batch:
         buffer.time[:samples],
         buffer.final_obs,
         buffer.final_sample[:finals],
+        plan.episodes if plan.episodes > 0 else lanes.steps.size,
         buffer.mask,
+        lanes.counters[STEPS],
+        Episodes(log.episode_return[first:end], log.length[first:end], log.total_steps[first:end]),
     )
 
 
-def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
-    """Lanes with nothing in them yet."""
-    state_size = len(env.reset(0))
-    return Lanes(
-        state=np.zeros((state_size, num_lanes)),
+@strict
+def simulate(simulation: Simulation, policy: Policy) -> Batch:
+    """Act and step until the batch is full; return it as views of the buffer, which the next batch overwrites."""
+    plan, cursor, t = simulation.plan, begin_batch(simulation), 0
+    while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
+        act(simulation, policy, cursor)
+        cursor = step_lanes(simulation, policy.head, cursor)
+        t += 1
+    return finish_batch(simulation, cursor)
+
+
+def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, log_room: int = 0) -> Simulation:
+    """Make a simulation in which nothing has begun; its log has room for a batch's episodes and `log_room` more."""
+    limit, space = plan.max_episode_steps, env.action_space
+    samples = plan.episodes * limit or num_lanes * plan.num_steps
+    finals = plan.episodes or num_lanes * (plan.num_steps // limit + 2)
+    obs_size, masked = env.observation_space.flat_size, has_mask(env)
+    like = env.reset(0)
+    lanes = Lanes(
+        state=np.zeros((len(like), num_lanes)),
         action_key=np.zeros(num_lanes, np.uint64),
         dynamics_key=np.zeros(num_lanes, np.uint64),
         steps=np.zeros(num_lanes, np.int32),
@@ -250,19 +258,9 @@ def new_lanes(env: Any, policy: Policy, num_lanes: int) -> Lanes:
         activations=new_block(policy.network, num_lanes),
         counters=np.zeros(3, np.int64),
     )
-
-
-def room_for(plan: Plan, num_envs: int) -> tuple[int, int]:
-    """How many samples, and how many final observations, a batch has at the most."""
-    limit = plan.max_episode_steps
-    return plan.episodes * limit or num_envs * plan.num_steps, plan.episodes or num_envs * (plan.num_steps // limit + 2)
-
-
-def new_buffer(obs_size: int, actions: Space, samples: int, finals: int, masked: bool = False) -> Batch:
-    """Room for a batch, with a mask of the allowed actions if `masked`."""
-    return Batch(
+    buffer = Batch(
         obs=np.empty((obs_size, samples), f4),
-        action=empty_actions(actions, samples),
+        action=empty_actions(space, samples),
         reward=np.empty(samples),
         terminated=np.empty(samples, np.bool_),
         truncated=np.empty(samples, np.bool_),
@@ -270,12 +268,15 @@ def new_buffer(obs_size: int, actions: Space, samples: int, finals: int, masked:
         time=np.empty(samples, np.int32),
         final_obs=np.empty((obs_size, finals), f4),
         final_sample=np.empty(finals, np.int64),
-        mask=np.ones((num_choices(actions), samples), np.bool_) if masked else NO_MASK,
+        num_trajectories=0,
+        mask=np.ones((num_choices(space), samples), np.bool_) if masked else NO_MASK,
+        episodes=new_episodes(samples + log_room),
     )
+    return Simulation(env, like, plan, lanes, buffer)
 
 
 def empty_actions(actions: Space, samples: int) -> Array:
-    """Room for so many actions as they are drawn."""
+    """Make room for so many drawn actions."""
     if isinstance(actions, Discrete):
         return np.empty(samples, np.int32)
     kind, parts = (f4, actions.flat_size) if isinstance(actions, Box) else (np.int32, len(actions.counts))
@@ -283,10 +284,10 @@ def empty_actions(actions: Space, samples: int) -> Array:
 
 
 def num_choices(actions: Space) -> int:
-    """Σ counts: how many actions a mask speaks of."""
+    """Return Σ counts, the rows of a mask."""
     return 0 if isinstance(actions, Box) else sum(actions.counts)
 
 
 def new_episodes(capacity: int) -> Episodes:
-    """Room for a log of episodes."""
+    """Make room for a log of episodes."""
     return Episodes(np.empty(capacity), np.empty(capacity, np.int32), np.empty(capacity, np.int64))

@@ -11,6 +11,7 @@ from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.compiled import ACTION_KEY
+from pgrad.rollouts.rollout import Stopped
 
 Array = npt.NDArray[Any]
 
@@ -105,43 +106,64 @@ class EnvLanes:
         return stepped
 
 
-def rollout(
-    lanes: EnvLanes,
-    actor: Actor,
-    num_steps: int = 0,
-    episodes: int = 0,
-    stopping: threading.Event | None = None,
-) -> tuple[Batch, int, Episodes] | None:
-    """Act for `num_steps` vector steps, or until exactly `episodes` begun episodes are finished (one of the two is 0).
+class VectorCollector:
+    """Collects batches from environments stepped together."""
 
-    Returns the batch, its number of trajectories, and the episodes that ended; None if `stopping` was set meanwhile.
-    Whole episodes are begun everywhere first; an environment takes the next as long as fewer than `episodes` have
-    begun, and its steps are not recorded after that.
-    """
-    envs = lanes.envs
-    trajectory = np.arange(envs.num_envs)
-    begun, finished = envs.num_envs, 0
-    if episodes:
-        lanes.restart()
-        begun = min(episodes, envs.num_envs)
-        trajectory[begun:] = -1
-    recorder, t = Recorder(), 0
-    while finished < episodes if episodes else t < num_steps:
-        if stopping is not None and stopping.is_set():
-            return None
-        counted = (trajectory >= 0) & ~envs.resetting
-        before = Before(
-            counted, envs.obs, envs.mask, lanes.act(actor), trajectory.copy(), lanes.steps.copy(), lanes.returns.copy()
-        )
-        stepped = lanes.step(actor.env_actions(before.action))
-        recorder.record(before, stepped, envs.total_steps)
-        t += 1
+    def __init__(
+        self,
+        envs: Environments,
+        run_key: int,
+        num_steps: int = 0,
+        episodes: int = 0,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """Collect `num_steps` vector steps a batch, or exactly `episodes` whole episodes (one of the two is 0)."""
+        self.envs, self.lanes = envs, EnvLanes(envs, run_key)
+        self.num_steps, self.episodes, self.stopping = num_steps, episodes, stopping or threading.Event()
+
+    @property
+    def note(self) -> str | None:
+        """One line for the user, if something is suspicious."""
+        return getattr(self.envs, "note", None)
+
+    @property
+    def total_steps(self) -> int:
+        """Environment steps so far."""
+        return self.envs.total_steps
+
+    def collect(self, actor: Actor) -> Batch:
+        """Return a batch; raise Stopped where that was asked for meanwhile.
+
+        Whole episodes are begun everywhere first; an environment takes the next as long as fewer than `episodes` have
+        begun, and its steps are not recorded after that.
+        """
+        envs, lanes, episodes = self.envs, self.lanes, self.episodes
+        trajectory = np.arange(envs.num_envs)
+        begun, finished = envs.num_envs, 0
         if episodes:
-            for n in np.flatnonzero(counted & (stepped.terminated | stepped.truncated)):
-                finished += 1
-                trajectory[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
-    batch = recorder.batch(envs.obs, np.zeros(envs.num_envs, np.bool_) if episodes else ~envs.resetting)
-    return batch, episodes or envs.num_envs, recorder.episodes()
+            lanes.restart()
+            begun = min(episodes, envs.num_envs)
+            trajectory[begun:] = -1
+        recorder, t = Recorder(), 0
+        while finished < episodes if episodes else t < self.num_steps:
+            if self.stopping.is_set():
+                raise Stopped
+            counted = (trajectory >= 0) & ~envs.resetting
+            action, number = lanes.act(actor), trajectory.copy()
+            before = Before(counted, envs.obs, envs.mask, action, number, lanes.steps.copy(), lanes.returns.copy())
+            stepped = lanes.step(actor.env_actions(action))
+            recorder.record(before, stepped, envs.total_steps)
+            t += 1
+            if episodes:
+                for n in np.flatnonzero(counted & (stepped.terminated | stepped.truncated)):
+                    finished += 1
+                    trajectory[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
+        cut_at_end = np.zeros(envs.num_envs, np.bool_) if episodes else ~envs.resetting
+        return recorder.batch(envs.obs, cut_at_end, episodes or envs.num_envs)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
 
 
 class Before(NamedTuple):
@@ -168,7 +190,6 @@ class Recorder:
         self.before: list[Before] = []
         self.stepped: list[Stepped] = []
         self.total_steps: list[int] = []
-        self.logged: Episodes  # after `batch`
 
     def record(self, before: Before, stepped: Stepped, total_steps: int) -> None:
         """Append a step, after which the run had taken so many."""
@@ -176,14 +197,14 @@ class Recorder:
         self.stepped.append(stepped)
         self.total_steps.append(total_steps)
 
-    def batch(self, obs: Array, cut_at_end: Array) -> Batch:
-        """The batch; trajectories of the chosen environments that have not ended are cut, before `obs`."""
+    def batch(self, obs: Array, cut_at_end: Array, num_trajectories: int) -> Batch:
+        """Return the batch; trajectories of the chosen environments that have not ended are cut, before `obs`."""
         counted = stacked([step.counted for step in self.before])
         reward = stacked([step.reward for step in self.stepped])
         terminated = stacked([step.terminated for step in self.stepped])
         truncated = stacked([step.truncated for step in self.stepped])
         time = stacked([step.time for step in self.before])
-        self._log(counted & (terminated | truncated), reward, time)
+        episodes = self._episodes(counted & (terminated | truncated), reward, time)
         number = (counted.cumsum() - 1).reshape(counted.shape)  # of each row's sample
         cut = truncated & counted
         final_obs = [self.stepped[t].after[cut[t]] for t in np.flatnonzero(cut.any(axis=1))]
@@ -210,7 +231,10 @@ class Recorder:
             time=flat(time),
             final_obs=np.ascontiguousarray(np.concatenate(final_obs).T),
             final_sample=np.concatenate(final_sample),
+            num_trajectories=num_trajectories,
             mask=np.ascontiguousarray(flat(stacked(masks)).T) if masks else NO_MASK,
+            total_steps=self.total_steps[-1],
+            episodes=episodes,
         )
 
     def _masks(self) -> list[Array]:
@@ -218,12 +242,8 @@ class Recorder:
         given = next((step.mask for step in self.before if step.mask is not None), None)
         return [] if given is None else [np.ones_like(given) if b.mask is None else b.mask for b in self.before]
 
-    def _log(self, ended: Array, reward: Array, time: Array) -> None:
-        """Keep what is known of the episodes that have ended [T, N]."""
+    def _episodes(self, ended: Array, reward: Array, time: Array) -> Episodes:
+        """Return the log of the episodes that ended [T, N]."""
         returns = stacked([step.returns for step in self.before]) + reward
         steps = np.repeat(np.array(self.total_steps, np.int64), ended.sum(axis=1))
-        self.logged = Episodes(returns[ended], (time + np.int32(1))[ended], steps)
-
-    def episodes(self) -> Episodes:
-        """The finished episodes, after `batch`."""
-        return self.logged
+        return Episodes(returns[ended], (time + np.int32(1))[ended], steps)

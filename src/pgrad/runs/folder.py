@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.algorithms.update import METRICS
 from pgrad.config import Config, resolve, to_toml
 from pgrad.errors import ConfigError, RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue

@@ -19,13 +19,12 @@ from pgrad.kernels.heads import NO_MASK, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import head_of
-from pgrad.rollouts.actions import CompiledActor, as_env_actions, decide_all, mixed, room_for_actions
+from pgrad.rollouts.actions import CompiledActor, OutputsNotFinite, as_env_actions, decide_all, mixed, room_for_actions
 from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
-from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import NEEDS_LOGITS, CustomDistribution, Logits, OutputsNotFinite
-from pgrad.torch.optimizers import CompiledOptimizer
+from pgrad.torch.module_output import NEEDS_LOGITS, CustomDistribution, Logits
+from pgrad.torch.optimizers import CompiledOptimizer, Optimizer
 from pgrad.torch.policy import TorchPolicy
 
 Array = Any
@@ -33,13 +32,12 @@ Array = Any
 NOTHING = np.empty(0, np.float32)
 
 
-def actor_of(learner: TorchLearner) -> "TorchActor | CompiledActor":
-    """What acts with a policy that learns.
+def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | CompiledActor":
+    """Return what acts with a policy that an optimiser trains.
 
     A multilayer perceptron that compiled code has, and whose parameters lie in memory as compiled code has them, acts
     compiled, from that very memory: for a few environments PyTorch takes longer to call its layers than to compute.
     """
-    policy, optimizer = learner.policy, learner.optimizer
     if isinstance(optimizer, CompiledOptimizer):
         with suppress(PolicyError):
             module, inputs = policy.module, policy.inputs
@@ -53,7 +51,7 @@ def actor_of(learner: TorchLearner) -> "TorchActor | CompiledActor":
 
 
 class TorchActor:
-    """Acts as rollouts.acting.CompiledActor does."""
+    """Acts as rollouts.actions.CompiledActor does."""
 
     def __init__(self, policy: TorchPolicy, greedy: bool = False) -> None:
         self.policy, self.greedy = policy, greedy

@@ -1,37 +1,27 @@
-"""One iteration's mathematics for modules: algorithms.update with autograd in place of the compiled gradient.
+"""One training iteration for modules: algorithms.iteration with autograd in place of the compiled gradient.
 
-    advantage = advantages(batch, ...)                                the same compiled functions
-    gradient  = ∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy bonus]   by autograd
-    policy    = ascend(policy, gradient, ...)                         torch.optimizers
-
-Fed with the same parameters and the same batch, both give the same numbers to the precision of float32.
+Given the same parameters and the same batch, both give the same numbers to the precision of float32.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pgrad.algorithms.iteration import BAD_VALUES, FINE, IterationMetrics, decay, fault_of, metrics_of
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
-from pgrad.algorithms.update import (
-    BAD_VALUES,
-    FINE,
-    Advantages,
-    check_batch,
-    decay,
-    known_advantages,
-    weighted,
-)
 from pgrad.errors import PolicyError
-from pgrad.estimators.advantages import Multipliers, multipliers
+from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
 from pgrad.estimators.spec import OPTIMAL
+from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.rollout import rollout
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
-from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput, OutputsNotFinite
+from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import gradients_of, require_dependence
 from pgrad.torch.policy import Inputs, TorchPolicy
 
@@ -39,6 +29,26 @@ Floats = npt.NDArray[np.float64]
 
 NO_FLOATS = np.empty(0)
 REPEATED, IN_COMPANY = 1e-4, 1e-2  # of log-probabilities: rounding, on a GPU too, and in a batch of another size
+
+
+def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, IterationMetrics]:
+    """Act, estimate ∇J(θ), ascend; return the fault that stopped the iteration, if any, and its metrics."""
+    settings, normalization = learner.settings, learner.normalization
+    batch = rollout(experience, learner.actor)  # act, step, record
+    fault, nan = fault_of(batch), np.nan
+    if fault != FINE:
+        return fault, metrics_of(batch, nan, nan, nan, nan, nan)
+    rate_decay = decay(settings, learner.iteration, batch.total_steps - batch.reward.size)
+    learnt = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
+    outputs = forward(learner, batch)  # log π(a|s), entropy and V(s), through which gradients flow
+    advantage = advantages(learner, learnt, outputs)  # Ψ: returns, baselines, GAE
+    objective = surrogate(settings, advantage, outputs)  # its gradient is an estimate of ∇J
+    fault, norm, value_loss = ascend(learner, objective, outputs.value, advantage.target, rate_decay)
+    if fault == FINE:
+        observe(settings.statistics, normalization, batch)
+        learner.iteration += 1
+    entropy, rate = float(outputs.entropy.detach().mean()), learner.optimizer.learning_rate
+    return fault, metrics_of(batch, entropy, norm, rate, value_loss, advantage.explained_variance)
 
 
 class Samples(NamedTuple):
@@ -49,8 +59,17 @@ class Samples(NamedTuple):
     mask: Tensor | None  # [B, Σ counts]
 
 
+class Outputs(NamedTuple):
+    """What the modules say of a batch; gradients flow through the tensors."""
+
+    log_prob: Tensor  # [B] of the actions drawn
+    entropy: Tensor  # [B] nats
+    value: Tensor | None  # [B] V(s), where something reads it
+    final_value: Floats  # [C] V of what was observed after each truncated sample
+
+
 def loaded(batch: Batch, inputs: Inputs) -> Samples:
-    """The batch's observations, actions and masks on the device."""
+    """Move the batch's observations, actions and masks to the device."""
     size = batch.reward.size
     drawn = np.ascontiguousarray(batch.action[..., :size].T)
     action = to_device(drawn if drawn.dtype.kind == "f" else drawn.astype(np.int64), inputs.device)
@@ -60,36 +79,18 @@ def loaded(batch: Batch, inputs: Inputs) -> Samples:
     return Samples(inputs.prepared(np.ascontiguousarray(batch.obs[:, :size].T)), action, mask)
 
 
-def improve(learner: TorchLearner, batch: Batch, num_trajectories: int, steps: int, metrics: Floats) -> int:
-    """One step of the modules from a batch; returns what went wrong, if anything (algorithms.update.improve).
-
-    `steps` counts the run's environment steps, this batch included. Fills the last five of METRICS.
-    """
-    status = check_batch(batch)
-    if status != FINE:
-        return status
-    settings, normalization = learner.settings, learner.normalization
-    factor = decay(settings, learner.iteration, steps - batch.reward.size)
-    learnt = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
-    samples = loaded(batch, learner.policy.inputs)
-    output = learner.policy.forward(samples.obs)
-    bonus = settings.entropy_coef > 0
+def forward(learner: TorchLearner, batch: Batch) -> Outputs:
+    """Run the modules on a batch; the first is looked at more closely. Raises PolicyError and OutputsNotFinite."""
+    policy = learner.policy
+    samples = loaded(batch, policy.inputs)
+    if learner.iteration == 0:
+        require_same(policy, samples)
+    output = policy.forward(samples.obs)
+    bonus = learner.settings.entropy_coef > 0
     log_prob, entropy = output.distribution.log_prob_and_entropy(samples.action, samples.mask, bonus)
     require_dependence(log_prob, "the output of the policy module")
     require_finite(log_prob, output.distribution)
-    value, final_value = values(learner, output, samples, batch)
-    if value is not None and not torch.isfinite(value).all():
-        learner.restore()
-        return BAD_VALUES
-    advantage = advantages(learner, learnt, log_prob, value, final_value, num_trajectories)
-    objective = surrogate(settings, advantage, log_prob, entropy)
-    metrics[0], metrics[3], metrics[4] = float(entropy.detach().mean()), np.nan, advantage.explained_variance
-    status, metrics[1], metrics[3] = ascend(learner, objective, value, advantage.target, factor)
-    metrics[2] = learner.optimizer.learning_rate
-    if status == FINE:
-        observe(settings.statistics, normalization, batch)
-        learner.iteration += 1
-    return status
+    return Outputs(log_prob, entropy, *values(learner, output, samples, batch))
 
 
 def require_finite(log_prob: Tensor, output: ActionDistribution) -> None:
@@ -132,7 +133,7 @@ def require_same(policy: TorchPolicy, samples: Samples) -> None:
 
 
 def values(learner: TorchLearner, output: ModuleOutput, samples: Samples, batch: Batch) -> tuple[Tensor | None, Floats]:
-    """V(s) [B], through which a gradient flows, and V of what was observed after each truncated sample, [C]."""
+    """Return V(s) [B], through which a gradient flows, and V of what was observed after each truncated sample, [C]."""
     critic, count = learner.value, batch.final_sample.size
     if critic is None:
         return None, NO_FLOATS
@@ -148,37 +149,26 @@ def values(learner: TorchLearner, output: ModuleOutput, samples: Samples, batch:
         return output.value, to_numpy(critic.estimate(finals)).astype(np.float64)
 
 
-def advantages(
-    learner: TorchLearner,
-    learnt: Batch,
-    log_prob: Tensor,
-    value: Tensor | None,
-    final_value: Floats,
-    num_trajectories: int,
-) -> Advantages:
-    """What multiplies the score of every sample, by estimators.weights; V(s) [B] is read with a value baseline only."""
-    estimator = learner.settings.estimator
-    known = NO_FLOATS if value is None else to_numpy(value).astype(np.float64)
-    if estimator.baseline != OPTIMAL:
-        return known_advantages(estimator, learnt, known, final_value, num_trajectories)
-    multiplied = multipliers(estimator, learnt, known, final_value, num_trajectories)
-    overlap = score_overlaps(learner, learnt, log_prob, multiplied, num_trajectories)
-    return weighted(estimator, multiplied, known, learnt.trajectory, overlap, num_trajectories)
+def advantages(learner: TorchLearner, batch: Batch, outputs: Outputs) -> Advantages:
+    """Return what multiplies the score of every sample, by estimators.advantages."""
+    spec, value = learner.settings.estimator, NO_FLOATS
+    if outputs.value is not None:
+        value = to_numpy(outputs.value).astype(np.float64)
+    multiplied = multipliers(spec, batch, value, outputs.final_value)
+    overlap = np.empty((2, 0))
+    if spec.baseline == OPTIMAL:
+        overlap = score_overlaps(learner, batch, outputs.log_prob, multiplied)
+    return weighted(spec, multiplied, value, batch, overlap)
 
 
-def score_overlaps(
-    learner: TorchLearner, batch: Batch, log_prob: Tensor, multiplied: Multipliers, num_trajectories: int
-) -> Floats:
-    """What the optimal baseline needs of each trajectory's scores, [2, N]; two backward passes a trajectory."""
-    overlap, optimizer = np.zeros((2, num_trajectories)), learner.optimizer
-    kept = beside(multiplied.discount_power, log_prob)
+def score_overlaps(learner: TorchLearner, batch: Batch, log_prob: Tensor, multiplied: Multipliers) -> Floats:
+    """Return g · u and ‖u‖² of each trajectory for the optimal baseline, [2, N]; two backward passes a trajectory."""
+    overlap, parameters = np.zeros((2, batch.num_trajectories)), learner.optimizer.parameters
+    power = beside(multiplied.discount_power, log_prob)
     whole = beside(multiplied.discount_power * multiplied.psi, log_prob)
-    for n in range(num_trajectories):
+    for n in range(batch.num_trajectories):
         own = to_device(np.flatnonzero(batch.trajectory == n), log_prob.device)
-        g, u = (
-            gradients_of((weight[own] * log_prob[own]).sum(), optimizer.parameters, keep=True)
-            for weight in (whole, kept)
-        )
+        g, u = (gradients_of((weight[own] * log_prob[own]).sum(), parameters, keep=True) for weight in (whole, power))
         for g_part, u_part in zip(g, u, strict=True):
             if g_part is not None and u_part is not None:
                 overlap[0, n] += float((g_part.double() * u_part.double()).sum())
@@ -186,34 +176,38 @@ def score_overlaps(
     return overlap
 
 
-def surrogate(settings: Settings, advantage: Advantages, log_prob: Tensor, entropy: Tensor) -> Tensor:
-    """Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))]: its gradient is the estimate of ∇J and the bonus's."""
-    weight = beside(advantage.weight, log_prob)
-    objective = (weight * log_prob).sum()
+def surrogate(settings: Settings, advantage: Advantages, outputs: Outputs) -> Tensor:
+    """Return Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))]; its gradient is the estimate of ∇J."""
+    objective = (beside(advantage.weight, outputs.log_prob) * outputs.log_prob).sum()
     if settings.entropy_coef:
-        objective = objective + settings.entropy_coef * advantage.step_weight * entropy.sum()
+        objective = objective + settings.entropy_coef * advantage.step_weight * outputs.entropy.sum()
     return objective
 
 
 def ascend(
-    learner: TorchLearner, objective: Tensor, value: Tensor | None, target: Floats, factor: float
+    learner: TorchLearner, objective: Tensor, value: Tensor | None, target: Floats, decay: float
 ) -> tuple[int, float, float]:
-    """Step along the gradients; what went wrong, if anything, the policy gradient's norm, and V's mean squared error.
+    """Step along the gradients; return the fault, if any, the policy gradient's norm, and V's mean squared error.
 
-    With parameters in common there is one objective, less value_coef · the error; else V has its own, -½ · the error.
+    With shared parameters there is one objective, less value_coef · the error; else V has its own, -½ · the error.
+    Where V is not finite, the steps that led to it are taken back.
     """
     policy, separate = learner.optimizer, learner.value_optimizer
     if value is None:
-        status, norm = policy.step(gradients_of(objective, policy.parameters), factor)
-        return status, norm, np.nan
+        fault, norm = policy.step(gradients_of(objective, policy.parameters), decay)
+        return fault, norm, np.nan
+    if not torch.isfinite(value).all():
+        learner.restore()
+        return BAD_VALUES, np.nan, np.nan
     error = (value - beside(target, value)).square().mean()
+    loss = float(error.detach())
     if separate is None:
-        status, norm = policy.step(gradients_of(objective - learner.value_coef * error, policy.parameters), factor)
-        return status, norm, float(error.detach())
+        fault, norm = policy.step(gradients_of(objective - learner.value_coef * error, policy.parameters), decay)
+        return fault, norm, loss
     # One pass backward for both: neither depends on the other's parameters.
     gradients = gradients_of(objective - 0.5 * error, policy.parameters + separate.parameters)
-    status, norm = policy.step(gradients[: len(policy.parameters)], factor)
-    if status == FINE:
-        status, _ = separate.step(gradients[len(policy.parameters) :], factor)
-        status = FINE if status == FINE else BAD_VALUES
-    return status, norm, float(error.detach())
+    fault, norm = policy.step(gradients[: len(policy.parameters)], decay)
+    if fault == FINE:
+        fault, _ = separate.step(gradients[len(policy.parameters) :], decay)
+        fault = FINE if fault == FINE else BAD_VALUES
+    return fault, norm, loss

@@ -1,11 +1,13 @@
 """What learns: the modules, their optimisers, the running statistics. One seed's own, never the user's objects."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import Normalization
 from pgrad.torch.optimizers import Optimizer
-from pgrad.torch.policy import TorchPolicy, TorchValue, copied
+from pgrad.torch.policy import TorchPolicy, TorchValue
+from pgrad.torch.policy import copied as copied_modules
 
 
 @dataclass
@@ -19,6 +21,7 @@ class TorchLearner:
     value_optimizer: Optimizer | None  # of the value module, where it shares nothing with the policy
     value_coef: float  # weight of the mean squared error in the objective of both
     normalization: Normalization
+    actor: Any  # acts with the policy as it is now
     iteration: int = 0  # iterations done
 
     def restore(self) -> None:
@@ -26,10 +29,10 @@ class TorchLearner:
         for optimizer in filter(None, (self.optimizer, self.value_optimizer)):
             optimizer.restore()
 
-    def published(self, **metadata: object) -> tuple[TorchPolicy, TorchValue | None]:
-        """Copies of policy and value as they are now, V in the environment's own rewards."""
+    def copied(self, **metadata: object) -> tuple[TorchPolicy, TorchValue | None]:
+        """Return copies of policy and value as they are now, V in the environment's own rewards."""
         critic = None if self.value is None else self.value.module
-        module, value_module = copied(self.policy.module, critic)
+        module, value_module = copied_modules(self.policy.module, critic)
         inputs = self.policy.inputs
         kept = inputs._replace(shift=inputs.shift.copy(), scale=inputs.scale.copy())
         labels = {**self.policy.metadata, **{name: str(value) for name, value in metadata.items()}}

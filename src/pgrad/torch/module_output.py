@@ -20,6 +20,7 @@ from torch.nn.functional import softplus
 from pgrad.errors import PolicyError
 from pgrad.kernels.gaussian import HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
+from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded
 
@@ -132,14 +133,6 @@ class CustomDistribution(NamedTuple):
                 return known
         kind = type(self.distribution).__name__
         raise PolicyError(f"the greedy action of a {kind} is not known: neither its mode nor its mean is a number")
-
-
-class OutputsNotFinite(PolicyError):
-    """A policy module returned NaN or infinity, or made a distribution of them; what may help."""
-
-    def __init__(self, message: str, hint: str = "a smaller learning_rate may help") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"

@@ -1,8 +1,8 @@
 """Steps along a gradient, clipped, and the way back: one optimiser over some of the modules' parameters.
 
-On a CPU `adam` and `sgd` are the compiled ones that all of pgrad uses (algorithms.update.ascend), over one flat vector
-that the parameters become views of. On a GPU, for parameters that are not float32, and for optimisers of the user's,
-it is torch.optim, with the same arithmetic for those two.
+On a CPU `adam` and `sgd` are the compiled ones that all of pgrad uses (algorithms.iteration.ascend), over one flat
+vector that the parameters become views of. On a GPU, for parameters that are not float32, and for optimisers of the
+user's, it is torch.optim, with the same arithmetic for those two.
 """
 
 import inspect
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pgrad.algorithms.learner import Settings
-from pgrad.algorithms.update import BAD_GRADIENT, BAD_PARAMETERS, FINE, ascend
+from pgrad.algorithms.iteration import BAD_GRADIENT, BAD_PARAMETERS, FINE, ascend
+from pgrad.algorithms.learner import Settings, new_optimizer_state
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, copy
@@ -36,8 +35,8 @@ class Optimizer(Protocol):
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """Clip the global norm and step, the learning rate times `factor`; what went wrong, if anything, and the norm.
 
-        As algorithms.update.ascend: if the gradient is not finite, the step that led to these parameters is taken back;
-        if the new parameters would not be, this one is.
+        As algorithms.iteration.ascend: if the gradient is not finite, the step that led to these parameters is taken
+        back; if the new parameters would not be, this one is.
         """
 
     def restore(self) -> None:
@@ -64,9 +63,7 @@ class CompiledOptimizer:
         for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
             parameter.data = part.view(parameter.shape)
         self.network = network(flat.numpy(), (1, 1), "tanh")  # of which `ascend` sees the parameters alone
-        self.moments = np.zeros((2, flat.numel()), np.float32)
-        self.before: npt.NDArray[np.float32] = flat.numpy().copy()
-        self.count = 0
+        self.state = new_optimizer_state(self.network.parameters)
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """See Optimizer."""
@@ -74,13 +71,12 @@ class CompiledOptimizer:
             torch.zeros_like(parameter).reshape(-1) if gradient is None else gradient.reshape(-1)
             for parameter, gradient in zip(self.parameters, gradients, strict=True)
         ]
-        self.count, self.learning_rate = self.count + 1, self.rate * factor
-        flat = torch.cat(parts).numpy()
-        return ascend(self.settings, self.network, self.moments, self.before, self.count, flat, self.learning_rate)
+        self.learning_rate = self.rate * factor
+        return ascend(self.settings, self.network, self.state, torch.cat(parts).numpy(), self.learning_rate)
 
     def restore(self) -> None:
         """Take the last step back."""
-        copy(self.before, self.network.parameters)
+        copy(self.state.before, self.network.parameters)
 
 
 class TorchOptimizer:

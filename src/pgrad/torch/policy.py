@@ -14,6 +14,7 @@ from pgrad.errors import EnvError, InputError, PgradError, PolicyError
 from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
+from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.torch.devices import seeded, to_device, to_numpy
 from pgrad.torch.module_output import (
@@ -21,7 +22,6 @@ from pgrad.torch.module_output import (
     CustomDistribution,
     Logits,
     ModuleOutput,
-    OutputsNotFinite,
     checked_value,
     parse_output,
 )

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from pgrad.algorithms.learner import Checkpoints, Learner, Settings
-from pgrad.algorithms.needs import Included, Omitted
+from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.make import Env
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
 from pgrad.kernels.heads import Policy
+from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.policies.distributions import num_outputs
@@ -77,11 +77,9 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
             network(policy, sizes, config.activation, *inputs),
             head_of(policy, env.actions, config.std, config.squash, config.temperature),
         ),
-        policy_moments=np.zeros((2, policy.size), np.float32),
-        policy_before=policy.copy(),
         critic=network(critic, critic_sizes, config.activation, *(inputs if has_critic else ())),
-        critic_moments=np.zeros((2, critic.size), np.float32),
-        critic_before=critic.copy(),
+        policy_state=new_optimizer_state(policy),
+        critic_state=new_optimizer_state(critic),
         normalization=normalization,
         iteration=np.zeros(1, np.int64),
         checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),

@@ -14,6 +14,7 @@ from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
+from pgrad.torch.actor import actor_of
 from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
@@ -49,14 +50,16 @@ def new_torch_learner(
         critic = critic_of(policy, value, config, env, seed)
     parameters, own = divided(module, None if critic is None else critic.module)
     settings = settings_of(config)
+    optimizer = new_optimizer(parameters, modules.optimizer, settings, settings.learning_rate)
     return TorchLearner(
         settings,
         policy,
         critic,
-        new_optimizer(parameters, modules.optimizer, settings, settings.learning_rate),
+        optimizer,
         new_optimizer(own, modules.optimizer, settings, settings.value_learning_rate) if own else None,
         modules.value_coef,
         normalization,
+        actor_of(policy, optimizer),
     )
 
 

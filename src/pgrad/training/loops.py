@@ -1,18 +1,23 @@
-"""One seed's training, a chunk at a time: the loop for compiled environments and the loop for any other."""
+"""One seed's training, a chunk at a time.
+
+Who learns and where batches come from are two choices, composed in `new_loop`:
+
+|                              | compiled policy          | any torch.nn.Module      |
+|------------------------------|--------------------------|--------------------------|
+| compiled environment         | FusedChunks              | Chunks(LaneCollector)    |
+| any other                    | Chunks(VectorCollector)  | Chunks(VectorCollector)  |
+"""
 
 import os
 import threading
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.learner import Checkpoints
-from pgrad.algorithms.loop import train_chunk
-from pgrad.algorithms.update import (
+from pgrad.algorithms.iteration import (
     BAD_GRADIENT,
     BAD_OBS,
     BAD_PARAMETERS,
@@ -20,35 +25,24 @@ from pgrad.algorithms.update import (
     BAD_VALUES,
     FINE,
     METRICS,
-    improve,
+    train_chunk,
 )
-from pgrad.config import Config
+from pgrad.config import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
-from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.rollouts.actions import CompiledActor
-from pgrad.rollouts.batch import Batch, Episodes, concatenated
-from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_buffer, new_episodes, new_lanes, room_for
-from pgrad.rollouts.compiled_stepwise import SteppedLanes
+from pgrad.rollouts.actions import OutputsNotFinite
+from pgrad.rollouts.batch import Episodes, concatenated
+from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_simulation
+from pgrad.rollouts.compiled_stepwise import LaneCollector
+from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
-from pgrad.rollouts.vectorized import Actor, Environments, EnvLanes, rollout
-from pgrad.training.build import (
-    ENDLESS,
-    ROLLOUT_STREAM,
-    checkpoints_of,
-    new_learner,
-    policy_of,
-    policy_sizes,
-    settings_of,
-    value_of,
-)
+from pgrad.rollouts.vectorized import VectorCollector
+from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes
+from pgrad.training.learners import CompiledLearner, Learner, Trained
 from pgrad.watchdog import Watchdog
-
-if TYPE_CHECKING:
-    from pgrad.torch import TorchPolicy, TorchValue
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,7 +52,7 @@ COPIES_OF_PARAMETERS = 12  # two networks with moments, gradients and copies
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
-WHAT_WENT_WRONG = {
+FAULTS = {
     BAD_REWARD: "rewards are not finite",
     BAD_OBS: "observations are not finite",
     BAD_GRADIENT: "the policy gradient is not finite; a smaller learning_rate may help",
@@ -69,14 +63,14 @@ WHAT_WENT_WRONG = {
 
 @dataclass(frozen=True)
 class History:
-    """What a seed's training left behind."""
+    """What a seed's training recorded."""
 
     metrics: Floats  # [iterations, len(METRICS)]
     episodes: Episodes
     seconds: float
 
     def solved_at(self, threshold: float | None) -> int | None:
-        """Environment steps after which the last 20 episodes' mean return first reached the threshold."""
+        """Return the steps after which the last 20 episodes' mean return first reached the threshold, if it did."""
         returns = self.episodes.episode_return
         if threshold is None or returns.size < SOLVED_EPISODES:
             return None
@@ -86,209 +80,212 @@ class History:
         return int(self.episodes.total_steps[reached[0] + SOLVED_EPISODES - 1]) if reached.size else None
 
 
-class Trainer(ABC):
-    """Trains one seed. `advance` works for about CHUNK_SECONDS; what it does never depends on how long that is."""
+class Records:
+    """What chunks have recorded so far."""
 
-    policy: "MLPPolicy | TorchPolicy"
-    critic: "MLPValue | TorchValue | None"
-    checkpoints: Checkpoints | None = None
-    note: str | None = None  # one line for the user, about how the environments are stepped
+    def __init__(self) -> None:
+        self.metrics: list[Floats] = []  # of chunks, [iterations, len(METRICS)] each
+        self.episodes: list[Episodes] = []
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog) -> None:
-        self.config, self.env, self.seed, self.stopping, self.watchdog = config, env, seed, stopping, watchdog
-        self.settings = settings_of(config)
-        self.run_key = fold_in(seed, ROLLOUT_STREAM)
-        self.episodes = config.episodes_per_iteration or 0  # whole ones a batch; 0 for a fixed number of steps
-        self.num_steps = config.num_steps or 0
-        self.num_envs = min(config.num_envs, self.episodes) if self.episodes else config.num_envs
-        self.failure: str | None = None
-        self.total_steps = 0
-        self.seconds = 0.0
-        self.finished = False
-        self._metrics: list[Floats] = []
-        self._episodes: list[Episodes] = []
-        self._prepare()
-        self._publish()
-
-    @property
-    @abstractmethod
-    def iterations(self) -> int:
-        """Iterations done."""
-
-    @property
-    def history(self) -> History:
-        """Everything recorded so far."""
-        metrics = np.concatenate([np.empty((0, len(METRICS))), *self._metrics])
-        return History(metrics, concatenated(self._episodes), self.seconds)
+    def history(self, seconds: float) -> History:
+        """Join what there is."""
+        return History(
+            np.concatenate([np.empty((0, len(METRICS))), *self.metrics]), concatenated(self.episodes), seconds
+        )
 
     @property
     def recent_return(self) -> float:
         """The mean return of the last chunk that ended an episode; NaN before."""
-        return next((float(e.episode_return.mean()) for e in reversed(self._episodes) if e.length.size), np.nan)
-
-    def advance(self) -> None:
-        """Train for a chunk; sets `finished` at the end of the run or when something stops being finite."""
-        began = time.perf_counter()
-        try:
-            status, more = self._advance()
-        finally:  # an environment that fails leaves the policy of the last iteration
-            self.seconds += time.perf_counter() - began
-            self._publish(total_steps=self.total_steps, iterations=self.iterations)
-        if status != FINE and self.failure is None:
-            self.failure = f"{WHAT_WENT_WRONG[status]} (seed {self.seed}, iteration {self.iterations + 1})"
-        self.finished = status != FINE or not more
-
-    @abstractmethod
-    def _prepare(self) -> None:
-        """Make what learns."""
-
-    @abstractmethod
-    def _publish(self, **metadata: int) -> None:
-        """Set `policy` and `critic`, which others may look at, as of the last whole chunk."""
-
-    def close(self) -> None:  # noqa: B027, most have nothing to release
-        """Release what the environment holds."""
-
-    def _finished_by_plan(self) -> bool:
-        return self.iterations >= self.settings.num_iterations or self.total_steps >= self.settings.total_steps
-
-    @abstractmethod
-    def _advance(self) -> tuple[int, bool]:
-        """Train for a chunk; returns what went wrong, if anything, and whether there is more to do."""
+        return next((float(e.episode_return.mean()) for e in reversed(self.episodes) if e.length.size), np.nan)
 
 
-class CompiledPolicyTrainer(Trainer):
-    """Trains multilayer perceptrons in compiled code."""
+class Trains(Protocol):
+    """Trains in chunks."""
 
-    def _prepare(self) -> None:
-        self.learner = new_learner(self.config, self.env, self.seed, self.episodes or self.num_envs)
+    note: str | None  # one line for the user, about the environments
 
     @property
-    def iterations(self) -> int:
-        """Iterations done."""
-        return int(self.learner.iteration[0])
+    def total_steps(self) -> int:
+        """Environment steps so far."""
 
-    def _publish(self, **metadata: int) -> None:
-        self.policy = policy_of(self.config, self.env, self.learner, seed=self.seed, **metadata)
-        self.critic = value_of(self.config, self.learner)
-        self.checkpoints = checkpoints_of(self.learner)
+    def train(self, records: Records) -> int:
+        """Train for about CHUNK_SECONDS and record it; return the fault that ended it, if any."""
+
+    def close(self) -> None:
+        """Release the environments."""
 
 
-class CompiledTrainer(CompiledPolicyTrainer):
-    """The loop in one compiled call a chunk."""
+class FusedChunks:
+    """A compiled policy in a compiled environment: many iterations in one compiled call."""
 
-    def __init__(self, config: Config, env: Env, seed: int, stopping: threading.Event, watchdog: Watchdog) -> None:
-        super().__init__(config, env, seed, stopping, watchdog)
-        assert env.dynamics is not None, "session.env_of has looked"
-        self.dynamics, limit = env.dynamics, env.max_episode_steps or ENDLESS
-        self.plan = Plan(self.episodes, self.num_steps, limit, np.uint64(self.run_key))
-        self.lanes = new_lanes(self.dynamics, self.learner.policy, self.num_envs)
-        samples, finals = room_for(self.plan, self.num_envs)
-        self.buffer = new_buffer(env.obs_size, env.actions, samples, finals, env.has_mask)
-        self.log = new_episodes(samples + LOG_ROOM)
-        self.like = self.dynamics.reset(0)
-        self.guard = Guard(env, self.lanes, self.run_key, seed, watchdog)
-        self.chunk = 1  # iterations
+    note: str | None = None
 
-    def _advance(self) -> tuple[int, bool]:
-        metrics = np.empty((self.chunk, len(METRICS)))
-        began = time.perf_counter()
-        before = self.total_steps
-        try:
-            done, status = self.guard.guarded(face_for(train_chunk, self.dynamics))(
-                self.dynamics,
-                self.like,
-                self.settings,
-                self.plan,
-                self.learner,
-                self.lanes,
-                self.buffer,
-                self.log,
-                metrics,
-            )
-        finally:
-            self.total_steps = int(self.lanes.counters[STEPS])
+    def __init__(self, learner: CompiledLearner, env: Env, plan: Plan, num_envs: int, watchdog: Watchdog) -> None:
+        assert env.dynamics is not None, "it is compiled"
+        self.learner = learner
+        self.simulation = new_simulation(env.dynamics, learner.record.policy, plan, num_envs, LOG_ROOM)
+        self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
+        self.chunk = self.guard.guarded(face_for(train_chunk, env.dynamics))
+        self.iterations = 1  # of the next chunk
+
+    @property
+    def total_steps(self) -> int:
+        """Environment steps so far."""
+        return int(self.simulation.lanes.counters[STEPS])
+
+    def train(self, records: Records) -> int:
+        """See Trains; how long a chunk is changes nothing but when others see what it has done."""
+        metrics = np.empty((self.iterations, len(METRICS)))
+        began, before = time.perf_counter(), self.total_steps
+        done, fault = self.chunk(self.learner.settings, self.learner.record, self.simulation, metrics)
         took = time.perf_counter() - began
-        logged = int(self.lanes.counters[LOGGED])
-        self._metrics.append(metrics[:done])
-        log = self.log
-        self._episodes.append(
+        records.metrics.append(metrics[:done])
+        logged = int(self.simulation.lanes.counters[LOGGED])
+        log = self.simulation.buffer.episodes
+        records.episodes.append(
             Episodes(log.episode_return[:logged].copy(), log.length[:logged].copy(), log.total_steps[:logged].copy())
         )
-        last = before if done < 2 else metrics[done - 2, 0]
-        samples = int(metrics[done - 1, 0] - last) if done else 0  # of the last batch, which the buffer still holds
-        self.guard.look(self.buffer.obs[:, :samples], self.buffer.mask[:, :samples])
+        steps = [before, *metrics[:done, 0]]
+        samples = int(steps[-1] - steps[-2]) if done else 0  # of the last batch, which the buffer still holds
+        buffer = self.simulation.buffer
+        self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
         self.note = self.guard.note
         pace = CHUNK_SECONDS / max(took, 1e-6)
-        self.chunk = max(1, min(int(self.chunk * min(pace, 8.0)), 10_000))
-        return status, not self._finished_by_plan()
+        self.iterations = max(1, min(int(self.iterations * min(pace, 8.0)), 10_000))
+        return int(fault)
+
+    def close(self) -> None:
+        """Release nothing: the lanes are arrays."""
 
 
-class StepwiseTrainer(Trainer):
-    """The loop in Python, around anything that steps environments."""
+class Chunks:
+    """Any learner, and batches from a collector: the loop in Python."""
 
-    envs: Environments | SteppedLanes
-    actor: Actor
+    note: str | None = None
 
-    def _make_envs(self) -> None:
-        """Gymnasium's environments, stepped together."""
-        from pgrad.vector.vector_env import VectorEnv
+    def __init__(self, learner: Learner, collector: LaneCollector | VectorCollector) -> None:
+        self.learner, self.collector, self.note = learner, collector, collector.note
 
-        config, described = self.config, self.env.description
-        assert described is not None, "an environment without dynamics has a description"
-        self.envs = VectorEnv(
-            described, self.num_envs, self.run_key, config.vectorization, config.step_timeout, self.watchdog
-        )
-        self.note, self.lanes = self.envs.note, EnvLanes(self.envs, self.run_key)
+    @property
+    def total_steps(self) -> int:
+        """Environment steps so far."""
+        return self.collector.total_steps
 
-    def _rollout(self) -> tuple[Batch, int, Episodes] | None:
-        """A batch, its number of trajectories, and the episodes that ended; None when stopped meanwhile."""
-        if isinstance(self.envs, SteppedLanes):
-            return self.envs.rollout(self.actor, self.stopping)
-        return rollout(self.lanes, self.actor, self.num_steps, self.episodes, self.stopping)
-
-    @abstractmethod
-    def _improve(self, batch: Batch, num_envs: int, metrics: Floats) -> int:
-        """Learn from a batch; returns what went wrong, if anything. Fills the last five of METRICS."""
+    def train(self, records: Records) -> int:
+        """See Trains."""
+        began = time.perf_counter()
+        while time.perf_counter() - began < CHUNK_SECONDS and not finished(self.learner, self.total_steps):
+            try:
+                batch = rollout(self.collector, self.learner.actor)
+            except Stopped:
+                break
+            records.episodes.append(batch.episodes)
+            fault, metrics = self.learner.train_iteration(batch)
+            if fault != FINE:
+                return fault
+            records.metrics.append(np.array([metrics]))
+        self.note = self.collector.note
+        return FINE
 
     def close(self) -> None:
         """Close the environments."""
-        self.envs.close()
-
-    def _advance(self) -> tuple[int, bool]:
-        began = time.perf_counter()
-        while not self._finished_by_plan() and time.perf_counter() - began < CHUNK_SECONDS:
-            rolled = self._rollout()
-            if rolled is None:
-                return FINE, True
-            batch, num_envs, episodes = rolled
-            metrics = np.full((1, len(METRICS)), np.nan)
-            mean_return = episodes.episode_return.mean() if episodes.length.size else np.nan
-            self.total_steps = self.envs.total_steps
-            metrics[0, :3] = self.total_steps, episodes.length.size, mean_return
-            self._episodes.append(episodes)
-            status = self._improve(batch, num_envs, metrics[0, 3:])
-            if status != FINE:
-                return status, False
-            self._metrics.append(metrics)
-        self.note = getattr(self.envs, "note", None)
-        return FINE, not self._finished_by_plan()
+        self.collector.close()
 
 
-class GymnasiumTrainer(CompiledPolicyTrainer, StepwiseTrainer):
-    """A compiled policy in Gymnasium's environments."""
+class Loop:
+    """Trains one seed. What it does never depends on how long a chunk is."""
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._make_envs()
-        self.actor = CompiledActor(self.learner.policy)
+    def __init__(self, seed: int, learner: Learner, chunks: Trains) -> None:
+        self.seed, self.learner, self.chunks = seed, learner, chunks
+        self.records, self.seconds, self.total_steps = Records(), 0.0, 0
+        self.failure: str | None = None
+        self.finished = False
+        self.trained: Trained = learner.trained()
 
-    def _improve(self, batch: Batch, num_envs: int, metrics: Floats) -> int:
-        return improve(self.settings, self.learner, batch, num_envs, self.total_steps, metrics)
+    @property
+    def note(self) -> str | None:
+        """One line for the user, about the environments."""
+        return self.chunks.note
+
+    @property
+    def history(self) -> History:
+        """What is recorded so far."""
+        return self.records.history(self.seconds)
+
+    def advance(self) -> None:
+        """Train for a chunk; set `finished` at the end of the run or where something is not finite any more."""
+        began, fault = time.perf_counter(), FINE
+        try:
+            with self.learner.threads():
+                fault = self.chunks.train(self.records)
+            if fault != FINE:
+                self.failure = self._failed(FAULTS[fault])
+        except OutputsNotFinite as error:
+            self.learner.restore()
+            self.failure = self._failed(f"{error}; {error.hint}")
+        finally:  # an environment that fails leaves the policy of the last iteration
+            self.seconds += time.perf_counter() - began
+            self.total_steps = self.chunks.total_steps
+            self.trained = self.learner.trained(total_steps=self.total_steps, iterations=self.learner.iterations)
+        ended = finished(self.learner, self.total_steps)
+        self.finished = self.failure is not None or ended
+
+    def _failed(self, what: str) -> str:
+        return f"{what} (seed {self.seed}, iteration {self.learner.iterations + 1})"
+
+    def close(self) -> None:
+        """Release the environments."""
+        self.chunks.close()
+
+
+def finished(learner: Learner, total_steps: int) -> bool:
+    """Return whether the run's iterations or steps are used up."""
+    settings = learner.settings
+    return learner.iterations >= settings.num_iterations or total_steps >= settings.total_steps
+
+
+def new_loop(
+    config: Config,
+    env: Env,
+    seed: int,
+    stopping: threading.Event | None = None,
+    watchdog: Watchdog | None = None,
+    torch_options: TorchOptions | None = None,
+) -> Loop:
+    """Compose the loop of one seed.
+
+    Setting `stopping` ends a batch early, where it can be. `watchdog` tells another thread since when a call into the
+    environment has been running. `torch_options` trains a PyTorch module in place of a compiled policy.
+    """
+    watchdog = watchdog or Watchdog()
+    episodes, num_steps = config.episodes_per_iteration or 0, config.num_steps or 0
+    num_envs = min(config.num_envs, episodes) if episodes else config.num_envs
+    run_key = fold_in(seed, ROLLOUT_STREAM)
+    learner: Any
+    if torch_options is None:
+        learner = CompiledLearner(config, env, seed, episodes or num_envs)
+    else:
+        from pgrad.training.module_learner import ModuleLearner
+
+        learner = ModuleLearner(torch_options, config, env, seed, episodes or num_envs)
+    chunks: Trains
+    if not env.compiled:
+        from pgrad.vector.vector_env import VectorEnv
+
+        assert env.description is not None, "an environment without dynamics has a description"
+        envs = VectorEnv(env.description, num_envs, run_key, config.vectorization, config.step_timeout, watchdog)
+        chunks = Chunks(learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
+    else:
+        plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
+        if torch_options is None:
+            chunks = FusedChunks(learner, env, plan, num_envs, watchdog)
+        else:
+            chunks = Chunks(learner, LaneCollector(env, learner.head, plan, num_envs, seed, stopping, watchdog))
+    return Loop(seed, learner, chunks)
 
 
 def require_memory(config: Config, env: Env) -> None:
-    """Raise ConfigError where batch and networks could not be held in half of the machine's memory."""
+    """Raise ConfigError if a batch and the networks do not fit into half of the machine's memory."""
     parameters = num_parameters(policy_sizes(config, env))
     limit = env.max_episode_steps or 1
     samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
@@ -303,18 +300,3 @@ def require_memory(config: Config, env: Env) -> None:
                 "num_envs, num_steps or hidden"
             ]
         )
-
-
-def new_trainer(
-    config: Config,
-    env: Env,
-    seed: int,
-    stopping: threading.Event | None = None,
-    watchdog: Watchdog | None = None,
-) -> Trainer:
-    """The trainer that fits the environment; setting `stopping` ends a chunk early, where it can be.
-
-    `watchdog` tells another thread since when a call into the environment has been running.
-    """
-    kind = CompiledTrainer if env.compiled else GymnasiumTrainer
-    return kind(config, env, seed, stopping or threading.Event(), watchdog or Watchdog())

@@ -48,6 +48,7 @@ class Result:
     env: Env
     seeds: tuple[SeedResult, ...]
     seconds: float  # of training, from the call to the last seed's end
+    compile_seconds: float = 0.0  # of these, spent compiling
 
     def __repr__(self) -> str:
         return f"<Result: {self.env.id}, {self.config.algorithm}, {len(self.seeds)} seeds, {self.total_steps:,} steps>"
@@ -98,10 +99,11 @@ class Result:
 
     def summary(self) -> str:
         """A few lines for people."""
-        count, per_second = len(self.seeds), self.total_steps / max(self.seconds, 1e-9)
+        count, per_second = len(self.seeds), self.total_steps / max(self.seconds - self.compile_seconds, 1e-9)
         lines = [
             f"{self.env.id} · {self.config.algorithm} · {count} seed{'s' if count > 1 else ''} · "
-            f"{self.total_steps:,} steps in {self.seconds:.2f} s ({rate(per_second)})"
+            f"{self.total_steps:,} steps in {self.seconds - self.compile_seconds:.2f} s ({rate(per_second)})"
+            + (f" after compiling for {self.compile_seconds:.1f} s" if self.compile_seconds >= 0.1 else "")
         ]
         returns = self.mean_returns
         if returns.size:
@@ -130,6 +132,7 @@ class Result:
             "env": self.env.id,
             "algorithm": self.config.algorithm,
             "seconds": self.seconds,
+            "compile_seconds": self.compile_seconds,
             "total_steps": self.total_steps,
             "interrupted": len(self.seeds) < len(self.config.seeds) or not all(seed.finished for seed in self.seeds),
             "seeds": [

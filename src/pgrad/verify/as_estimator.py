@@ -29,15 +29,15 @@ def as_function(spec: EstimatorSpec) -> Callable[[list[Trajectory]], Floats]:
 
 def estimated(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats:
     """The estimate of ∇J from some trajectories, [P]."""
-    batch, count = as_batch(trajectories), len(trajectories)
+    batch = as_batch(trajectories)
     value = np.concatenate([trajectory.values[:-1] for trajectory in trajectories])
     final_value = np.array([trajectory.values[-1] for trajectory in trajectories if trajectory.truncated])
     scores = np.concatenate([trajectory.scores for trajectory in trajectories])
-    multiplied = multipliers(spec, batch, value, final_value, count)
+    multiplied = multipliers(spec, batch, value, final_value)
     overlap = np.empty((2, 0))
     if spec.baseline == OPTIMAL:
         overlap = overlaps(*trajectory_sums(multiplied, batch, scores))
-    weight = weights(spec, multiplied, batch.trajectory, overlap, count)
+    weight = weights(spec, multiplied, batch, overlap)
     return np.asarray(weight @ scores)
 
 
@@ -62,6 +62,7 @@ def as_batch(trajectories: Sequence[Trajectory]) -> Batch:
         terminated=terminated,
         truncated=truncated,
         trajectory=np.repeat(np.arange(len(trajectories), dtype=np.int32), lengths),
+        num_trajectories=len(trajectories),
         time=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
         final_obs=NO_OBS,
         final_sample=np.flatnonzero(truncated),

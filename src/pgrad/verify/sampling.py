@@ -11,8 +11,8 @@ from pgrad.estimators.spec import EstimatorSpec
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.optimizers import SGD
 from pgrad.kernels.random import fold_in
-from pgrad.rollouts.compiled import Plan, new_buffer, new_episodes, new_lanes
-from pgrad.verify.cases import OBS_SIZE, Case
+from pgrad.rollouts.compiled import Plan, new_simulation
+from pgrad.verify.cases import Case
 
 MAX_LANES = 64
 
@@ -28,21 +28,12 @@ def sampled(
     """The estimates of so many independent batches, [batches, P]: of whole episodes, or of environments × steps."""
     problem, policy = case.problem, case.compiled_policy
     env = finite(problem.start, problem.transition, problem.reward, problem.terminal, case.obs)
-    limit = problem.time_limit or problem.num_states
-    samples = episodes * limit or num_envs * num_steps
+    limit, key = problem.time_limit or problem.num_states, np.uint64(fold_in(seed, 0))
+    num_lanes = min(MAX_LANES, episodes) or num_envs
+    simulation = new_simulation(env, policy.compiled, Plan(episodes, num_steps, limit, key), num_lanes)
+    settings = settings_of(spec._replace(discount=problem.discount))
     estimates = np.empty((batches, policy.num_parameters), np.float32)
-    sample_estimates(
-        env,
-        env.reset(0),
-        settings_of(spec._replace(discount=problem.discount)),
-        Plan(episodes, num_steps, limit, np.uint64(fold_in(seed, 0))),
-        policy.compiled,
-        case.compiled_value.network,
-        new_lanes(env, policy.compiled, min(MAX_LANES, episodes) or num_envs),
-        new_buffer(OBS_SIZE, env.action_space, samples, samples),
-        new_episodes(samples),
-        estimates,
-    )
+    sample_estimates(settings, policy.compiled, case.compiled_value.network, simulation, estimates)
     return estimates.astype(np.float64)
 
 

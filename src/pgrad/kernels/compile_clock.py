@@ -1,0 +1,42 @@
+"""How long Numba has been compiling in this process, and whether it is compiling now."""
+
+import threading
+import time
+
+from numba.core import event
+
+
+class CompileClock(event.Listener):  # type: ignore[misc]
+    """Counts the seconds during which anything was compiled; what comes from the cache does not count."""
+
+    def __init__(self) -> None:
+        self._lock, self._depth, self._since, self._total = threading.Lock(), 0, 0.0, 0.0
+
+    def on_start(self, event: event.Event) -> None:
+        """Note that a compilation begins, perhaps within another."""
+        with self._lock:
+            if self._depth == 0:
+                self._since = time.perf_counter()
+            self._depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        """Note that a compilation has ended."""
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                self._total += time.perf_counter() - self._since
+
+    @property
+    def compiling(self) -> bool:
+        """Whether anything is being compiled."""
+        return self._depth > 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        with self._lock:
+            return self._total + (time.perf_counter() - self._since if self._depth else 0.0)
+
+
+COMPILE_CLOCK = CompileClock()
+event.register("numba:compile", COMPILE_CLOCK)

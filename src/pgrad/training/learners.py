@@ -1,0 +1,78 @@
+"""What learns, for the loop of one seed: from a batch to better parameters, and copies of these for others."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from pgrad.algorithms.iteration import IterationMetrics, train_iteration
+from pgrad.algorithms.learner import Checkpoints, Settings
+from pgrad.config import Config
+from pgrad.envs.make import Env
+from pgrad.kernels.jit import face_for
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.actions import CompiledActor
+from pgrad.training.build import checkpoints_of, new_learner, policy_of, settings_of, value_of
+
+if TYPE_CHECKING:
+    from pgrad.torch import TorchPolicy, TorchValue
+
+
+class Trained(NamedTuple):
+    """Copies of what a learner has learnt so far."""
+
+    policy: "MLPPolicy | TorchPolicy"
+    critic: "MLPValue | TorchValue | None"  # in the environment's own rewards; None without a value baseline
+    checkpoints: Checkpoints | None = None  # parameters along the way; None for modules
+
+
+class Learner(Protocol):
+    """Compiled networks or PyTorch modules."""
+
+    settings: Settings
+    actor: Any  # acts with the policy as it is now: see rollouts.actions
+    head: Any  # what drawn actions mean: see kernels.heads
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done."""
+
+    def train_iteration(self, experience: Any) -> tuple[int, IterationMetrics]:
+        """Improve from a batch or a collector of one; return the fault, if any, and the iteration's metrics."""
+
+    def restore(self) -> None:
+        """Take the last step back."""
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Keep to the number of threads that suits the networks."""
+
+    def trained(self, **metadata: int) -> Trained:
+        """Copy what there is by now."""
+
+
+class CompiledLearner:
+    """Multilayer perceptrons that compiled code trains."""
+
+    def __init__(self, config: Config, env: Env, seed: int, num_trajectories: int) -> None:
+        self.config, self.env, self.seed, self.settings = config, env, seed, settings_of(config)
+        self.record = new_learner(config, env, seed, num_trajectories)
+        self.actor, self.head = CompiledActor(self.record.policy), self.record.policy.head
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done."""
+        return int(self.record.iteration[0])
+
+    def train_iteration(self, experience: Any) -> tuple[int, IterationMetrics]:
+        """See Learner."""
+        return face_for(train_iteration, experience)(self.settings, self.record, experience)
+
+    def restore(self) -> None:
+        """See Learner; ascend has done so already."""
+
+    def threads(self) -> AbstractContextManager[None]:
+        """See Learner; compiled code runs on the thread that calls it."""
+        return nullcontext()
+
+    def trained(self, **metadata: int) -> Trained:
+        """See Learner."""
+        policy = policy_of(self.config, self.env, self.record, seed=self.seed, **metadata)
+        return Trained(policy, value_of(self.config, self.record), checkpoints_of(self.record))

@@ -1,0 +1,185 @@
+"""Many seeds at once: the threads that advance their loops, and what there is of them at any time."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgrad.config import Config, TorchOptions
+from pgrad.envs.make import Env, original_of
+from pgrad.errors import PolicyError
+from pgrad.evaluation import Evaluation, evaluate
+from pgrad.kernels.compile_clock import COMPILE_CLOCK
+from pgrad.training.loops import CHUNK_SECONDS, Loop, new_loop
+from pgrad.training.result import Result, SeedResult
+from pgrad.watchdog import Watchdog
+
+STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
+SAVING_SECONDS = 30.0  # a process that dies, with a simulator or the machine, loses no more than this
+
+logger = logging.getLogger("pgrad")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a training is, for whoever shows it."""
+
+    seconds: float
+    stage: str  # "compiling", "training" or "evaluating"
+    seeds: int
+    finished: int
+    solved: int  # seeds that reached the environment's threshold, by their training episodes
+    total_steps: int  # taken so far, by all seeds
+    planned_steps: int | None  # of all seeds, where the configuration says
+    mean_return: float  # of the latest episodes, over seeds; NaN before the first
+    recent_steps_per_second: float
+    notes: tuple[str, ...] = ()  # lines for the user, about how the environments are stepped
+
+
+Progress = Callable[[Snapshot], None]
+
+
+class SeedPool:
+    """The loops of all seeds, and the threads that advance them."""
+
+    def __init__(
+        self, config: Config, env: Env, threads: int, progress: Progress | None, torch_options: TorchOptions | None
+    ) -> None:
+        self.config, self.env, self.progress, self.torch_options = config, env, progress, torch_options
+        self.began, self.compiled_before = time.perf_counter(), COMPILE_CLOCK.seconds
+        self.loops: list[Loop | None] = [None] * len(config.seeds)
+        self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in range(len(config.seeds)):
+            self.waiting.put(index)
+        self.stopping = threading.Event()
+        self.watchdogs = [Watchdog() for _ in config.seeds]
+        self.errors: list[BaseException] = []
+        # Gymnasium's environments and modules run under Python's global lock: more threads would only get in each
+        # other's way.
+        count = min(threads, len(config.seeds)) if env.compiled and torch_options is None else 1
+        self.ended = [threading.Event() for _ in range(count)]
+        self.workers = [threading.Thread(target=self._work, args=(ended,), daemon=True) for ended in self.ended]
+        self.ticks: list[tuple[float, int]] = [(self.began, 0)]
+
+    @property
+    def begun(self) -> list[Loop]:
+        """The loops of the seeds that have begun, in the order of the seeds."""
+        return [loop for loop in self.loops if loop is not None]
+
+    def run(self, save: Callable[[Result], None] | None = None) -> None:
+        """Train every seed to its end; now and then, `save` what there is by then."""
+        saved = self.began
+        for worker in self.workers:
+            worker.start()
+        # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
+        while working := [ended for ended in self.ended if not ended.is_set()]:
+            working[0].wait(CHUNK_SECONDS)
+            for watchdog in self.watchdogs:
+                watchdog.check(self.config.step_timeout)
+            self._report("compiling" if COMPILE_CLOCK.compiling else "training")
+            if save is not None and time.perf_counter() - saved >= SAVING_SECONDS:
+                try:
+                    save(self.result())
+                except Exception as error:  # the next save may succeed: a disk does not stay full
+                    logger.warning("what is trained so far could not be saved: %s", error)
+                saved = time.perf_counter()
+        if self.errors:
+            raise self.errors[0]
+
+    def _work(self, ended: threading.Event) -> None:
+        try:
+            while not self.stopping.is_set():
+                self._train(self.waiting.get_nowait())
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+            self.stopping.set()
+        finally:
+            ended.set()
+
+    def _train(self, index: int) -> None:
+        seed, watchdog = self.config.seeds[index], self.watchdogs[index]
+        loop = new_loop(self.config, self.env, seed, self.stopping, watchdog, self.torch_options)
+        self.loops[index] = loop
+        try:
+            while not (loop.finished or self.stopping.is_set()):
+                loop.advance()
+        finally:
+            loop.close()
+
+    def stop(self) -> None:
+        """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
+        self.stopping.set()
+        deadline = time.perf_counter() + STOP_SECONDS
+        for ended in self.ended:
+            ended.wait(max(0.0, deadline - time.perf_counter()))
+
+    def _report(self, stage: str) -> None:
+        if self.progress is None:
+            return
+        now, begun = time.perf_counter(), self.begun
+        steps = sum(loop.total_steps for loop in begun)
+        self.ticks = [*self.ticks[-10:], (now, steps)]
+        (since, before), returns = self.ticks[0], [loop.records.recent_return for loop in begun]
+        known = [value for value in returns if not np.isnan(value)]
+        planned = self.config.total_steps
+        self.progress(
+            Snapshot(
+                seconds=now - self.began,
+                stage=stage,
+                seeds=len(self.loops),
+                finished=sum(loop.finished for loop in begun),
+                solved=sum(self._solved(loop) for loop in begun),
+                total_steps=steps,
+                planned_steps=planned * len(self.loops) if planned else None,
+                mean_return=float(np.mean(known)) if known else np.nan,
+                recent_steps_per_second=(steps - before) / max(now - since, 1e-9),
+                notes=tuple(dict.fromkeys(loop.note for loop in begun if loop.note)),
+            )
+        )
+
+    def _solved(self, loop: Loop) -> bool:
+        """Return whether a seed has reached the threshold; of one still running, ask only what is cheap to know."""
+        threshold = self.env.reward_threshold
+        if threshold is not None and not loop.finished:
+            return loop.records.recent_return >= threshold
+        return loop.history.solved_at(threshold) is not None
+
+    def result(self) -> Result:
+        """Return what there is: every seed that has begun, as of its last whole chunk."""
+        seeds = [
+            SeedResult(
+                loop.seed,
+                loop.trained.policy,
+                loop.history,
+                loop.failure,
+                loop.total_steps,
+                finished=loop.finished,
+                critic=loop.trained.critic,
+                checkpoints=loop.trained.checkpoints,
+            )
+            for loop in self.begun
+        ]
+        seconds, compiling = time.perf_counter() - self.began, COMPILE_CLOCK.seconds - self.compiled_before
+        return Result(self.config, self.env, tuple(seeds), seconds, compiling)
+
+    def evaluated(self, result: Result, episodes: int) -> Result:
+        """Return the result with every seed's policy evaluated."""
+        evaluations: list[Evaluation | None] = []
+        timeout, original = self.config.step_timeout, original_of(self.env)
+        for seed_result in result.seeds:
+            self._report("evaluating")
+            try:
+                evaluations.append(
+                    evaluate(seed_result.policy, original, episodes, seed=seed_result.seed, step_timeout=timeout)
+                )
+            except PolicyError:
+                if seed_result.failure is None:
+                    raise
+                evaluations.append(None)  # a module that failed from the start has no policy that could be played
+        return result.with_evaluations(evaluations)
