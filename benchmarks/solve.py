@@ -8,7 +8,7 @@ import numpy as np
 
 import pgrad
 from pgrad.config import resolve
-from pgrad.training.loops import new_trainer
+from pgrad.training.loops import new_loop
 
 SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0
 
@@ -16,7 +16,7 @@ SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0
 def first_worth(seed: int) -> tuple[float, float]:
     """Steps and seconds of training when a frozen policy was first worth the threshold; inf if never."""
     config = resolve("CartPole-v1", None, {"seeds": [seed]})
-    trainer = new_trainer(config, pgrad.make("CartPole-v1"), seed)
+    trainer = new_loop(config, pgrad.make("CartPole-v1"), seed)
     next_look = EVERY
     while not trainer.finished:
         trainer.chunk = 8

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgrad.algorithms.checkpoints import keep
-from pgrad.algorithms.learner import Checkpoints
+from pgrad.algorithms.checkpoints import keep as keep_of
+from pgrad.algorithms.learner import Checkpoints, Learner, new_optimizer_state
+from pgrad.algorithms.normalization import new_normalization
+from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.mlp import network
 from pgrad.training.build import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 
 ROOMS = [1, 2, 3, 4, 5, 8, 13]
@@ -24,6 +27,16 @@ def room_for(room: int, every: int) -> Checkpoints:
         np.zeros(1, np.int64),
         np.array([every]),
     )
+
+
+def keep(
+    room: Checkpoints, iteration: int, policy: Any, critic: Any, shift: Any, scale: Any, reward_scale: float
+) -> None:
+    """Keep what a learner has that began this iteration with these parameters and statistics."""
+    net, normalization = network(np.zeros(2, np.float32), (1, 1), "tanh"), new_normalization(4, 0)
+    normalization.shift[:], normalization.scale[:], normalization.reward_scale[0] = shift, scale, reward_scale
+    states = new_optimizer_state(policy), new_optimizer_state(critic)
+    keep_of(Learner(Policy(net, Categorical(1.0)), net, *states, normalization, np.array([iteration]), room))
 
 
 def parameters_at(iteration: int) -> tuple[Any, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from pgrad.algorithms.update import (
+
+from pgrad.algorithms.iteration import (
     BAD_GRADIENT,
     BAD_OBS,
     BAD_PARAMETERS,
@@ -17,16 +18,15 @@ from pgrad.algorithms.update import (
     BAD_VALUES,
     FINE,
     METRICS,
-    Advantages,
     advantages,
     ascend,
     decay,
-    improve,
     policy_gradient,
+    train_iteration,
 )
-
-from pgrad.algorithms.learner import Checkpoints, Learner, Settings
+from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient as estimate
 from pgrad.estimators.gradient import value_gradient
 from pgrad.estimators.spec import (
@@ -99,6 +99,8 @@ def make_batch(
         time=np.array(time, np.int32),
         final_obs=np.ascontiguousarray(np.array(list(finals.values()), np.float32).reshape(-1, len(columns)).T),
         final_sample=np.array(list(finals), np.int64),
+        num_trajectories=int(max(env)) + 1,
+        total_steps=size,
     )
 
 
@@ -132,7 +134,7 @@ KEPT = 0.5 ** np.array([0, 0, 1, 1, 2])  # γ^t
 )
 def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Array) -> None:
     settings = changed(SETTINGS, **changes)
-    result = advantages(settings, UNASKED, NO_CRITIC, two_trajectories(), 2)
+    result = advantages(settings, UNASKED, NO_CRITIC, two_trajectories())
     assert result.weight.dtype == np.float64
     np.testing.assert_allclose(result.weight, expected, rtol=1e-6)
     assert result.step_weight == 1 / (2 if settings.estimator.per_episode else 5)
@@ -151,7 +153,7 @@ def test_weights_without_a_critic_by_hand(changes: dict[str, Any], expected: Arr
 def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]) -> None:
     """V = 1, 3, 5, 7, 9 along the batch and 7 after the time limit, where trajectory 1 bootstraps."""
     settings = changed(SETTINGS, baseline=VALUE, **changes)
-    result = advantages(settings, UNASKED, CRITIC, two_trajectories(), 2)
+    result = advantages(settings, UNASKED, CRITIC, two_trajectories())
     np.testing.assert_allclose(result.weight, np.array(psi) * KEPT / 2, rtol=1e-6)
     target = np.array(psi) + [1, 3, 5, 7, 9]
     np.testing.assert_allclose(result.target, target, rtol=1e-12)
@@ -161,8 +163,8 @@ def test_weights_with_a_critic_by_hand(changes: dict[str, Any], psi: list[float]
 @pytest.mark.parametrize("estimator", [REWARD_TO_GO, GAE])
 def test_a_terminal_state_is_worth_nothing_and_a_time_limit_what_the_critic_says(estimator: int) -> None:
     settings = changed(SETTINGS, baseline=VALUE, psi=estimator, gae_lambda=1.0)
-    ended = advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {}), 2).target
-    cut = advantages(settings, UNASKED, CRITIC, two_trajectories((2,), {4: [3.0]}), 2).target
+    ended = advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {})).target
+    cut = advantages(settings, UNASKED, CRITIC, two_trajectories((2,), {4: [3.0]})).target
     np.testing.assert_allclose(ended, RETURNS, rtol=1e-12)
     np.testing.assert_allclose(cut - ended, [0, 7 / 8, 0, 7 / 4, 7 / 2], rtol=1e-12)
 
@@ -170,8 +172,8 @@ def test_a_terminal_state_is_worth_nothing_and_a_time_limit_what_the_critic_says
 @pytest.mark.parametrize("estimator", [TOTAL_RETURN, REWARD_TO_GO])
 def test_without_a_critic_a_time_limit_is_part_of_the_problem(estimator: int) -> None:
     settings = changed(SETTINGS, psi=estimator)
-    ended = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2, 4), {}), 2)
-    cut = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}), 2)
+    ended = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2, 4), {}))
+    cut = advantages(settings, UNASKED, NO_CRITIC, two_trajectories((2,), {4: [np.nan]}))
     assert cut.weight.tolist() == ended.weight.tolist()
 
 
@@ -180,7 +182,7 @@ def test_each_truncated_sample_has_its_own_final_observation() -> None:
     batch = two_trajectories((), {4: [3.0], 2: [0.0]})
     batch = batch._replace(final_obs=np.array([[3, 0, np.nan]], np.float32))
     settings = changed(SETTINGS, baseline=VALUE, discount=1.0)
-    result = advantages(settings, UNASKED, CRITIC, batch, 2)
+    result = advantages(settings, UNASKED, CRITIC, batch)
     assert result.target.tolist() == [1 + 2 + 1, 70 + 7, 2 + 1, 60 + 7, 40 + 7]
 
 
@@ -188,25 +190,25 @@ def test_two_episodes_of_one_trajectory_do_not_mix() -> None:
     """As in a batch of a fixed number of steps: the second episode starts at time 0 and is cut by the batch's end."""
     batch = make_batch(range(4), [0] * 4, [1, 2, 4, 8], [0] * 4, [7, 8, 0, 1], [1], {3: [0.0]})
     settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=1.0, exact_discounting=False)
-    result = advantages(settings, UNASKED, CRITIC, batch, 1)
+    result = advantages(settings, UNASKED, CRITIC, batch)
     assert result.target.tolist() == [1 + 1, 2, 4 + 4 + 0.25, 8 + 0.5]
 
 
 def test_the_target_of_the_critic_is_the_return_from_its_state_on() -> None:
     settings = changed(SETTINGS, psi=TOTAL_RETURN, baseline=VALUE)
-    assert advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {}), 2).target.tolist() == RETURNS.tolist()
+    assert advantages(settings, UNASKED, CRITIC, two_trajectories((2, 4), {})).target.tolist() == RETURNS.tolist()
 
 
 @pytest.mark.parametrize("baseline", [NO_BASELINE, MEAN, VALUE])
 def test_standardisation_comes_before_discounting(baseline: int) -> None:
     plain = changed(SETTINGS, baseline=baseline)
-    psi = advantages(plain, UNASKED, CRITIC, two_trajectories(), 2).weight.astype(float) / KEPT
+    psi = advantages(plain, UNASKED, CRITIC, two_trajectories()).weight.astype(float) / KEPT
     standard = changed(plain, standardize=BY_BATCH)
-    result = advantages(standard, UNASKED, CRITIC, two_trajectories(), 2)
+    result = advantages(standard, UNASKED, CRITIC, two_trajectories())
     expected = (psi - psi.mean()) / psi.std()
     np.testing.assert_allclose(result.weight, expected * KEPT / 2, rtol=1e-5)
     dropped = changed(standard, exact_discounting=False)
-    weight = advantages(dropped, UNASKED, CRITIC, two_trajectories(), 2).weight * 2
+    weight = advantages(dropped, UNASKED, CRITIC, two_trajectories()).weight * 2
     assert weight.mean() == pytest.approx(0, abs=1e-6) and weight.std() == pytest.approx(1, rel=1e-6)
 
 
@@ -242,7 +244,7 @@ def test_a_network_as_critic_values_every_sample_by_its_own_observation() -> Non
     for b in np.flatnonzero(~(batch.terminated | batch.truncated)):
         after[b] = v[b + 1 :][batch.trajectory[b + 1 :] == batch.trajectory[b]][0]
     settings = changed(SETTINGS, psi=GAE, baseline=VALUE, gae_lambda=0.0, discount=0.9, exact_discounting=False)
-    result = advantages(settings, UNASKED, network(parameters, sizes, "tanh"), batch, 5)
+    result = advantages(settings, UNASKED, network(parameters, sizes, "tanh"), batch)
     np.testing.assert_allclose(result.weight, (batch.reward + 0.9 * after - v) / 5, rtol=0, atol=2e-6)
 
 
@@ -283,7 +285,7 @@ def expected_estimate(settings: Settings) -> Array:
         )
         first, second = log_probs(theta, 1.0), [log_probs(theta, state_after(x)) for x in (a, b)]
         probability = float(torch.exp(first[a] + first[b] + second[0][c] + second[1][d]))
-        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, CRITIC, batch, 2))
+        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, CRITIC, batch))
         total += probability * gradient
     return total
 
@@ -359,15 +361,11 @@ def random_policy(temperature: float = 1.0) -> Policy:
 
 def random_learner() -> Learner:
     policy, critic = random_policy(), random_network((2, 4, 1), 2)
-    moments = (np.zeros((2, net.parameters.size), np.float32) for net in (policy.network, critic))
-    before = (policy.network.parameters.copy(), critic.parameters.copy())
     return Learner(
         policy,
-        next(moments),
-        before[0],
         critic,
-        next(moments),
-        before[1],
+        new_optimizer_state(policy.network.parameters),
+        new_optimizer_state(critic.parameters),
         new_normalization(0, 0),
         np.zeros(1, np.int64),
         room(0),
@@ -406,7 +404,7 @@ def test_clipping_is_pytorchs(max_grad_norm: float) -> None:
     net = random_network((2, 5, 3), 1)
     start, gradient = net.parameters.copy(), np.random.default_rng(3).normal(size=33).astype(np.float32)
     settings = changed(SETTINGS, max_grad_norm=max_grad_norm)
-    status, norm = ascend(settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, gradient, 1.0)
+    status, norm = ascend(settings, net, new_optimizer_state(net.parameters), gradient, 1.0)
     leaf = torch.zeros(33, requires_grad=True)
     leaf.grad = torch.tensor(gradient)
     expected_norm = torch.nn.utils.clip_grad_norm_([leaf], max_grad_norm)
@@ -418,9 +416,7 @@ def test_a_gradient_of_zero_is_no_division_by_zero() -> None:
     net = random_network((2, 5, 3), 1)
     before = net.parameters.copy()
     settings = changed(SETTINGS, max_grad_norm=0.5)
-    assert ascend(
-        settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, np.zeros(33, np.float32), 1.0
-    ) == (FINE, 0.0)
+    assert ascend(settings, net, new_optimizer_state(net.parameters), np.zeros(33, np.float32), 1.0) == (FINE, 0.0)
     assert net.parameters.tolist() == before.tolist()
 
 
@@ -428,13 +424,14 @@ def test_a_gradient_of_zero_is_no_division_by_zero() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("index", [0, 16, 32])
 def test_a_gradient_that_is_not_finite_touches_nothing(index: int, bad: float, optimizer: int) -> None:
-    net, moments, gradient = random_network((2, 5, 3), 1), np.ones((2, 33), np.float32), np.ones(33, np.float32)
+    net, gradient = random_network((2, 5, 3), 1), np.ones(33, np.float32)
     before = net.parameters.copy()
+    state = OptimizerState(np.ones((2, 33), np.float32), before.copy(), np.array([2]))
     gradient[index] = bad
     settings = changed(SETTINGS, optimizer=optimizer)
-    status, _ = ascend(settings, net, moments, net.parameters.copy(), 3, gradient, 0.1)
+    status, _ = ascend(settings, net, state, gradient, 0.1)
     assert status == BAD_GRADIENT
-    assert net.parameters.tobytes() == before.tobytes() and (moments == 1).all()
+    assert net.parameters.tobytes() == before.tobytes() and (state.moments == 1).all() and state.steps[0] == 2
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
@@ -443,7 +440,7 @@ def test_parameters_that_would_not_be_finite_are_put_back(optimizer: int) -> Non
     before = net.parameters.copy()
     gradient[20] = 1e3
     settings = changed(SETTINGS, optimizer=optimizer)
-    status, norm = ascend(settings, net, np.zeros((2, 33), np.float32), net.parameters.copy(), 1, gradient, 1e39)
+    status, norm = ascend(settings, net, new_optimizer_state(net.parameters), gradient, 1e39)
     assert (status, norm) == (BAD_PARAMETERS, 1000.0)
     assert net.parameters.tobytes() == before.tobytes()
 
@@ -452,27 +449,25 @@ def test_parameters_that_would_not_be_finite_are_put_back(optimizer: int) -> Non
 
 
 def improved(settings: Settings, learner: Learner, batch: Batch, steps: int = 37) -> tuple[int, dict[str, float]]:
-    metrics = np.full(5, -1.0)
-    status = improve(settings, learner, batch, 3, steps, metrics)
-    return status, dict(zip(METRICS[3:], metrics.tolist(), strict=True))
+    status, metrics = train_iteration(settings, learner, batch._replace(total_steps=steps))
+    return status, metrics._asdict()
 
 
 @pytest.mark.parametrize("baseline", [NO_BASELINE, VALUE])
-def test_improve_is_the_diagram(baseline: int) -> None:
+def test_an_iteration_is_the_diagram(baseline: int) -> None:
     """Advantages, gradient, ascend; and a step of the critic, if there is one, to the same iteration's targets."""
     learner, reference, batch = random_learner(), random_learner(), random_batch()
     settings = changed(SETTINGS, baseline=baseline, max_grad_norm=0.2, entropy_coef=0.01, linear_decay=True)
-    learner.iteration[0] = 2
+    learner.iteration[0] = learner.policy_state.steps[0] = learner.critic_state.steps[0] = 2
+    reference.policy_state.steps[0] = reference.critic_state.steps[0] = 2
     status, metrics = improved(settings, learner, batch, steps=37 + 400)
-    advantage = advantages(settings, reference.policy, reference.critic, batch, 3)
+    advantage = advantages(settings, reference.policy, reference.critic, batch)
     gradient, entropy = policy_gradient(settings, reference.policy, batch, advantage)
-    _, norm = ascend(
-        settings, reference.policy.network, reference.policy_moments, reference.policy_before, 3, gradient, 0.1 * 0.6
-    )
+    _, norm = ascend(settings, reference.policy.network, reference.policy_state, gradient, 0.1 * 0.6)
     value_loss = np.nan
     if baseline == VALUE:
         gradient, value_loss = value_gradient(reference.critic, batch.obs, advantage.target)
-        ascend(settings, reference.critic, reference.critic_moments, reference.critic_before, 3, gradient, 0.01 * 0.6)
+        ascend(settings, reference.critic, reference.critic_state, gradient, 0.01 * 0.6)
     assert status == FINE and learner.iteration[0] == 3
     np.testing.assert_allclose(
         learner.policy.network.parameters, reference.policy.network.parameters, rtol=0, atol=1e-6
@@ -481,7 +476,9 @@ def test_improve_is_the_diagram(baseline: int) -> None:
     assert (learner.policy.network.parameters != random_learner().policy.network.parameters).any()
     assert (learner.critic.parameters != random_learner().critic.parameters).any() == (baseline == VALUE)
     expected = [entropy, norm, 0.1 * 0.6, value_loss, advantage.explained_variance]
-    np.testing.assert_allclose(list(metrics.values()), expected, rtol=1e-5)
+    assert list(metrics) == list(METRICS)
+    assert metrics["total_steps"] == 437 and metrics["episodes"] == 0
+    np.testing.assert_allclose(list(metrics.values())[3:], expected, rtol=1e-5)
 
 
 def test_adam_counts_the_iterations() -> None:
@@ -494,7 +491,7 @@ def test_adam_counts_the_iterations() -> None:
         torch.optim.Adam([critic], lr=0.05, maximize=True),
     ]
     for _ in range(3):
-        advantage = advantages(settings, learner.policy, learner.critic, batch, 3)
+        advantage = advantages(settings, learner.policy, learner.critic, batch)
         policy.grad = torch.tensor(policy_gradient(settings, learner.policy, batch, advantage)[0])
         critic.grad = torch.tensor(value_gradient(learner.critic, batch.obs, advantage.target)[0])
         for optimizer in optimizers:
@@ -536,7 +533,7 @@ BAD_NUMBERS = [np.nan, np.inf, -np.inf]
 
 def bytes_of(learner: Learner) -> tuple[bytes, ...]:
     networks = (learner.policy.network.parameters, learner.critic.parameters)
-    return tuple(array.tobytes() for array in (*networks, learner.policy_moments, learner.critic_moments))
+    return tuple(array.tobytes() for array in (*networks, learner.policy_state.moments, learner.critic_state.moments))
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
@@ -593,7 +590,7 @@ def test_a_bad_weight_of_the_policy_is_noticed_and_its_step_taken_back(index: in
     """The parameters before the step that led to a gradient that is not finite are the last good ones. tanh may squash
     what an infinite weight (of its layer: 0, 12) makes of its inputs; then the next step is refused."""
     learner, batch = random_learner(), random_batch()
-    good = learner.policy_before.tobytes()
+    good = learner.policy_state.before.tobytes()
     learner.policy.network.parameters[index] = bad
     bad_bytes, critic = learner.policy.network.parameters.tobytes(), learner.critic.parameters.tobytes()
     settings = changed(SETTINGS, optimizer=optimizer, baseline=VALUE)

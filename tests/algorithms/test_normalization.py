@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from pgrad.algorithms.needs import Included, Omitted
 
 import pgrad
 from pgrad.algorithms.normalization import (
@@ -17,9 +16,10 @@ from pgrad.algorithms.normalization import (
     with_scaled_rewards,
 )
 from pgrad.config import resolve
+from pgrad.kernels.jit import Included, Omitted
 from pgrad.rollouts.batch import Batch
 from pgrad.runs.folder import RunFolder, load_run
-from pgrad.training.loops import new_trainer
+from pgrad.training.loops import new_loop
 
 SCALES = np.array([1e3, 1e-3, 7.0])
 
@@ -42,6 +42,7 @@ def batch_of(seed: int, size: int = 40, num_envs: int = 4) -> Batch:
         time=time,
         final_obs=np.empty((3, 0), np.float32),
         final_sample=np.empty(0, np.int64),
+        num_trajectories=num_envs,
     )
 
 
@@ -126,19 +127,17 @@ def test_a_policy_keeps_its_statistics_frozen_and_saved(tmp_path: Path) -> None:
 
 def test_the_saved_value_is_in_the_environments_rewards() -> None:
     """The learner's V is of scaled rewards; the published one times their deviation."""
-    trainer = new_trainer(
-        resolve("Pendulum-v1", None, {**SETTINGS, "total_steps": 5_000}), pgrad.make("Pendulum-v1"), 0
-    )
-    while not trainer.finished:
-        trainer.advance()
-    learner = trainer.learner  # type: ignore[attr-defined]
+    loop = new_loop(resolve("Pendulum-v1", None, {**SETTINGS, "total_steps": 5_000}), pgrad.make("Pendulum-v1"), 0)
+    while not loop.finished:
+        loop.advance()
+    learner = loop.learner.record  # type: ignore[attr-defined]
     scale = float(learner.normalization.reward_scale[0])
     assert scale < 0.5
     obs = np.array([0.3, 0.9, 1.0])
-    weights = trainer.critic.layers[-1][0]  # type: ignore[union-attr]
+    weights = loop.trained.critic.layers[-1][0]  # type: ignore[union-attr]
     kept = learner.critic.parameters[-1 - weights.size : -1]
     np.testing.assert_allclose(weights.ravel() * scale, kept, rtol=1e-5)
-    assert np.isfinite(trainer.critic.value(obs))  # type: ignore[union-attr]
+    assert np.isfinite(loop.trained.critic.value(obs))  # type: ignore[union-attr]
 
 
 def test_observations_of_any_size_are_learnt_from() -> None:

@@ -20,16 +20,17 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from pgrad.algorithms.update import METRICS
 
 import pgrad
+from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.presets import ALGORITHMS
 from pgrad.cli import main as cli
 from pgrad.config import FIELDS, resolve
 from pgrad.envs.make import COMPILED
 from pgrad.runs.folder import seeds_of
 from pgrad.training import train as session_module
-from pgrad.training.train import Interrupted, Snapshot
+from pgrad.training.seeds import Snapshot
+from pgrad.training.train import Interrupted
 
 SHORT = ("--total-steps", "3000")
 REFUSED, DIVERGED, INTERRUPTED = 2, 1, 130
@@ -746,10 +747,10 @@ def test_ctrl_c_while_compiling_says_that_there_is_nothing(
 
 
 def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainers, new_trainer = [], session_module.new_trainer
+    trainers, new_loop = [], session_module.new_loop
 
     def slow(*arguments: Any) -> Any:
-        trainers.append(trainer := new_trainer(*arguments))
+        trainers.append(trainer := new_loop(*arguments))
 
         def advance() -> None:
             if trainer.total_steps == 2:
@@ -760,7 +761,7 @@ def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkey
         monkeypatch.setattr(trainer, "advance", advance)
         return trainer
 
-    monkeypatch.setattr(session_module, "new_trainer", slow)
+    monkeypatch.setattr(session_module, "new_loop", slow)
     monkeypatch.setattr(session_module, "STOP_SECONDS", 60.0)
     with pytest.raises(Interrupted) as caught:
         pgrad.train("CartPole-v1", evaluation_episodes=0)
@@ -770,10 +771,10 @@ def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkey
 
 
 def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, new_trainer = threading.Event(), session_module.new_trainer
+    release, new_loop = threading.Event(), session_module.new_loop
 
     def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
-        trainer = new_trainer(config, env, seed, *rest)
+        trainer = new_loop(config, env, seed, *rest)
         if seed == 1:
             monkeypatch.setattr(trainer, "advance", lambda: release.wait(60))
         return trainer
@@ -782,7 +783,7 @@ def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeyp
         if snapshot.finished == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(session_module, "new_trainer", blocking)
+    monkeypatch.setattr(session_module, "new_loop", blocking)
     try:
         with pytest.raises(Interrupted) as caught:
             pgrad.train("CartPole-v1", seeds=2, threads=1, num_iterations=2, progress=interrupt)

@@ -186,7 +186,7 @@ def explained_variance(critic: MLPValue, env: Env, policy: MLPPolicy, discount: 
     """Of the rewards-to-go of fresh episodes."""
     batch = next(iter(rolled_out(env, policy, [100], 12345)))
     nothing = np.empty(0)
-    target = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing, 100).target
+    target = multipliers(EstimatorSpec(discount=discount), batch, nothing, nothing).target
     errors = target - critic.value(batch.obs[:, : target.size].T)
     assert abs(errors.mean()) < 0.3 * target.std()
     return float(1 - errors.var() / target.var())

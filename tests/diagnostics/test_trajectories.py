@@ -54,7 +54,7 @@ def test_a_family_has_the_multipliers_of_its_members() -> None:
     final = critic.value(batch.final_obs[:, : batch.final_sample.size].T)
     assert batch.final_sample.size > 0
     for spec in CHOICES:
-        own, familys = (multipliers(each, batch, value, final, 30) for each in (spec, family_of(spec)))
+        own, familys = (multipliers(each, batch, value, final) for each in (spec, family_of(spec)))
         np.testing.assert_allclose(own.psi, familys.psi, rtol=1e-12, atol=1e-9)
         np.testing.assert_array_equal(own.discount_power, familys.discount_power)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pgrad.algorithms.update import advantages
 
+from pgrad.algorithms.iteration import advantages
 from pgrad.algorithms.learner import Settings
 from pgrad.estimators.advantages import Multipliers, corrections, multipliers, normaliser, weights
 from pgrad.estimators.baselines import summarised
@@ -105,6 +105,7 @@ def batch_of(env: Any, reward: Any, obs: Any = None, action: Any = None) -> Batc
         terminated=np.array([env[b] not in env[b + 1 :] for b in range(size)]),
         truncated=np.zeros(size, np.bool_),
         trajectory=env,
+        num_trajectories=int(env.max()) + 1,
         time=time,
         final_obs=np.empty((1, 0), np.float32),
         final_sample=np.empty(0, np.int64),
@@ -131,14 +132,14 @@ def test_the_optimal_baseline_of_three_trajectories_by_hand(
     opposite: with Ψ = 4, 2 and γ = ½ they make 2 · (4 - 1) · (1 - ½) = 3 and 2 · (1 - ½)² = ½; without γ^t, 0 and 0."""
     settings = SETTINGS._replace(estimator=SETTINGS.estimator._replace(**changes))
     policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), Categorical(inverse_temperature))
-    weight = advantages(settings, policy, NO_CRITIC, THREE, 3).weight
+    weight = advantages(settings, policy, NO_CRITIC, THREE).weight
     np.testing.assert_allclose(weight, np.array(expected) / 3, rtol=1e-6)
 
 
 def test_without_scores_the_optimal_baseline_is_zero() -> None:
     """A policy that has no spec: every score is zero, and so is what would be divided by."""
     policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), Categorical(1.0))
-    weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32)), 3).weight
+    weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32))).weight
     np.testing.assert_allclose(weight, np.array([4, 5, 1, 2]) / 3, rtol=1e-14)
 
 
@@ -165,7 +166,7 @@ def test_multipliers_are_the_return_and_the_power_of_the_discount(exact_discount
         whole[b] = (gamma ** batch.time[own] * batch.reward[own]).sum()
     for psi, expected in ((REWARD_TO_GO, to_go), (TOTAL_RETURN, whole)):
         estimator = EstimatorSpec(psi=psi, discount=gamma, exact_discounting=exact_discounting)
-        result = multipliers(estimator, batch, UNKNOWN, UNKNOWN, 4)
+        result = multipliers(estimator, batch, UNKNOWN, UNKNOWN)
         kept = gamma**batch.time if exact_discounting and psi == REWARD_TO_GO else np.ones(size)
         np.testing.assert_allclose(result.psi, expected, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(result.discount_power, kept, rtol=1e-14)
@@ -188,7 +189,7 @@ def test_weights_are_the_product_of_their_parts() -> None:
     batch, rng = interleaved([7, 1, 12, 4]), np.random.default_rng(1)
     value, overlap = rng.normal(size=24), rng.uniform(0.1, 1.0, size=(2, 4))
     for estimator in specs():
-        multiplied = multipliers(estimator, batch, value, NOTHING, 4)
+        multiplied = multipliers(estimator, batch, value, NOTHING)
         baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.trajectory, 4), overlap)
         assert baseline.shape == scale.shape == (4,)
         expected = (multiplied.psi - baseline[batch.trajectory]) * scale[batch.trajectory] * multiplied.discount_power
@@ -208,7 +209,7 @@ def test_a_constant_is_subtracted_before_discounting(
     batch = interleaved([7, 1, 12, 4])
     estimator = EstimatorSpec(psi=psi, discount=0.9, exact_discounting=exact_discounting, per_episode=per_episode)
     plain, lowered = (
-        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING, 4), batch.trajectory, OVERLAP, 4)
+        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING), batch.trajectory, OVERLAP, 4)
         for chosen in (estimator, estimator._replace(baseline=CONSTANT, constant=constant))
     )
     kept = 0.9**batch.time if exact_discounting and psi == REWARD_TO_GO else np.ones(24)
@@ -237,7 +238,7 @@ def test_standardised_weights_do_not_know_the_units_of_psi(
 
 def of_rewards(batch: Batch, **chosen: Any) -> Array:
     estimator = EstimatorSpec(**chosen)
-    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING, 3), batch.trajectory, OVERLAP, 3)
+    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING), batch.trajectory, OVERLAP, 3)
     return result
 
 

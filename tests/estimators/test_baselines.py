@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pgrad.algorithms.update import advantages as estimated_advantages
-from pgrad.algorithms.update import policy_gradient
 
+from pgrad.algorithms.iteration import advantages as estimated_advantages
+from pgrad.algorithms.iteration import policy_gradient
 from pgrad.algorithms.learner import Settings
 from pgrad.estimators.baselines import (
     leave_one_out_baseline,
@@ -275,6 +275,7 @@ def batch_of(episodes: tuple[tuple[int, int], ...]) -> Batch:
         terminated=np.repeat([False, True], count),
         truncated=np.zeros(2 * count, np.bool_),
         trajectory=np.tile(np.arange(count, dtype=np.int32), 2),
+        num_trajectories=count,
         time=np.repeat(np.array([0, 1], np.int32), count),
         final_obs=np.empty((1, 0), np.float32),
         final_sample=np.empty(0, np.int64),
@@ -294,7 +295,7 @@ def exact_gradient() -> Array:
 def estimated(episodes: tuple[tuple[int, int], ...], **specs: Any) -> Array:
     settings = Settings(EstimatorSpec(discount=GAMMA, **specs), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
     policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), batch_of(episodes)
-    advantage = estimated_advantages(settings, policy, NO_CRITIC, batch, len(episodes))
+    advantage = estimated_advantages(settings, policy, NO_CRITIC, batch)
     return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from pgrad.algorithms.update import advantages, policy_gradient
 
+from pgrad.algorithms.iteration import advantages, policy_gradient
 from pgrad.diagnostics.trajectories import Block, analysed, joined, rolled_out, spec_of
 from pgrad.envs.make import make
 from pgrad.estimators.catalogue import CATALOGUE, Named
@@ -65,6 +65,7 @@ def batch_of(batches: list[Batch], lowest: int, size: int) -> Batch:
                 obs=batch.obs[:, chosen],
                 **{name: getattr(batch, name)[chosen] for name in ("action", "reward", "terminated", "truncated")},
                 trajectory=(batch.trajectory[chosen] + before - lowest).astype(np.int32),
+                num_trajectories=size,
                 time=batch.time[chosen],
                 final_obs=batch.final_obs[:, finals],
                 final_sample=samples + np.searchsorted(chosen, batch.final_sample[finals]),
@@ -78,7 +79,7 @@ def trained_on(problem: Problem, spec: EstimatorSpec, lowest: int, size: int) ->
     """What training makes of a batch of these trajectories."""
     settings = settings_of(spec)
     batch = batch_of(problem.batches, lowest, size)
-    advantage = advantages(settings, problem.policy.compiled, problem.critic.network, batch, size)
+    advantage = advantages(settings, problem.policy.compiled, problem.critic.network, batch)
     return policy_gradient(settings, problem.policy.compiled, batch, advantage)[0]
 
 

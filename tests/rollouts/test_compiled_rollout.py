@@ -8,23 +8,13 @@ import pytest
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
 from pgrad.kernels.heads import Categorical, Policy
-from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import network
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.compiled import (
-    ACTION_KEY,
-    RESET_KEY,
-    STEPS,
-    Lanes,
-    Plan,
-    new_buffer,
-    new_episodes,
-    new_lanes,
-    rollout,
-)
+from pgrad.rollouts.compiled import ACTION_KEY, RESET_KEY, STEPS, Plan, new_simulation
+from pgrad.rollouts.rollout import rollout
 from pgrad.spaces import Discrete, MultiDiscrete
 
 ENV, RUN_KEY = CartPole(), 12345
@@ -36,25 +26,24 @@ def small_policy() -> Policy:
 
 
 class Roller:
-    """A rollout with its buffers."""
+    """A simulation of the small policy, whose batches are copied."""
 
     def __init__(self, lanes: int, episodes: int = 0, num_steps: int = 0, limit: int = 500) -> None:
         self.policy = small_policy()
-        self.plan = Plan(episodes, num_steps, limit, np.uint64(RUN_KEY))
-        self.lanes: Lanes = new_lanes(ENV, self.policy, lanes)
-        samples = episodes * limit or lanes * num_steps
-        self.buffer = new_buffer(4, ENV.action_space, samples, episodes or lanes * (num_steps // limit + 2))
-        self.log = new_episodes(100_000)
+        plan = Plan(episodes, num_steps, limit, np.uint64(RUN_KEY))
+        self.simulation = new_simulation(ENV, self.policy, plan, lanes, log_room=100_000)
+        self.lanes = self.simulation.lanes
 
-    def __call__(self) -> tuple[Batch, int]:
-        batch, num_envs = rollout(ENV, ENV.reset(0), self.policy, self.plan, self.lanes, self.buffer, self.log)
+    def __call__(self) -> Batch:
+        batch = rollout(self.simulation, self.policy)
         size = batch.action.size
-        return Batch(batch.obs[:, :size].copy(), *(np.array(column) for column in batch[1:])), num_envs
+        copies = {name: value.copy() for name, value in batch._asdict().items() if isinstance(value, np.ndarray)}
+        return batch._replace(**{**copies, "obs": batch.obs[:, :size].copy()})
 
     @property
     def episodes(self) -> Episodes:
         logged = int(self.lanes.counters[2])
-        return Episodes(*(np.array(column[:logged]) for column in self.log))
+        return Episodes(*(np.array(column[:logged]) for column in self.simulation.buffer.episodes))
 
 
 def trajectory(batch: Batch, env: int) -> np.ndarray[Any, Any]:
@@ -64,9 +53,9 @@ def trajectory(batch: Batch, env: int) -> np.ndarray[Any, Any]:
 def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
     """Episode e uses key fold_in(run key, e) alone, whatever lane it ran in."""
     roller = Roller(lanes=4, episodes=11)
-    batch, num_envs = roller()
+    batch = roller()
     policy = MLPPolicy(roller.policy.network.parameters, (4, 5, 2), "tanh")
-    assert num_envs == 11
+    assert batch.num_trajectories == 11
     for episode in range(11):
         key, samples = fold_in(RUN_KEY, episode), trajectory(batch, episode)
         state: Any = ENV.reset(fold_in(key, RESET_KEY))
@@ -84,7 +73,7 @@ def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -
     """The first 12 episodes are the same 12 whether they run side by side or one after another; only their order in the
     batch differs. Stopping at the first 12 finished of many would pick the shorter ones."""
     wide, narrow = Roller(lanes=12, episodes=12), Roller(lanes=1, episodes=12)
-    batch, other = wide()[0], narrow()[0]
+    batch, other = wide(), narrow()
     for episode in range(12):
         first, second = trajectory(batch, episode), trajectory(other, episode)
         np.testing.assert_array_equal(batch.obs[:, first], other.obs[:, second])
@@ -96,7 +85,7 @@ def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -
 def test_fixed_steps_carry_on_from_batch_to_batch() -> None:
     """Four batches of 8 steps are one of 32, but for the cuts at their ends."""
     short, long = Roller(lanes=3, num_steps=8), Roller(lanes=3, num_steps=32)
-    parts, whole = [short()[0] for _ in range(4)], long()[0]
+    parts, whole = [short() for _ in range(4)], long()
     for name in ("action", "reward", "terminated", "trajectory", "time"):
         joined = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_array_equal(joined, getattr(whole, name))
@@ -107,7 +96,7 @@ def test_fixed_steps_carry_on_from_batch_to_batch() -> None:
 def test_cut_trajectories_keep_what_was_observed_last(limit: int) -> None:
     """Every truncated sample, by the limit or the batch's end, has its final observation; no other sample has."""
     roller = Roller(lanes=3, num_steps=40, limit=limit)
-    batch, _ = roller()
+    batch = roller()
     assert not (batch.truncated & batch.terminated).any()
     assert sorted(batch.final_sample) == sorted(np.flatnonzero(batch.truncated))
     for c, b in enumerate(batch.final_sample):
@@ -123,7 +112,7 @@ def test_cut_trajectories_keep_what_was_observed_last(limit: int) -> None:
 
 def test_time_restarts_and_the_log_agrees_with_the_batch() -> None:
     roller = Roller(lanes=3, num_steps=200, limit=30)
-    batch, _ = roller()
+    batch = roller()
     lengths = []
     for env in range(3):
         length = 0
@@ -158,9 +147,8 @@ class Clock(NamedTuple):
 def test_whole_numbers_are_observed_one_hot() -> None:
     env, lanes = Clock(), 2
     policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), Categorical(1.0))
-    plan, buffer = Plan(0, 20, 7, np.uint64(RUN_KEY)), new_buffer(5, env.action_space, 40, 10)
-    rolled = face_for(rollout, env)  # a type of the user's: pgrad's own cache is not for it
-    batch, _ = rolled(env, env.reset(0), policy, plan, new_lanes(env, policy, lanes), buffer, new_episodes(100))
+    simulation = new_simulation(env, policy, Plan(0, 20, 7, np.uint64(RUN_KEY)), lanes)
+    batch = rollout(simulation, policy)
     time = np.asarray(batch.time)
     assert set(time.tolist()) == set(range(7))
     expected = np.concatenate([np.eye(3)[time % 3], np.eye(2)[time % 2]], axis=1)

@@ -12,8 +12,9 @@ from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
-from pgrad.rollouts.compiled import LOGGED, Plan, new_buffer, new_episodes, new_lanes, rollout
-from pgrad.rollouts.compiled_stepwise import SteppedLanes
+from pgrad.rollouts.compiled import LOGGED, Plan, new_simulation
+from pgrad.rollouts.compiled_stepwise import LaneCollector
+from pgrad.rollouts.rollout import Stopped, rollout
 
 ENV = pgrad.make("CartPole-v1")
 LANES = 6
@@ -28,42 +29,38 @@ def filled(batch: Batch) -> dict[str, Any]:
     """The batch's arrays without the room beside them."""
     size, finals = batch.reward.size, batch.final_sample.size
     cut = {"obs": batch.obs[:, :size], "final_obs": batch.final_obs[:, :finals], "mask": batch.mask[:, :size]}
-    return {name: np.array(value) for name, value in {**batch._asdict(), **cut}.items()}
+    arrays = {**batch._asdict(), **cut, **batch.episodes._asdict()}
+    del arrays["episodes"]
+    return {name: np.array(value) for name, value in arrays.items()}
 
 
 @pytest.mark.parametrize(("episodes", "num_steps"), [(0, 40), (9, 0), (4, 0)])
 def test_the_batches_are_those_of_the_compiled_loop(episodes: int, num_steps: int) -> None:
     """Three in a row, over a time limit of 30 so that episodes are truncated too."""
     acting, plan = policy(), Plan(episodes, num_steps, 30, np.uint64(77))
-    stepped = SteppedLanes(ENV, acting.head, plan, LANES)
-    lanes, samples = new_lanes(ENV.dynamics, acting, LANES), 30 * 9 * LANES
-    buffer, log = new_buffer(4, ENV.actions, samples, samples), new_episodes(samples)
-    truncated = 0
+    stepped = LaneCollector(ENV, acting.head, plan, LANES)
+    simulation, truncated = new_simulation(ENV.dynamics, acting, plan, LANES), 0
     for _ in range(3):
-        lanes.counters[LOGGED] = 0
-        expected, num_envs = rollout(ENV.dynamics, (0.0,) * 4, acting, plan, lanes, buffer, log)
-        rolled = stepped.rollout(CompiledActor(acting))
-        assert rolled is not None
-        assert rolled[1] == num_envs == (episodes or LANES)
-        ours, theirs = filled(rolled[0]), filled(expected)
-        for name, values in theirs.items():
-            np.testing.assert_array_equal(ours[name], values, err_msg=name)
+        simulation.lanes.counters[LOGGED] = 0
+        expected, ours = rollout(simulation, acting), rollout(stepped, CompiledActor(acting))
+        assert ours.num_trajectories == (episodes or LANES)
+        mine = filled(ours)
+        for name, values in filled(expected).items():
+            np.testing.assert_array_equal(mine[name], values, err_msg=name)
         truncated += int(expected.truncated.sum())
-        logged = int(lanes.counters[LOGGED])
-        for mine, other in zip(rolled[2], log, strict=True):
-            np.testing.assert_array_equal(mine, other[:logged])
     assert truncated > 0
-    assert stepped.total_steps == lanes.counters[1]
+    assert stepped.total_steps == simulation.lanes.counters[1]
 
 
 def test_it_can_be_stopped_between_two_steps() -> None:
     stopping = threading.Event()
     stopping.set()
-    stepped = SteppedLanes(ENV, policy().head, Plan(0, 5, 30, np.uint64(1)), LANES)
-    assert stepped.rollout(CompiledActor(policy()), stopping) is None
+    stepped = LaneCollector(ENV, policy().head, Plan(0, 5, 30, np.uint64(1)), LANES, stopping=stopping)
+    with pytest.raises(Stopped):
+        stepped.collect(CompiledActor(policy()))
     assert stepped.total_steps == 0
 
 
 def test_it_needs_a_compiled_environment() -> None:
     with pytest.raises(pgrad.EnvError, match="'CartPole-v1' has no compiled form"):
-        SteppedLanes(pgrad.make("CartPole-v1", "gymnasium"), policy().head, Plan(0, 5, 30, np.uint64(1)), LANES)
+        LaneCollector(pgrad.make("CartPole-v1", "gymnasium"), policy().head, Plan(0, 5, 30, np.uint64(1)), LANES)

@@ -17,7 +17,7 @@ from pgrad.errors import EnvError
 from pgrad.kernels.heads import Policy
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts import user_env_guard as guards
-from pgrad.rollouts.compiled import BEGUN, STEPS, new_lanes
+from pgrad.rollouts.compiled import BEGUN, STEPS, Plan, new_simulation
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.watchdog import Watchdog
 
@@ -42,7 +42,7 @@ class Walk(NamedTuple):
 def new_guard(env: Env, watchdog: Watchdog | None = None) -> Guard:
     assert env.dynamics is not None
     policy: Policy = MLPPolicy(np.zeros((env.obs_size + 1) * 2, np.float32), (env.obs_size, 2)).compiled
-    lanes = new_lanes(env.dynamics, policy, 3)
+    lanes = new_simulation(env.dynamics, policy, Plan(0, 1, 1, np.uint64(7)), 3).lanes
     lanes.counters[BEGUN] = 3
     return Guard(env, lanes, 7, 5, watchdog)
 

@@ -13,10 +13,10 @@ import pgrad
 from pgrad.kernels.heads import Categorical, MultiCategorical, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
-from pgrad.rollouts import vectorized as adapter
 from pgrad.rollouts.actions import CompiledActor
-from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.vectorized import EnvLanes
+from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.rollout import Stopped
+from pgrad.rollouts.vectorized import EnvLanes, VectorCollector
 from pgrad.vector import vector_env as vector
 from pgrad.vector.autoreset import Autoreset
 from pgrad.vector.make import describe
@@ -24,10 +24,10 @@ from pgrad.vector.spec import Description
 from pgrad.vector.vector_env import VectorEnv
 
 
-def rollout(*arguments: Any, **options: Any) -> tuple[Batch, int, Episodes]:
-    rolled = adapter.rollout(*arguments, **options)
-    assert rolled is not None
-    return rolled
+def rollout(lanes: EnvLanes, actor: Any, num_steps: int = 0, episodes: int = 0) -> Batch:
+    collector = VectorCollector(lanes.envs, 1, num_steps, episodes)
+    collector.lanes = lanes
+    return collector.collect(actor)
 
 
 LENGTHS = (3, 5, 2, 4)  # of the counting environment's episodes, in turn; those of 5 steps hit its time limit
@@ -96,8 +96,8 @@ def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> N
     """Rows of a reset never appear, final observations are seen, and cuts lie where the episodes or the batch end."""
     for _ in range(3):  # three batches in a row: a reset may fall between two
         rollout(counting, actor(), num_steps=7)
-    batch, num_envs, _ = rollout(counting, actor(), num_steps=50)
-    assert num_envs == 3
+    batch = rollout(counting, actor(), num_steps=50)
+    assert batch.num_trajectories == 3
     for identity in range(3):
         samples = np.flatnonzero(batch.trajectory == identity)
         np.testing.assert_array_equal(batch.obs[0, samples], identity)
@@ -123,8 +123,9 @@ def check_final_observations(batch: Batch) -> None:
 
 def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: EnvLanes) -> None:
     for _ in range(2):
-        batch, num_envs, episodes = rollout(counting, actor(), episodes=8)
-        assert num_envs == 8
+        batch = rollout(counting, actor(), episodes=8)
+        episodes = batch.episodes
+        assert batch.num_trajectories == 8
         assert episodes.length.size == 8
         for trajectory in range(8):
             samples = np.flatnonzero(batch.trajectory == trajectory)
@@ -175,7 +176,7 @@ def test_masks_observations_and_several_actions_reach_the_batch() -> None:
     envs = VectorEnv(describe(Corridor), 5, seed=1, vectorization="sync")
     several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
     parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
-    batch, _, _ = rollout(EnvLanes(envs, 1), CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several)), 40)
+    batch = rollout(EnvLanes(envs, 1), CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several)), 40)
     size = batch.reward.size
     assert size > 5 * 20 and batch.action.shape == (2, size) and batch.mask.shape == (4, size)
     np.testing.assert_array_equal(batch.obs, np.eye(4)[batch.time].T)
@@ -198,7 +199,7 @@ def test_a_mask_that_begins_within_an_episode_stays_with_its_samples(amount: dic
     several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
     parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
     acting = CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several))
-    batch, _, _ = rollout(EnvLanes(envs, 1), acting, **amount)
+    batch = rollout(EnvLanes(envs, 1), acting, **amount)
     assert batch.mask.shape == (4, batch.reward.size)
     for number in range(2):
         np.testing.assert_array_equal(batch.mask[number], (batch.time == 0) | (batch.time % 2 == number))
@@ -209,5 +210,6 @@ def test_a_rollout_can_be_stopped_between_two_steps() -> None:
     stopping.set()
     parameters = np.zeros(10, np.float32)
     zeros = CompiledActor(Policy(network(parameters, (4, 2), "tanh"), Categorical(1.0)))
-    assert adapter.rollout(EnvLanes(envs, 1), zeros, num_steps=1, stopping=stopping) is None
+    with pytest.raises(Stopped):
+        VectorCollector(envs, 1, num_steps=1, stopping=stopping).collect(zeros)
     assert envs.total_steps == 0

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pgrad.algorithms.update import METRICS
 
 import pgrad
+from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.config import Config, resolve
 from pgrad.envs.make import Env, make

@@ -1,30 +1,27 @@
 """A module and a compiled policy with the same parameters: the same distribution, gradient, actions and training."""
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pgrad.algorithms.update import METRICS
-from pgrad.training.modules import Modules
 from torch import nn
 
 import pgrad
-from pgrad.config import resolve
+from pgrad.algorithms.iteration import METRICS
+from pgrad.config import TorchOptions, resolve
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
-from pgrad.torch.actor import TorchActor, actor_of
+from pgrad.torch.actor import TorchActor
 from pgrad.torch.module_output import Logits
 from pgrad.torch.optimizers import global_norm, gradients_of
 from pgrad.torch.policy import Inputs, TorchPolicy
 from pgrad.training.build_torch import new_torch_learner
-from pgrad.training.loops import CompiledTrainer
-from pgrad.watchdog import Watchdog
+from pgrad.training.loops import new_loop
 
 SIZE = 700  # more than one block of compiled lanes
 
@@ -214,8 +211,8 @@ def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, A
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
     settings = {"num_iterations": 10, "total_steps": None, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
-    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Watchdog())
-    start, critic = compiled.policy, compiled.critic
+    compiled = new_loop(config, pgrad.make("CartPole-v1"), 0)
+    start, critic = compiled.trained.policy, compiled.trained.critic
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer] if by_torch else None
     bare = MLPPolicy(start.parameters.copy(), start.sizes, start.activation)  # training normalises
     value = None
@@ -234,14 +231,16 @@ def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, A
     np.testing.assert_array_equal(history.episodes.length, compiled.history.episodes.length)
     np.testing.assert_allclose(history.metrics, compiled.history.metrics, rtol=5e-3, atol=1e-3)
     moved = np.abs(ours.parameters - start.parameters).max()
-    np.testing.assert_allclose(ours.parameters, compiled.policy.parameters, atol=0.02 * moved)
-    np.testing.assert_allclose(ours.shift, compiled.policy.shift, rtol=1e-5)
-    np.testing.assert_allclose(ours.scale, compiled.policy.scale, rtol=1e-5)
-    assert ours.temperature == compiled.policy.temperature
+    np.testing.assert_allclose(ours.parameters, compiled.trained.policy.parameters, atol=0.02 * moved)
+    np.testing.assert_allclose(ours.shift, compiled.trained.policy.shift, rtol=1e-5)
+    np.testing.assert_allclose(ours.scale, compiled.trained.policy.scale, rtol=1e-5)
+    assert ours.temperature == compiled.trained.policy.temperature
     if critic is not None:
-        assert compiled.critic is not None
+        assert compiled.trained.critic is not None
         obs = observations() / 10
-        np.testing.assert_allclose(result.seeds[0].critic.value(obs), compiled.critic.value(obs), rtol=0.01, atol=0.05)  # type: ignore[union-attr]
+        np.testing.assert_allclose(
+            result.seeds[0].critic.value(obs), compiled.trained.critic.value(obs), rtol=0.01, atol=0.05
+        )  # type: ignore[union-attr]
     assert len(METRICS) == history.metrics.shape[1]
 
 
@@ -268,7 +267,7 @@ def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(b
 def test_a_layer_that_comes_twice_steps_once() -> None:
     twice = nn.Linear(4, 4)
     module = nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))
-    made = new_torch_learner(Modules(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
+    made = new_torch_learner(TorchOptions(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
     assert [parameter.numel() for parameter in made.optimizer.parameters] == [16, 4, 8, 2]
 
 
@@ -278,7 +277,7 @@ def test_who_acts_compiled() -> None:
     def kind(policy: Any, env: Any = "CartPole-v1", **settings: Any) -> type:
         config = resolve("CartPole-v1", "reinforce")
         made = pgrad.make(env) if isinstance(env, str) else env
-        return type(actor_of(new_torch_learner(Modules(policy, **settings), config, made, 0, 8)))
+        return type(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8).actor)
 
     frozen = PolicyNetwork(4, 2)
     frozen.layers[0].requires_grad_(False)

@@ -8,22 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from pgrad.algorithms.loop import train_chunk
-from pgrad.algorithms.update import values
 from torch import nn
 
 import pgrad
+from pgrad.algorithms.iteration import train_chunk, values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import uniform
 from pgrad.spaces import Box
-from pgrad.training import loops as trainer_module
-from pgrad.training import train as session_module
+from pgrad.training import loops
+from pgrad.training import seeds as seeds_module
 from pgrad.training.build import new_learner
-from pgrad.training.loops import CompiledTrainer, History, new_trainer
-from pgrad.training.train import Interrupted, Snapshot
-from pgrad.watchdog import Watchdog
+from pgrad.training.loops import History, new_loop
+from pgrad.training.seeds import Snapshot
+from pgrad.training.train import Interrupted
 
 ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
 
@@ -52,7 +51,7 @@ def test_a_seed_gives_the_same_bits_alone_among_others_and_on_any_number_of_thre
 def test_the_length_of_a_chunk_changes_nothing(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
     for seconds in (1e-6, 10.0):
-        monkeypatch.setattr(trainer_module, "CHUNK_SECONDS", seconds)
+        monkeypatch.setattr(loops, "CHUNK_SECONDS", seconds)
         results.append(pgrad.train("CartPole-v1", seed=1, backend=backend, **small("actor-critic")))
     np.testing.assert_array_equal(parameters(results[0])[0], parameters(results[1])[0])
     np.testing.assert_array_equal(results[0].seeds[0].history.metrics, results[1].seeds[0].history.metrics)
@@ -83,7 +82,7 @@ def test_the_length_of_a_chunk_changes_nothing(backend: str, monkeypatch: pytest
     ids=str,
 )
 def test_every_choice_trains_in_both_loops(backend: str, settings: dict[str, Any]) -> None:
-    before = new_trainer(resolve("CartPole-v1", None, settings), pgrad.make("CartPole-v1"), 0).policy.parameters
+    before = new_loop(resolve("CartPole-v1", None, settings), pgrad.make("CartPole-v1"), 0).trained.policy.parameters
     result = pgrad.train("CartPole-v1", backend=backend, evaluation_episodes=0, total_steps=3000, **settings)
     after = result.policies[0].parameters
     assert after.shape == before.shape
@@ -125,30 +124,24 @@ def test_notebook_is_the_notebook() -> None:
 
 def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
     """The notebook's loss, backward() and Adam, on the episodes that the compiled loop collected."""
-    trainer = CompiledTrainer(
-        resolve("CartPole-v1", "notebook", {"seeds": [42]}),
-        pgrad.make("CartPole-v1"),
-        42,
-        threading.Event(),
-        Watchdog(),
-    )
+    loop = new_loop(resolve("CartPole-v1", "notebook", {"seeds": [42]}), pgrad.make("CartPole-v1"), 42)
     module = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2))
-    for layer, (weight, bias) in zip((module[0], module[2]), trainer.policy.layers, strict=True):
+    for layer, (weight, bias) in zip((module[0], module[2]), loop.trained.policy.layers, strict=True):
         layer.weight.data, layer.bias.data = torch.tensor(weight), torch.tensor(bias)
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
     for _ in range(10):
-        before = trainer.total_steps
-        trainer.chunk = 1
-        trainer.advance()
-        length = trainer.total_steps - before
-        obs = torch.tensor(trainer.buffer.obs[:, :length].T.copy())
-        action = torch.tensor(trainer.buffer.action[:length].astype(np.int64))
+        before = loop.total_steps
+        loop.chunks.iterations = 1
+        loop.advance()
+        length = loop.total_steps - before
+        obs = torch.tensor(loop.chunks.simulation.buffer.obs[:, :length].T.copy())
+        action = torch.tensor(loop.chunks.simulation.buffer.action[:length].astype(np.int64))
         returns = torch.tensor(pgrad.rewards_to_go(np.ones(length), 0.99), dtype=torch.float32)
         log_prob = torch.distributions.Categorical(logits=module(obs)).log_prob(action)
         optimizer.zero_grad()
         (-(log_prob * returns).sum()).backward()
         optimizer.step()
-    ours = trainer.policy.parameters
+    ours = loop.trained.policy.parameters
     theirs = torch.cat([parameter.detach().ravel() for parameter in module.parameters()]).numpy()
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4)
 
@@ -253,7 +246,7 @@ def test_checkpoints_are_what_shorter_runs_end_with(algorithm: str, backend: str
 def test_checkpoints_do_not_depend_on_threads_or_chunks_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = {"seeds": [3, 5, 8], "seed": None, "checkpoint_every": 3}
     one, two = (short("actor-critic", 40, threads=threads, **seeds) for threads in (1, 2))
-    monkeypatch.setattr(trainer_module, "CHUNK_SECONDS", 1e-6)
+    monkeypatch.setattr(loops, "CHUNK_SECONDS", 1e-6)
     slow = short("actor-critic", 40, **seeds)
     assert checkpoint_bytes(one) == checkpoint_bytes(two) == checkpoint_bytes(slow)
     assert len(set(checkpoint_bytes(one))) == 3
@@ -280,20 +273,20 @@ def test_without_checkpoints_nothing_is_kept(backend: str) -> None:
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_the_value_network_is_the_learners_as_it_ended_up(backend: str) -> None:
     result = short("actor-critic", 7, backend=backend)
-    trainer = new_trainer(result.config, result.env, 3)
-    before = trainer.critic
-    while not trainer.finished:
-        trainer.advance()
-    trainer.close()
+    loop = new_loop(result.config, result.env, 3)
+    before = loop.trained.critic
+    while not loop.finished:
+        loop.advance()
+    loop.close()
     obs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    expected = values(trainer.learner.critic, np.ascontiguousarray(obs.T), 50)
-    for critic in (trainer.critic, result.seeds[0].critic):
+    expected = values(loop.learner.record.critic, np.ascontiguousarray(obs.T), 50)
+    for critic in (loop.trained.critic, result.seeds[0].critic):
         assert critic is not None and before is not None
-        assert critic.parameters.tobytes() == trainer.learner.critic.parameters.tobytes()
+        assert critic.parameters.tobytes() == loop.learner.record.critic.parameters.tobytes()
         assert (critic.sizes, critic.activation) == ((4, 64, 1), "tanh")
         assert critic.value(obs).tolist() == expected.tolist() != before.value(obs).tolist()
-    trainer.learner.critic.parameters[:] = np.nan
-    assert np.isfinite(trainer.critic.parameters).all(), "a copy"  # type: ignore[union-attr]
+    loop.learner.record.critic.parameters[:] = np.nan
+    assert np.isfinite(loop.trained.critic.parameters).all(), "a copy"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("baseline", ["none", "constant", "mean", "leave-one-out", "optimal"])
@@ -327,14 +320,14 @@ def test_an_interruption_stops_soon_and_carries_what_there_is(monkeypatch: pytes
 
 
 def test_an_environment_that_fails_leaves_the_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = session_module.new_trainer
+    original = seeds_module.new_loop
 
     def failing(config: Any, env: Any, seed: int, *rest: Any) -> Any:
         if seed == 2:
             raise pgrad.EnvError("seed 2 fails")
         return original(config, env, seed, *rest)
 
-    monkeypatch.setattr(session_module, "new_trainer", failing)
+    monkeypatch.setattr(seeds_module, "new_loop", failing)
     with pytest.raises(pgrad.EnvError, match="seed 2 fails") as caught:
         pgrad.train("CartPole-v1", seeds=3, threads=1, **small("actor-critic"))
     assert [seed.seed for seed in caught.value.result.seeds] == [0, 1]
@@ -358,7 +351,7 @@ def test_an_error_in_one_seed_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
     def broken(*args: Any) -> Any:
         raise pgrad.EnvError("no such luck")
 
-    monkeypatch.setattr(session_module, "new_trainer", broken)
+    monkeypatch.setattr(seeds_module, "new_loop", broken)
     with pytest.raises(pgrad.EnvError, match="no such luck"):
         pgrad.train("CartPole-v1", seeds=2)
 
@@ -397,13 +390,13 @@ class Aim(NamedTuple):
 
 def test_several_real_actions_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a batch that the log just has room for is taken, however many numbers an action has."""
-    monkeypatch.setattr(trainer_module, "LOG_ROOM", 0)
+    monkeypatch.setattr(loops, "LOG_ROOM", 0)
     settings = {"total_steps": 30_000, "num_envs": 8, "num_steps": 8, "hidden": (), "discount": 0.0}
-    trainer = new_trainer(resolve("Aim", None, {**settings, "learning_rate": 0.02}), pgrad.make(Aim), 0)
-    while not trainer.finished:
-        before = trainer.total_steps
-        trainer.advance()
-        assert trainer.total_steps > before
-    returns = trainer.history.episodes.episode_return
+    loop = new_loop(resolve("Aim", None, {**settings, "learning_rate": 0.02}), pgrad.make(Aim), 0)
+    while not loop.finished:
+        before = loop.total_steps
+        loop.advance()
+        assert loop.total_steps > before
+    returns = loop.history.episodes.episode_return
     assert returns[:200].mean() < -2
     assert returns[-200:].mean() > -0.3

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pgrad.algorithms.update import advantages, policy_gradient
 
 from pgrad import exact
+from pgrad.algorithms.iteration import advantages, policy_gradient
 from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.spec import (
     BY_BATCH,
@@ -127,6 +127,7 @@ def as_training_has_it(case: Case, trajectories: list[Trajectory], rng: np.rando
         terminated=batch.terminated[order],
         truncated=batch.truncated[order],
         trajectory=batch.trajectory[order],
+        num_trajectories=batch.num_trajectories,
         time=batch.time[order],
         final_obs=np.ascontiguousarray(case.obs[last].T.astype(np.float32)),
         final_sample=place[cut],
@@ -160,7 +161,7 @@ def test_training_multiplies_by_the_same_and_pytorch_has_the_same_scores(named: 
         spec = named.spec._replace(discount=case.problem.discount)
         batch, states = as_training_has_it(case, trajectories, rng)
         policy, critic = case.compiled_policy.compiled, case.compiled_value.network
-        weighed = advantages(settings_of(spec), policy, critic, batch, 5)
+        weighed = advantages(settings_of(spec), policy, critic, batch)
         gradient, _ = policy_gradient(settings_of(spec), policy, batch, weighed)
         theta = torch.tensor(case.theta, requires_grad=True)
         (torch.tensor(weighed.weight) @ torch_log_probs(case, theta, states, batch.action)).backward()  # type: ignore[no-untyped-call]
