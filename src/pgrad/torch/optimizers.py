@@ -35,8 +35,8 @@ class Optimizer(Protocol):
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """Clip the gradients' global norm and step along them; return a status and the norm before clipping.
 
-        `factor` multiplies the learning rate. As in algorithms.iteration.ascend, a gradient that is not finite undoes the
-        previous step, and parameters that become infinite undo this one.
+        `factor` multiplies the learning rate. As in algorithms.iteration.ascend, a gradient that is not finite undoes
+        the previous step, and parameters that become infinite undo this one.
         """
 
     def restore(self) -> None:

@@ -1,7 +1,9 @@
 """A PyTorch module as a policy or as V, with the methods of the compiled ones (policies.mlp)."""
 
 import copy
+import traceback
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,9 +65,6 @@ class Inputs(NamedTuple):
         )
 
 
-INVALID = "but found invalid values"  # in the message of torch.distributions when parameters are NaN
-
-
 def call(module: nn.Module, x: Tensor, role: str) -> Any:
     """Return module(x); raise PolicyError, which names the input, if the module raises or changes x in place."""
     before = None if x.is_inference() else x._version
@@ -74,9 +73,9 @@ def call(module: nn.Module, x: Tensor, role: str) -> Any:
     except PgradError:
         raise
     except Exception as error:
-        if INVALID in str(error):
-            why = str(error).partition(f", {INVALID}")[0]
-            raise OutputsNotFinite(f"{type(module).__name__} made a distribution of invalid values: {why}") from error
+        if _raised_in(error) is torch.distributions.Distribution.__init__.__code__:  # which validates parameters
+            why = str(error).splitlines()[0].rstrip(":")
+            raise OutputsNotFinite(f"{type(module).__name__} made an invalid distribution: {why}") from error
         raise PolicyError(
             f"the {role} module {type(module).__name__} failed on observations {tuple(x.shape)} of {x.dtype} on "
             f"'{x.device}': {type(error).__name__}: {error}"
@@ -283,6 +282,12 @@ class TorchDistribution:
         if not isinstance(self.actions, Box):
             return np.asarray(array, np.int64)
         return np.asarray(np.clip(array, self.actions.low, self.actions.high))
+
+
+def _raised_in(error: BaseException) -> CodeType | None:
+    """Return the code that raised an error, the innermost of its traceback."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1] if frames else None
 
 
 def class_name(module: nn.Module) -> str:
