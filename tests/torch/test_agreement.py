@@ -1,13 +1,10 @@
 """A module and a compiled policy with the same parameters: the same distribution, gradient, actions and training."""
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pgrad.algorithms.update import METRICS
-from pgrad.training.modules import Modules
 from torch import nn
 
 import pgrad
@@ -18,13 +15,12 @@ from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
-from pgrad.torch.actor import TorchActor, actor_of
+from pgrad.torch.actor import TorchActor
 from pgrad.torch.module_output import Logits
 from pgrad.torch.optimizers import global_norm, gradients_of
 from pgrad.torch.policy import Inputs, TorchPolicy
 from pgrad.training.build_torch import new_torch_learner
-from pgrad.training.loops import CompiledTrainer
-from pgrad.watchdog import Watchdog
+from pgrad.training.learners import CompiledLearner
 
 SIZE = 700  # more than one block of compiled lanes
 
@@ -218,38 +214,28 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, Any], by_torch: bool) -> None:
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
-    settings = {"num_iterations": 10, "total_steps": None, "learning_rate": 1e-4, **settings}
+    options = {"num_iterations": 10, "learning_rate": 1e-4, "evaluation_episodes": 0, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
-    compiled = CompiledTrainer(config, pgrad.make("CartPole-v1"), 0, threading.Event(), Watchdog())
-    start, critic = compiled.policy, compiled.critic
-    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer] if by_torch else None
-    bare = MLPPolicy(start.parameters.copy(), start.sizes, start.activation)  # training normalises
-    value = None
-    if critic is not None:
-        value = to_module(pgrad.MLPValue(critic.parameters.copy(), critic.sizes, critic.activation))
-    result = pgrad.train(
-        "CartPole-v1",
-        policy=to_module(bare),
-        value=value,
-        evaluation_episodes=0,
-        **{**settings, "optimizer": optimizer or config.optimizer},
-    )
-    while not compiled.finished:
-        compiled.advance()
-    ours, history = from_module(result.policies[0]), result.seeds[0].history
-    np.testing.assert_array_equal(history.episodes.length, compiled.history.episodes.length)
-    np.testing.assert_allclose(history.metrics, compiled.history.metrics, rtol=5e-3, atol=1e-3)
-    moved = np.abs(ours.parameters - start.parameters).max()
+    start = CompiledLearner(config, pgrad.make("CartPole-v1"), 0, 8).trained()
+    assert isinstance(start.policy, MLPPolicy)
+    bare = MLPPolicy(start.policy.parameters, start.policy.sizes, start.policy.activation)  # training normalises
+    modules = {"policy": to_module(bare), "value": None if start.critic is None else to_module(start.critic)}  # type: ignore[arg-type]
+    if by_torch:
+        modules["optimizer"] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
+    expected = pgrad.train("CartPole-v1", **options).seeds[0]
+    found = pgrad.train("CartPole-v1", **{**options, **modules}).seeds[0]
+    np.testing.assert_array_equal(found.history.episodes.length, expected.history.episodes.length)
+    np.testing.assert_allclose(found.history.metrics, expected.history.metrics, rtol=5e-3, atol=1e-3)
+    ours, theirs = from_module(found.policy), expected.policy
+    moved = np.abs(theirs.parameters - bare.parameters).max()
     assert moved > 3e-4
-    np.testing.assert_allclose(ours.parameters, compiled.policy.parameters, atol=0.02 * moved)
-    np.testing.assert_allclose(ours.shift, compiled.policy.shift, rtol=1e-5)
-    np.testing.assert_allclose(ours.scale, compiled.policy.scale, rtol=1e-5)
-    assert ours.temperature == compiled.policy.temperature
-    if critic is not None:
-        assert compiled.critic is not None
+    np.testing.assert_allclose(ours.parameters, theirs.parameters, atol=0.02 * moved)
+    np.testing.assert_allclose(ours.shift, theirs.shift, rtol=1e-5)
+    np.testing.assert_allclose(ours.scale, theirs.scale, rtol=1e-5)
+    assert ours.temperature == theirs.temperature
+    if start.critic is not None:
         obs = observations() / 10
-        np.testing.assert_allclose(result.seeds[0].critic.value(obs), compiled.critic.value(obs), rtol=0.01, atol=0.05)  # type: ignore[union-attr]
-    assert len(METRICS) == history.metrics.shape[1]
+        np.testing.assert_allclose(found.critic.value(obs), expected.critic.value(obs), rtol=0.01, atol=0.05)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
@@ -285,7 +271,7 @@ def test_who_acts_compiled() -> None:
     def kind(policy: Any, env: Any = "CartPole-v1", **settings: Any) -> type:
         config = resolve("CartPole-v1", "reinforce")
         made = pgrad.make(env) if isinstance(env, str) else env
-        return type(actor_of(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8)))
+        return type(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8).actor)
 
     frozen = PolicyNetwork(4, 2)
     frozen.layers[0].requires_grad_(False)
