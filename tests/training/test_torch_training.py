@@ -504,15 +504,18 @@ def test_a_module_for_continuous_actions_that_does_not_fit_is_explained(own: Any
             lambda: {"policy": pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))},
             "policy must be .*convert it with pgrad.torch.to_module",
         ),
-        (lambda: {"value": nn.Linear(4, 1)}, r"value=Linear\(.*is for a PyTorch module: give one as policy="),
+        (lambda: {"value": nn.Linear(4, 1)}, r"value=Linear\(.*is for a PyTorch module: pass one as policy="),
         (lambda: {"device": "cuda"}, "device='cuda' is for a PyTorch module"),
         (
             lambda: {"policy": Says(2), "value": nn.Linear(4, 1), **REINFORCE},
             "only read by baseline 'value', not by 'leave-one-out'",
         ),
         (lambda: {"policy": Trunk(), "value": nn.Linear(4, 1)}, "the policy returns a value itself: remove value"),
-        (lambda: {"policy": Says(2), "std": "state-dependent"}, "std is the module's own affair"),
-        (lambda: {"policy": Says(2), "checkpoint_every": 2}, "checkpoint_every is for compiled policies: remove it"),
+        (lambda: {"policy": Says(2), "std": "state-dependent"}, "std does not apply to a PyTorch policy"),
+        (
+            lambda: {"policy": Says(2), "checkpoint_every": 2},
+            "checkpoint_every does not apply to a PyTorch policy; remove it",
+        ),
         (
             lambda: {"policy": Says(2), "optimizer": torch.optim.SparseAdam},
             "optimizer SparseAdam failed to step: RuntimeError: ",
