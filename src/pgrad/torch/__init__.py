@@ -1,6 +1,6 @@
-"""PyTorch modules as policies. `pgrad.train(env, policy=module)` trains one; see torch.outputs for what it returns.
+"""PyTorch modules as policies: `pgrad.train(env, policy=module)`; torch.module_output lists what forward may return.
 
-Importing pgrad does not import this room, which needs `pip install "pgrad[torch]"`.
+Needs `pip install "pgrad[torch]"`; `import pgrad` does not import it.
 """
 
 from pgrad.system import require_torch

@@ -1,10 +1,8 @@
-"""Acts with a PyTorch module: one forward pass for all environments, then the very draw of compiled policies.
+"""Acting with a PyTorch module: one forward pass for all environments, then a sample from its output.
 
-(A multilayer perceptron that is being trained acts in compiled code altogether: see `actor_of`.)
-
-What is drawn depends on the keys and steps alone, never on who else uses PyTorch's random numbers: logits and Gaussians
-are drawn from by compiled code, bit for bit as a compiled policy with these outputs would; a distribution of the
-module's own samples under a seed made of them.
+Samples depend only on the keys and steps, never on PyTorch's global generator: logits and Gaussians are sampled by
+compiled code, bit for bit as for a compiled policy with the same outputs; a module's own distribution samples under a
+seed derived from keys and steps. (Multilayer perceptrons in training act in compiled code altogether: see `actor_of`.)
 """
 
 from contextlib import suppress
@@ -33,25 +31,25 @@ NOTHING = np.empty(0, np.float32)
 
 
 def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | CompiledActor":
-    """Return what acts with a policy that an optimiser trains.
+    """Return an actor that follows the parameters of a policy that `optimizer` trains.
 
-    A multilayer perceptron that compiled code has, and whose parameters lie in memory as compiled code has them, acts
-    compiled, from that very memory: for a few environments PyTorch takes longer to call its layers than to compute.
+    A multilayer perceptron whose parameters CompiledOptimizer holds in compiled order acts in compiled code from that
+    memory: with few environments, PyTorch spends longer calling layers than computing.
     """
     if isinstance(optimizer, CompiledOptimizer):
         with suppress(PolicyError):
-            module, inputs = policy.module, policy.inputs
-            if list(map(id, in_order(module))) == list(map(id, optimizer.parameters)):
-                twin = from_module(policy)
-                normalised = (inputs.shift, inputs.scale) if inputs.shift.size else (twin.shift, twin.scale)
+            if list(map(id, in_order(policy.module))) == list(map(id, optimizer.parameters)):
+                start, inputs = from_module(policy), policy.inputs
+                # The running statistics themselves where training normalises, not the copies of this moment.
+                shift, scale = (inputs.shift, inputs.scale) if inputs.shift.size else (start.shift, start.scale)
                 flat = optimizer.network.parameters
-                head = head_of(flat, policy.actions, twin.std, policy.squash, policy.temperature)
-                return CompiledActor(Policy(network(flat, twin.sizes, twin.activation, *normalised), head))
+                head = head_of(flat, policy.actions, start.std, policy.squash, policy.temperature)
+                return CompiledActor(Policy(network(flat, start.sizes, start.activation, shift, scale), head))
     return TorchActor(policy)
 
 
 class TorchActor:
-    """Acts as rollouts.actions.CompiledActor does."""
+    """Sample actions from a module's output, with the interface of rollouts.actions.CompiledActor."""
 
     def __init__(self, policy: TorchPolicy, greedy: bool = False) -> None:
         self.policy, self.greedy = policy, greedy
@@ -63,50 +61,51 @@ class TorchActor:
     def __call__(
         self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
     ) -> npt.NDArray[Any]:
-        """What is drawn for obs [N, O] and mask [N, Σ counts], [N] or [D, N]; keys and steps [N]."""
+        """Sample actions [N] or [D, N] for obs [N, O] and mask [N, Σ counts] with keys and steps [N]."""
         with torch.inference_mode():
-            output = self.policy.forward(self.policy.inputs.prepared(obs)).distribution
-            if isinstance(output, CustomDistribution):
-                return self._sampled(output, mask, keys, steps)
+            distribution = self.policy.forward(self.policy.inputs.prepared(obs)).distribution
+            if isinstance(distribution, CustomDistribution):
+                return self._sample(distribution, mask, keys, steps)
         head = self.head
-        if isinstance(output, Logits):
-            outputs = to_numpy(output.logits).astype(np.float32, copy=False)
-        elif output.log_std.dim() == 1:
-            outputs = to_numpy(output.mean).astype(np.float32, copy=False)
-            head = self._head(to_numpy(output.log_std).astype(np.float32), STATE_INDEPENDENT)
+        if isinstance(distribution, Logits):
+            tensor = distribution.logits
+        elif distribution.log_std.dim() == 1:
+            tensor = distribution.mean
+            head = self._head(to_numpy(distribution.log_std).astype(np.float32), STATE_INDEPENDENT)
         else:
-            outputs = to_numpy(torch.cat([output.mean, output.log_std], dim=-1)).astype(np.float32, copy=False)
+            tensor = torch.cat([distribution.mean, distribution.log_std], dim=-1)
+        outputs = to_numpy(tensor).astype(np.float32, copy=False)
         if not np.isfinite(outputs).all():
-            raise OutputsNotFinite(f"{type(self.policy.module).__name__} returned numbers that are not finite")
+            raise OutputsNotFinite(f"{type(self.policy.module).__name__} returned NaN or infinity")
         action = room_for_actions(head, obs.shape[0])
         allowed = NO_MASK if mask is None else np.ascontiguousarray(mask.T)
         decide_all(head, outputs.T.copy(), allowed, keys, steps, self.greedy, action)
         return action
 
-    def _sampled(
-        self, own: CustomDistribution, mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
+    def _sample(
+        self, custom: CustomDistribution, mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
     ) -> npt.NDArray[Any]:
-        """A distribution's sample, checked."""
-        kind, actions = type(own.distribution).__name__, self.policy.actions
-        how = f"{kind}.mode" if self.greedy else f"{kind}.sample()"
+        """Return a custom distribution's sample or mode, with its shape and range checked."""
+        kind, actions = type(custom.distribution).__name__, self.policy.actions
+        name = f"{kind}.mode" if self.greedy else f"{kind}.sample()"
         if mask is not None:
             raise PolicyError(NEEDS_LOGITS.format(kind=kind))
         if self.greedy:
-            sample = own.mode()
+            sample = custom.mode()
         else:
             with seeded(int(mixed(keys, steps)), self.policy.inputs.device):
-                sample = own.call("sample")
+                sample = custom.call("sample")
         drawn, size = to_numpy(sample), len(keys)
         parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)
         wanted = (size,) if isinstance(actions, Discrete) else (size, parts)
         if drawn.shape != wanted:
-            raise PolicyError(f"{how} has shape {drawn.shape} for {size} observations of {actions}, not {wanted}")
+            raise PolicyError(f"{name} has shape {drawn.shape} for {size} observations of {actions}, not {wanted}")
         if not np.isfinite(drawn).all():
-            raise OutputsNotFinite(f"{how} is not finite")
+            raise OutputsNotFinite(f"{name} is not finite")
         if not isinstance(actions, Box) and ((drawn < 0) | (drawn >= np.array(actions.counts))).any():
-            raise PolicyError(f"{how} is {drawn.min()} … {drawn.max()}, outside of {actions}")
+            raise PolicyError(f"{name} is {drawn.min()} … {drawn.max()}, outside of {actions}")
         return drawn.T.astype(np.float32 if isinstance(actions, Box) else np.int32)
 
     def env_actions(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What the environments get of what was drawn: [N], or [N, D] within the bounds."""
+        """Return what the environments get of sampled actions: [N], or [N, D] within the bounds."""
         return as_env_actions(self.head, action)

@@ -1,4 +1,4 @@
-"""Where tensors live, and with how many threads: the one place that moves arrays to a device and back."""
+"""Devices, threads and random numbers of PyTorch; the only place that moves arrays to a device and back."""
 
 import threading
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from pgrad.errors import ConfigError
 
 AUTO = "auto"
 ONE_AT_A_TIME = threading.RLock()
-SMALL = 100_000  # parameters; below, the work of a step is less than what handing it to a second thread costs
+SMALL = 100_000  # parameters; below, handing work to a second thread costs more than it saves
 
 
 def device_of(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU where there is one. Raises ConfigError where there is none such."""
+    """Return the device of that name, for "auto" a GPU if there is one; raise ConfigError if there is none such."""
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -24,35 +24,35 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise ConfigError([f"unknown device {name!r}: 'cpu', 'cuda', 'cuda:1' or 'auto'"])
+        raise ConfigError([f"unknown device {name!r}: use 'cpu', 'cuda', 'cuda:1' or 'auto'"])
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             [
-                f"device '{name}' is not available: PyTorch {torch.__version__} sees {torch.cuda.device_count()} GPUs. "
-                "Use device='cpu', or 'auto', which takes a GPU where there is one"
+                f"device '{name}' is not available: PyTorch {torch.__version__} sees {torch.cuda.device_count()} GPUs; "
+                "use device='cpu', or 'auto', which takes a GPU if there is one"
             ]
         )
     return device
 
 
 def to_device(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
-    """An array as a tensor on the device; on a CPU they share memory."""
+    """Return an array as a tensor on the device; on a CPU they share memory."""
     return torch.from_numpy(array).to(device)
 
 
 def beside(array: npt.NDArray[Any], tensor: torch.Tensor) -> torch.Tensor:
-    """An array as a tensor of another's type, on its device."""
+    """Return an array as a tensor of another's dtype, on its device."""
     return torch.from_numpy(array).to(tensor)
 
 
 def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """A tensor's numbers, wherever it is; bfloat16, which NumPy has not, as float32."""
+    """Return a tensor on any device as an array; bfloat16, which NumPy lacks, becomes float32."""
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
 
 
 @contextmanager
 def threads_for(module: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    """One thread for a small module on a CPU, as long as the context lasts; larger ones keep PyTorch's own choice."""
+    """Run small modules on one CPU thread within the context; larger ones keep PyTorch's number."""
     before = torch.get_num_threads()
     small = device.type == "cpu" and sum(parameter.numel() for parameter in module.parameters()) < SMALL
     if small and before > 1:
@@ -66,9 +66,9 @@ def threads_for(module: torch.nn.Module, device: torch.device) -> Iterator[None]
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """PyTorch's random numbers from this seed on, as long as the context lasts; afterwards as if nothing had been.
+    """Seed PyTorch's global generator within the context, and restore it afterwards.
 
-    There is one generator for all threads, so they take turns.
+    All threads share that generator, so they take turns.
     """
     with ONE_AT_A_TIME, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -23,7 +23,7 @@ from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import gradients_of, require_dependence
-from pgrad.torch.policy import Inputs, TorchPolicy
+from pgrad.torch.policy import Inputs, TorchPolicy, require_logits
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,6 +85,7 @@ def forward(learner: TorchLearner, batch: Batch) -> Outputs:
     samples = loaded(batch, policy.inputs)
     if learner.iteration == 0:
         require_same(policy, samples)
+        require_logits(policy, samples.obs)
     output = policy.forward(samples.obs)
     bonus = learner.settings.entropy_coef > 0
     log_prob, entropy = output.distribution.log_prob_and_entropy(samples.action, samples.mask, bonus)
@@ -99,7 +100,7 @@ def require_finite(log_prob: Tensor, output: ActionDistribution) -> None:
         kind = type(output.distribution).__name__
         raise OutputsNotFinite(
             f"{kind}.log_prob() of an action that it drew is not finite",
-            "for real actions between bounds, return (mean, log_std) and set squash=True: a distribution that ends in "
+            "for bounded continuous actions, return (mean, log_std) and set squash=True: a distribution that ends in "
             "a tanh cannot tell an action that float32 rounds to the bound",
         )
 

@@ -1,11 +1,11 @@
-"""What a policy module returns, and what it means: logits, mean and log σ, or a distribution of its own.
+"""The outputs that a policy module may return: logits, mean and log σ, or a torch.distributions.Distribution.
 
-    discrete actions   logits [N, Σ counts]                       or a torch.distributions.Distribution
-    real actions       (mean [N, D], log_std [N, D] or [D])       or a torch.distributions.Distribution
+    discrete actions     logits [N, Σ counts]                       or a Distribution
+    continuous actions   (mean [N, D], log_std [N, D] or [D])       or a Distribution
 
-each also as (that, value) with V(s) as [N] or [N, 1]; for real actions (mean, log_std, value) as well. The meaning is
-that of compiled policies (kernels.heads): logits are divided by the temperature, a log σ that is given for each state
-is kept within -5 … 2, and what is drawn is clipped or squashed to the bounds.
+Each may come with V(s): (one of these, value), value [N] or [N, 1]; (mean, log_std, value) works too. They mean what
+they mean for compiled policies (kernels.heads): logits are divided by the temperature, a log_std [N, D] is clamped to
+[-5, 2], and continuous actions are clipped or squashed to the bounds.
 """
 
 import math
@@ -28,14 +28,14 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class Logits(NamedTuple):
-    """softmax(logits / τ), one or several side by side."""
+    """softmax(logits / τ); for multi-discrete actions one softmax for each part, side by side."""
 
     logits: Tensor  # [N, Σ counts]
     counts: tuple[int, ...]
     inverse_temperature: float
 
     def parts(self, mask: Tensor | None) -> tuple[Tensor, ...]:
-        """log π of each choice, [N, count] for each part; a forbidden one's is so low that its π is zero."""
+        """Return log π of every choice, [N, count] for each part; a forbidden choice has π = 0."""
         logits = self.logits * self.inverse_temperature if self.inverse_temperature != 1 else self.logits
         if mask is not None:
             logits = logits.masked_fill(~mask, FORBIDDEN)
@@ -43,7 +43,7 @@ class Logits(NamedTuple):
         return tuple(torch.log_softmax(part, dim=-1) for part in whole)
 
     def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
-        """log π(action) and H(π) in nats, [N] both; action [N] or [N, D]. H carries a gradient for a `bonus` only."""
+        """Return log π(action) and H(π) in nats, [N] each; action [N] or [N, D]. H has a gradient only with `bonus`."""
         parts = self.parts(mask)
         columns = action.reshape(action.shape[0], len(parts), 1).unbind(1)
         log_probs = [part.gather(-1, chosen).squeeze(-1) for part, chosen in zip(parts, columns, strict=True)]
@@ -52,17 +52,17 @@ class Logits(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """u ~ N(mean, σ²), which the environment gets clipped or squashed to its bounds."""
+    """u ~ N(mean, σ²), clipped or squashed to the bounds before the environment gets it."""
 
     mean: Tensor  # [N, D]
-    log_std: Tensor  # [D], or [N, D] within its bounds
+    log_std: Tensor  # [D], or [N, D] clamped
     squash: bool
 
     def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
-        """log N(u) and H in nats, [N] both, for u [N, D].
+        """Return log N(u) and H in nats, [N] each, for u [N, D].
 
-        Squashed, H is that of tanh u, estimated at the u that was drawn, and its gradient goes along mean + σ z
-        (kernels.gaussian says more).
+        With squash, H is the entropy of tanh u, estimated at the sampled u; its gradient is reparameterised, through
+        mean + σ z (see kernels.gaussian).
         """
         z = (action - self.mean) * (-self.log_std).exp()
         log_prob = (-0.5 * z * z - self.log_std - HALF_LOG_TWO_PI).sum(dim=-1)
@@ -71,7 +71,7 @@ class Gaussian(NamedTuple):
         return log_prob, self.entropy(z.detach())
 
     def entropy(self, z: Tensor) -> Tensor:
-        """H in nats, [N], estimated at mean + σ z where it is that of tanh u."""
+        """Return H in nats, [N]; with squash, its estimate at u = mean + σ z."""
         entropy = (self.log_std + HALF_LOG_TWO_PI_E).expand_as(self.mean).sum(dim=-1)
         if self.squash:
             drawn = self.mean + self.log_std.exp() * z
@@ -80,16 +80,16 @@ class Gaussian(NamedTuple):
 
 
 class CustomDistribution(NamedTuple):
-    """A distribution that the module made itself."""
+    """A torch distribution that the module returned."""
 
     distribution: Distribution
 
     def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
-        """Its own log_prob and entropy, checked to be [N] both; an entropy that it does not know is NaN."""
+        """Return its log_prob and entropy, [N] each; NaN for an entropy it does not implement. Raises PolicyError."""
         name, wanted = type(self.distribution).__name__, (action.shape[0],)
         if mask is not None:
             raise PolicyError(NEEDS_LOGITS.format(kind=name))
-        with seeded(0, action.device):  # for its type: Bernoulli, for one, takes real numbers for its two
+        with seeded(0, action.device):  # for its type: Bernoulli expects 0.0 and 1.0, for instance
             like = self.call("sample")
         log_prob = self.call("log_prob", action.to(like))
         if log_prob.shape != wanted:
@@ -107,10 +107,10 @@ class CustomDistribution(NamedTuple):
         return log_prob, entropy
 
     def call(self, method: str, *arguments: Tensor) -> Tensor:
-        """What a method of the distribution returns; what it raises (but NotImplementedError) as a PolicyError."""
+        """Return the method's tensor; raise PolicyError for any exception but NotImplementedError."""
         name = f"{type(self.distribution).__name__}.{method}()"
         try:
-            answer = getattr(self.distribution, method)(*arguments)
+            result = getattr(self.distribution, method)(*arguments)
         except NotImplementedError:
             raise
         except Exception as error:
@@ -118,12 +118,12 @@ class CustomDistribution(NamedTuple):
             if not all(torch.isfinite(each).all() for each in parameters if isinstance(each, Tensor)):
                 raise OutputsNotFinite(f"{name} of parameters that are not finite") from error
             raise PolicyError(f"{name} failed: {type(error).__name__}: {error}") from error
-        if not isinstance(answer, Tensor):
-            raise PolicyError(f"{name} must return a tensor, not {described(answer)}")
-        return answer
+        if not isinstance(result, Tensor):
+            raise PolicyError(f"{name} must return a tensor, not {summary(result)}")
+        return result
 
     def mode(self) -> Tensor:
-        """Its mode, or where there is none (a fair coin's is NaN) its mean; raises PolicyError where it has neither."""
+        """Return the mode, or the mean where that is NaN (as a fair coin's is); raise PolicyError without either."""
         known: Tensor | None = None
         for name in ("mode", "mean"):
             with suppress(NotImplementedError):
@@ -132,10 +132,10 @@ class CustomDistribution(NamedTuple):
             if known is not None and not torch.isnan(known).any():
                 return known
         kind = type(self.distribution).__name__
-        raise PolicyError(f"the greedy action of a {kind} is not known: neither its mode nor its mean is a number")
+        raise PolicyError(f"{kind} has neither a mode nor a mean, so its greedy action is unknown: implement `mode`")
 
 
-NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not its own {kind}"
+NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not a {kind}"
 
 ActionDistribution = Logits | Gaussian | CustomDistribution
 
@@ -150,20 +150,30 @@ class ModuleOutput(NamedTuple):
 def parse_output(
     output: Any, name: str, actions: Space, batch: int, temperature: float, squash: bool, device: torch.device
 ) -> ModuleOutput:
-    """What the module called `name` returned for `batch` observations; raises PolicyError where it fits nothing."""
+    """Return a module's output as a distribution over `actions` and V(s), or None if it returned no value.
+
+    output       what forward returned; the forms are in this module's docstring
+    name         the module's class, for messages
+    batch        N, the number of observations that it was given
+    temperature  τ, which divides logits
+    squash       squash (mean, log_std) to the bounds by tanh; else actions are clipped
+    device       where its tensors must be
+
+    Tensors of less precision than float32 become float32. Raises PolicyError if types, shapes or devices do not fit.
+    """
     policy, value = _policy_and_value(output, actions)
     if value is not None:
         value = checked_value(value, name, batch, device)
     if isinstance(policy, Distribution):
         if policy.batch_shape[:1] != (batch,):
             raise PolicyError(
-                f"the {type(policy).__name__} that {name} returned has batch_shape {tuple(policy.batch_shape)}: it "
-                f"must begin with {batch}, one for each observation"
+                f"the {type(policy).__name__} that {name} returned has batch_shape {tuple(policy.batch_shape)}: its "
+                f"first axis must be the {batch} observations"
             )
         return ModuleOutput(CustomDistribution(policy), value)
     if isinstance(actions, Box):
         if not (isinstance(policy, tuple) and len(policy) == 2):
-            raise PolicyError(f"{name} returned {described(output)} for {batch} observations; {_wanted(actions)}")
+            raise PolicyError(f"{name} returned {summary(output)} for {batch} observations; {_wanted(actions)}")
         mean, log_std = policy
         parts = actions.flat_size
         mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
@@ -172,22 +182,22 @@ def parse_output(
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)
         return ModuleOutput(Gaussian(mean, log_std, squash), value)
     if not isinstance(policy, Tensor):
-        raise PolicyError(f"{name} returned {described(output)} for {batch} observations; {_wanted(actions)}")
+        raise PolicyError(f"{name} returned {summary(output)} for {batch} observations; {_wanted(actions)}")
     logits = _checked(policy, f"the logits that {name} returned", ((batch, sum(actions.counts)),), device)
     return ModuleOutput(Logits(logits, actions.counts, 1 / temperature), value)
 
 
 def checked_value(value: Any, name: str, batch: int, device: torch.device) -> Tensor:
-    """V(s) [N] from [N] or [N, 1]; raises PolicyError for anything else."""
+    """Return V(s) as [N] from [N] or [N, 1]; raise PolicyError for anything else."""
     return _checked(value, f"the value that {name} returned", ((batch,), (batch, 1)), device).reshape(batch)
 
 
-def described(output: Any) -> str:
-    """A returned object in a few words: types and shapes."""
+def summary(output: Any) -> str:
+    """Return an object's type, a tensor's shape, or those of a tuple's parts."""
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
     if isinstance(output, tuple | list):
-        return f"({', '.join(described(part) for part in output)})"
+        return f"({', '.join(summary(part) for part in output)})"
     return f"a {type(output).__name__}"
 
 
@@ -214,18 +224,17 @@ def _wanted(actions: Space) -> str:
 
 
 def _checked(tensor: Any, what: str, shapes: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
-    """The tensor, in float32 at least; raises PolicyError where it is none, or not of one of the shapes, not of real
-    numbers, or elsewhere."""
+    """Return the tensor in float32 or wider; raise PolicyError unless its type, shape and device fit."""
     if not isinstance(tensor, Tensor):
-        raise PolicyError(f"{what} must be a tensor, not {described(tensor)}")
+        raise PolicyError(f"{what} must be a tensor, not {summary(tensor)}")
     if tuple(tensor.shape) not in shapes:
         raise PolicyError(f"{what} must have shape {' or '.join(map(str, shapes))}, not {tuple(tensor.shape)}")
     if not tensor.dtype.is_floating_point:
-        raise PolicyError(f"{what} must be of floating-point numbers, not {tensor.dtype}")
+        raise PolicyError(f"{what} must be floating-point, not {tensor.dtype}")
     if tensor.device.type != device.type:
         raise PolicyError(
-            f"{what} is on device '{tensor.device}', but training runs on '{device}': what forward uses must be "
-            "parameters or buffers, which move along with the module"
+            f"{what} is on device '{tensor.device}', but training runs on '{device}': register the tensors that "
+            "forward uses as parameters or buffers, so that they move with the module"
         )
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 

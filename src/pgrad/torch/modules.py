@@ -17,9 +17,13 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class PolicyNetwork(nn.Module):
-    """The teaching notebook's policy: one hidden layer, and action preferences that a softmax makes probabilities of.
+    """A softmax policy with one hidden ReLU layer, π(a | s) = softmax(W₂ relu(W₁ s + b₁) + b₂)_a, as in the notebook.
 
-    The example to copy for a module of your own: training calls `forward` alone, with observations [N, O].
+    obs_size     O, numbers in an observation
+    num_actions  A, discrete actions
+    hidden       H, hidden units
+
+    Copy it for a module of your own: training calls only `forward`, with observations [N, O], and takes logits [N, A].
     """
 
     def __init__(self, obs_size: int, num_actions: int, hidden: int = 128) -> None:
@@ -27,26 +31,30 @@ class PolicyNetwork(nn.Module):
         self.layers = nn.Sequential(nn.Linear(obs_size, hidden), nn.ReLU(), nn.Linear(hidden, num_actions))
 
     def forward(self, state: Tensor) -> Tensor:
-        """Action preferences (logits) of one state [O] or a batch [N, O]; [A] or [N, A]."""
+        """Return the logits (action preferences), [A] for one state [O] or [N, A] for a batch [N, O]."""
         return self.layers(state)  # type: ignore[no-any-return]
 
     def action_probabilities(self, state: Any) -> Tensor:
-        """π(· | s) of one state or a batch, in NumPy or PyTorch."""
-        preferences = self(torch.as_tensor(state, dtype=torch.float32))
-        return torch.softmax(preferences, dim=-1)
+        """Return π(· | s), [A] or [N, A], for one state [O] or a batch [N, O], in NumPy or PyTorch."""
+        return torch.softmax(self(torch.as_tensor(state, dtype=torch.float32)), dim=-1)
 
     def sample_action(self, state: Any) -> tuple[int, Tensor]:
-        """An action drawn from π(· | s) for one state [O], and log π(action | s), through which a gradient flows."""
+        """Sample an action for one state [O]; return it and log π(action | s), which carries a gradient."""
         distribution = torch.distributions.Categorical(logits=self(torch.as_tensor(state, dtype=torch.float32)))
         action = distribution.sample()  # type: ignore[no-untyped-call]
         return int(action), distribution.log_prob(action)  # type: ignore[no-untyped-call]
 
 
 class MLPModule(nn.Module):
-    """A multilayer perceptron that returns what compiled policies compute: logits, or (mean, log_std), or V [N, 1].
+    """A multilayer perceptron that computes what compiled networks do: logits, (mean, log_std), or V.
 
-    `actions` are the environment's, or None for a value network. With `std` "state-independent", log σ is a parameter
-    [D]; else the network gives it. Inputs are normalised by the buffers shift and scale, where there are such.
+    sizes         (inputs, hidden …, outputs)
+    activation    "tanh" or "relu", between the layers
+    actions       the environment's action space, or None for a value network
+    std           of continuous actions: "state-independent", log σ is a parameter [D]; "state-dependent", an output
+    shift, scale  [O] each, buffers: inputs become (obs - shift) · scale, clamped; empty for none
+
+    Raises PolicyError for an unknown activation or a wrong number of outputs.
     """
 
     def __init__(
@@ -77,7 +85,7 @@ class MLPModule(nn.Module):
         self.register_buffer("scale", torch.as_tensor(np.array(scale, np.float32)))
 
     def forward(self, obs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """For a batch [N, O]: logits [N, Σ counts], or mean [N, D] and log_std [D] or [N, D], or V [N, 1]."""
+        """Return logits [N, Σ counts], or mean [N, D] and log_std [D] or [N, D], or V [N, 1], for a batch [N, O]."""
         if self.shift.numel():
             obs = ((obs - self.shift) * self.scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
         outputs = self.layers(obs)
@@ -91,15 +99,19 @@ class MLPModule(nn.Module):
 
 
 class ConvPolicy(nn.Module):
-    """A convolutional policy for images, with V(s) from the same features: returns (logits, value [N]).
+    """A convolutional policy for images, with V(s) from the same features.
 
-    obs_shape    (C, H, W) or (H, W, C): the smaller end is taken for the channels, or say so by `channels_last`
-    actions      how many, or the environment's action space (pgrad's or Gymnasium's); for real ones it returns
-                 (mean, log_std, value)
-    scale        multiplies the pixels: 1/255 for uint8 images, 1 for those between 0 and 1
+    obs_shape      (C, H, W) or (H, W, C): the smaller end is the channels, unless `channels_last` decides
+    actions        number of discrete actions, or the action space (pgrad's or Gymnasium's)
+    hidden         units of the layer after the convolutions
+    scale          multiplies the pixels: 1/255 for uint8 images, 1 for pixels in [0, 1]
+    channels_last  true for (H, W, C), false for (C, H, W), None to go by the smaller end
 
-    Three convolutions, each followed by ReLU, as deep as the image allows, then a layer of `hidden` units. With an
-    input of (4, 84, 84) these are the sizes of Mnih et al. (2015).
+    `forward` returns (logits [N, Σ counts], value [N]), or (mean [N, D], log_std [D], value [N]) for continuous
+    actions. Up to three convolutions with ReLU, as many as the image has room for, and a hidden ReLU layer: with
+    (4, 84, 84) the architecture of Mnih et al. (2015). Weights are orthogonal, with gain √2, and 0.01 for the policy's
+    outputs, so that it starts near uniform. Raises PolicyError unless obs_shape has three axes, EnvError for action
+    spaces that no policy has.
     """
 
     def __init__(
@@ -135,12 +147,12 @@ class ConvPolicy(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def features(self, obs: Tensor) -> Tensor:
-        """What the convolutions make of images [N, *obs_shape], laid flat."""
+        """Return the flattened features of images [N, *obs_shape], [N, F]."""
         images = obs.float() * self.scale
         return self.convolutions(images.movedim(-1, 1) if self.channels_last else images)  # type: ignore[no-any-return]
 
     def forward(self, obs: Tensor) -> tuple[Tensor, ...]:
-        """(logits, value) or (mean, log_std, value) for images [N, *obs_shape]."""
+        """Return (logits, value) or (mean, log_std, value) for images [N, *obs_shape]."""
         hidden = self.hidden(self.features(obs))
         value = self.value(hidden).squeeze(-1)
         if self.log_std is None:
@@ -149,7 +161,7 @@ class ConvPolicy(nn.Module):
 
 
 def action_space(actions: Any) -> Space:
-    """pgrad's space for a number of choices, for a Gymnasium space, or for one of pgrad's; raises PgradError."""
+    """Return pgrad's space for a number of actions or for a Gymnasium space; raises EnvError."""
     if isinstance(actions, Integral):
         return Discrete(int(actions))
     if isinstance(actions, Box | Discrete | MultiDiscrete):
@@ -160,7 +172,7 @@ def action_space(actions: Any) -> Space:
 
 
 def convolutions(size: int) -> list[tuple[int, int, int]]:
-    """Filters, kernel size and stride of each convolution for images of so many pixels along the shorter side."""
+    """Return filters, kernel size and stride of each convolution for images whose shorter side has `size` pixels."""
     if size >= 36:  # the least that leaves one unit behind strides of 4, 2 and 1
         return [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
     if size >= 3:

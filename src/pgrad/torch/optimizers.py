@@ -1,8 +1,8 @@
-"""Steps along a gradient, clipped, and the way back: one optimiser over some of the modules' parameters.
+"""Optimisers of modules: gradient steps with clipping that can be undone.
 
-On a CPU `adam` and `sgd` are the compiled ones that all of pgrad uses (algorithms.iteration.ascend), over one flat
-vector that the parameters become views of. On a GPU, for parameters that are not float32, and for optimisers of the
-user's, it is torch.optim, with the same arithmetic for those two.
+On a CPU `adam` and `sgd` are pgrad's compiled ones (algorithms.iteration.ascend), over one flat vector of which the
+parameters become views. torch.optim, with the same arithmetic for these two, takes over on a GPU, for parameters that
+are not float32, and for the user's own optimisers.
 """
 
 import inspect
@@ -19,34 +19,34 @@ from pgrad.errors import ConfigError, PolicyError
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, copy
 
-MakeOptimizer = Callable[..., Any]  # a class of torch.optim, or a function from parameters to one of its objects
-Gradients = list[Tensor | None]  # None for a parameter that had no part in it
+MakeOptimizer = Callable[..., Any]  # a class of torch.optim, or a function from parameters to a torch.optim optimiser
+Gradients = list[Tensor | None]  # None for a parameter that the objective does not depend on
 
 
 class Optimizer(Protocol):
-    """An optimiser with a memory of the parameters before its last step."""
+    """An optimiser that can take its last step back."""
 
     parameters: list[nn.Parameter]
 
     @property
     def learning_rate(self) -> float:
-        """As of the last step."""
+        """That of the last step."""
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
-        """Clip the global norm and step, the learning rate times `factor`; what went wrong, if anything, and the norm.
+        """Clip the gradients' global norm and step along them; return a status and the norm before clipping.
 
-        As algorithms.iteration.ascend: if the gradient is not finite, the step that led to these parameters is taken
-        back; if the new parameters would not be, this one is.
+        `factor` multiplies the learning rate. As in algorithms.iteration.ascend, a gradient that is not finite undoes
+        the previous step, and parameters that become infinite undo this one.
         """
 
     def restore(self) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
 
 
 def new_optimizer(
     parameters: list[nn.Parameter], optimizer: MakeOptimizer | None, settings: Settings, learning_rate: float
 ) -> Optimizer:
-    """The settings' optimiser, or what `optimizer` makes of the parameters."""
+    """Return `optimizer` over the parameters, or the settings' own; raises ConfigError."""
     plain = all(parameter.dtype == torch.float32 and parameter.device.type == "cpu" for parameter in parameters)
     if optimizer is None and plain:
         return CompiledOptimizer(parameters, settings, learning_rate)
@@ -54,7 +54,7 @@ def new_optimizer(
 
 
 class CompiledOptimizer:
-    """The optimisers of kernels.optimizers."""
+    """The compiled optimisers of kernels.optimizers."""
 
     def __init__(self, parameters: list[nn.Parameter], settings: Settings, learning_rate: float) -> None:
         self.parameters, self.settings = parameters, settings
@@ -62,7 +62,7 @@ class CompiledOptimizer:
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
         for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
             parameter.data = part.view(parameter.shape)
-        self.network = network(flat.numpy(), (1, 1), "tanh")  # of which `ascend` sees the parameters alone
+        self.network = network(flat.numpy(), (1, 1), "tanh")  # `ascend` reads only its parameters
         self.state = new_optimizer_state(self.network.parameters)
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
@@ -75,12 +75,12 @@ class CompiledOptimizer:
         return ascend(self.settings, self.network, self.state, torch.cat(parts).numpy(), self.learning_rate)
 
     def restore(self) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
         copy(self.state.before, self.network.parameters)
 
 
 class TorchOptimizer:
-    """What `optimizer` makes: a class of torch.optim gets `learning_rate`, a function has its own."""
+    """An optimiser of torch.optim; one made from a class gets `learning_rate`, one from a function keeps its own."""
 
     def __init__(
         self, parameters: list[nn.Parameter], optimizer: MakeOptimizer | None, settings: Settings, learning_rate: float
@@ -94,12 +94,12 @@ class TorchOptimizer:
                 self.optimizer = optimizer(parameters, **({"lr": learning_rate} if is_class else {}))
             except Exception as error:
                 name = getattr(optimizer, "__name__", type(optimizer).__name__)
-                raise ConfigError([f"optimizer {name} cannot be made: {type(error).__name__}: {error}"]) from error
+                raise ConfigError([f"optimizer {name} raised {type(error).__name__}: {error}"]) from error
         if not isinstance(self.optimizer, torch.optim.Optimizer):
             raise ConfigError(
                 [
-                    "optimizer must be 'adam', 'sgd', a class of torch.optim, or a function from parameters to such an "
-                    f"optimizer; it made a {type(self.optimizer).__name__}"
+                    "optimizer must be 'adam', 'sgd', a class of torch.optim, or a function that makes a torch.optim "
+                    f"optimizer from parameters; this one made a {type(self.optimizer).__name__}"
                 ]
             )
         require_fit(self.optimizer, parameters)
@@ -108,7 +108,7 @@ class TorchOptimizer:
 
     @property
     def learning_rate(self) -> float:
-        """Of the first group of parameters, as of the last step."""
+        """That of the first parameter group in the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
@@ -122,7 +122,7 @@ class TorchOptimizer:
             for parameter, kept in zip(self.parameters, self.before, strict=True):
                 kept.copy_(parameter)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            # The estimates are of ∇J, to ascend; torch.optim descends. Here, and nowhere else, the sign flips.
+            # Gradients are estimates of ∇J, to ascend; torch.optim descends. The sign flips here and nowhere else.
             parameter.grad = None if gradient is None else gradient * -scale
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -130,81 +130,78 @@ class TorchOptimizer:
             self.optimizer.step()
         except Exception as error:
             name = type(self.optimizer).__name__
-            raise ConfigError([f"optimizer {name} cannot step along such gradients: {error}"]) from error
+            raise ConfigError([f"optimizer {name} failed to step: {type(error).__name__}: {error}"]) from error
         if not np.isfinite(global_norm(self.parameters)):
             self.restore()
             return BAD_PARAMETERS, norm
         return FINE, norm
 
     def restore(self) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
         with torch.no_grad():
             for parameter, kept in zip(self.parameters, self.before, strict=True):
                 parameter.copy_(kept)
 
 
 def require_fit(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
-    """Raise ConfigError where an optimiser would not descend, along one gradient, with the parameters it was given."""
+    """Raise ConfigError unless the optimiser descends along one given gradient, in the given parameters."""
     name = type(optimizer).__name__
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise ConfigError(
             [
-                f"optimizer {name} evaluates the objective again at every step, and a batch has no such objective: "
-                "take one that steps along a gradient, such as torch.optim.Adam"
+                f"optimizer {name} re-evaluates the objective in every step, which training cannot do: "
+                "use one that steps along a gradient, such as torch.optim.Adam"
             ]
         )
     if any(group.get("maximize") for group in optimizer.param_groups):
-        raise ConfigError(
-            [f"optimizer {name} has maximize=True: it is given -∇J to descend, as is torch.optim's way; leave it out"]
-        )
+        raise ConfigError([f"optimizer {name} has maximize=True, but it is given -∇J to descend: remove maximize"])
     own = set(map(id, parameters))
     if any(id(parameter) not in own for group in optimizer.param_groups for parameter in group["params"]):
         raise ConfigError(
             [
-                f"optimizer {name} has parameters that are not those being trained: each seed trains a copy of the "
-                "module, so make it from the parameters that the function is given, as in "
-                "lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
+                f"optimizer {name} has parameters that are not being trained, since each seed trains a copy of the "
+                "module. Make it from the function's argument: lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
             ]
         )
 
 
 def _named(optimizer: int, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """torch.optim's form of kernels.optimizers."""
+    """Return the optimiser of torch.optim with the arithmetic of kernels.optimizers."""
     if optimizer != ADAM:
         return torch.optim.SGD(parameters, lr=learning_rate)
     return torch.optim.Adam(parameters, lr=learning_rate, betas=(BETA_1, BETA_2), eps=EPSILON)
 
 
 def global_norm(tensors: Iterable[Tensor | None]) -> float:
-    """‖all of them together‖₂ in float64; not finite exactly where an element is not (or the norm overflows)."""
+    """Return the L2 norm of all tensors together, in float64; not finite if any element is not."""
     flat = [tensor.detach().reshape(-1) for tensor in tensors if tensor is not None]
     return float(torch.cat(flat).double().norm()) if flat else 0.0
 
 
 def trained_parameters(role: str, *modules: nn.Module) -> list[nn.Parameter]:
-    """The modules' parameters that require a gradient, each once; raises PolicyError where there are none."""
+    """Return the modules' parameters that require a gradient, each once; raise PolicyError if none does."""
     name = " and ".join(type(module).__name__ for module in modules)
     every = {id(parameter): parameter for module in modules for parameter in module.parameters()}
     if not every:
         raise PolicyError(f"the {role} module {name} has no parameters: there is nothing to train")
     if any(parameter.is_meta for parameter in every.values()):
-        raise PolicyError(f"the {role} module {name} has parameters on device 'meta', which hold no numbers")
+        raise PolicyError(f"the {role} module {name} has parameters on device 'meta', without numbers: give it some")
     chosen = [parameter for parameter in every.values() if parameter.requires_grad]
     if not chosen:
         raise PolicyError(
-            f"none of the {len(every)} parameters of the {role} module {name} has requires_grad: nothing can be trained"
+            f"none of the {len(every)} parameters of the {role} module {name} has requires_grad: nothing would train"
         )
     return chosen
 
 
 def gradients_of(objective: Tensor, parameters: list[nn.Parameter], keep: bool = False) -> Gradients:
-    """∂objective/∂parameters, dense; `keep` what is needed to do so again."""
+    """Return ∂objective/∂parameters, dense; `keep` the graph for another call."""
     gradients = torch.autograd.grad(objective, parameters, allow_unused=True, retain_graph=keep)
     return [gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient for gradient in gradients]
 
 
 def require_dependence(output: Tensor, what: str) -> None:
-    """Raise PolicyError where no gradient could flow from an output into any parameter."""
+    """Raise PolicyError if an output, described by `what`, has no gradient with respect to any parameter."""
     if not output.requires_grad:
-        raise PolicyError(f"{what} does not depend on its parameters: is it detached, or made with no_grad?")
+        raise PolicyError(f"{what} does not depend on its parameters: remove detach() or no_grad()")

@@ -1,4 +1,4 @@
-"""From a configuration and the user's modules to what learns with them."""
+"""TorchLearners from a configuration and the user's modules."""
 
 import inspect
 from typing import Any
@@ -23,20 +23,20 @@ from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
 from pgrad.training.build import INITIALIZATION_STREAM, labels_of, settings_of
 
-PROBE = 2  # observations of zeros that tell what a module returns
+PROBE = 2  # observations of zeros to try modules with
 
 
 def new_torch_learner(
-    modules: TorchOptions, config: Config, env: Env, seed: int, num_trajectories: int
+    options: TorchOptions, config: Config, env: Env, seed: int, num_trajectories: int
 ) -> TorchLearner:
-    """One seed's own modules and optimisers; raises ConfigError and PolicyError where they do not fit."""
-    device = device_of(modules.device)
+    """Return one seed's modules and optimisers; raise ConfigError or PolicyError if they do not fit."""
+    device = device_of(options.device)
     normalization = new_normalization(
         env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
     )
-    # Trying them out draws as well: lazy layers their first parameters, distributions a sample.
+    # Trying modules out samples too: lazy layers their first parameters, distributions an action.
     with seeded(_initialization_seed(seed), device):
-        module, value = made(modules)
+        module, value = new_modules(options)
         trained_parameters("policy", module)
         policy = TorchPolicy(
             module.to(device).eval(),
@@ -47,25 +47,27 @@ def new_torch_learner(
             env.id,
             labels_of(config, seed=seed),
         )
-        critic = critic_of(policy, value, config, env, seed)
-    parameters, own = divided(module, None if critic is None else critic.module)
+        critic = new_critic(policy, value, config, env, seed)
+    parameters, value_parameters = split_parameters(module, None if critic is None else critic.module)
     settings = settings_of(config)
-    optimizer = new_optimizer(parameters, modules.optimizer, settings, settings.learning_rate)
+    optimizer = new_optimizer(parameters, options.optimizer, settings, settings.learning_rate)
     return TorchLearner(
         settings,
         policy,
         critic,
         optimizer,
-        new_optimizer(own, modules.optimizer, settings, settings.value_learning_rate) if own else None,
-        modules.value_coef,
+        new_optimizer(value_parameters, options.optimizer, settings, settings.value_learning_rate)
+        if value_parameters
+        else None,
+        options.value_coef,
         normalization,
         actor_of(policy, optimizer),
     )
 
 
-def critic_of(policy: TorchPolicy, value: nn.Module | None, config: Config, env: Env, seed: int) -> TorchValue | None:
-    """What estimates V, tried out; None where nothing reads it."""
-    module = chosen_value(value, probed(policy, config, env), config, env, seed)
+def new_critic(policy: TorchPolicy, value: nn.Module | None, config: Config, env: Env, seed: int) -> TorchValue | None:
+    """Return V, tried out on zeros; None if the baseline does not read it."""
+    module = value_module(value, probe(policy, config, env), config, env, seed)
     if BASELINES[config.baseline] != VALUE:
         return None
     critic = TorchValue(policy, None if module is None else module.to(policy.inputs.device).eval())
@@ -74,107 +76,111 @@ def critic_of(policy: TorchPolicy, value: nn.Module | None, config: Config, env:
     return critic
 
 
-def divided(policy: nn.Module, value: nn.Module | None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The parameters of the policy's optimiser and of the value's own; if they share any, all are the first's."""
+def split_parameters(policy: nn.Module, value: nn.Module | None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters of policy's and value's optimisers; all are the policy's if the modules share any."""
     parameters = compiled_order(policy, trained_parameters("policy", policy))
     if value is None:
         return parameters, []
-    own = trained_parameters("value", value)
-    if set(map(id, parameters)) & set(map(id, own)):
+    value_parameters = trained_parameters("value", value)
+    if set(map(id, parameters)) & set(map(id, value_parameters)):
         return trained_parameters("policy", policy, value), []
-    return parameters, own
+    return parameters, value_parameters
 
 
 def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
-    """The parameters in the order of a compiled network, if the module is one and all of it is trained."""
+    """Return the parameters, in the order of a compiled network if the module is a perceptron trained as a whole."""
     try:
         ordered = in_order(module)
     except PolicyError:
         return parameters
-    # Sorted lists, no sets: a layer that comes twice has its parameters twice in `ordered`.
+    # Sorted lists, not sets: a layer used twice has its parameters twice in `ordered`.
     return ordered if sorted(map(id, ordered)) == sorted(map(id, parameters)) else parameters
 
 
-def made(modules: TorchOptions) -> tuple[nn.Module, nn.Module | None]:
-    """This seed's own modules: copies of those given, or of what functions make, which may be the same every time.
+def new_modules(options: TorchOptions) -> tuple[nn.Module, nn.Module | None]:
+    """Return copies of the policy and value modules that were given, or that the given functions make.
 
-    They are copied together, so that what they share stays shared.
+    A function may return the same module every time, so its modules are copied too; together, to keep what they share.
     """
-    policy = _module("policy", modules.policy)
-    own, value = copied(policy, None if modules.value is None else _module("value", modules.value))
-    return own, value
+    policy, value = copied(
+        _module("policy", options.policy), None if options.value is None else _module("value", options.value)
+    )
+    return policy, value
 
 
 def _module(role: str, given: Any) -> nn.Module:
-    own = given
+    module = given
     if not isinstance(given, nn.Module) and callable(given):
         require_no_arguments(role, given)
         try:
-            own = given()
+            module = given()
         except Exception as error:
             name = getattr(given, "__name__", type(given).__name__)
             raise ConfigError([f"{role}: {name}() raised {type(error).__name__}: {error}"]) from error
-    if not isinstance(own, nn.Module):
+    if not isinstance(module, nn.Module):
         hint = ""
-        if isinstance(own, MLPPolicy | MLPValue):
-            hint = ": pgrad.torch.to_module makes one of it"
-        elif isinstance(own, TorchPolicy | TorchValue) and own.module is not None:
-            hint = ": give its module, which is .module"
+        if isinstance(module, MLPPolicy | MLPValue):
+            hint = ": convert it with pgrad.torch.to_module"
+        elif isinstance(module, TorchPolicy | TorchValue) and module.module is not None:
+            hint = ": pass its .module"
         raise ConfigError(
-            [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {own!r}{hint}"]
+            [f"{role} must be a torch.nn.Module, or a function without arguments that makes one, not {module!r}{hint}"]
         )
-    return own
+    return module
 
 
 def require_no_arguments(role: str, function: Any) -> None:
-    """Raise ConfigError where a function, or a class, cannot be called without arguments."""
+    """Raise ConfigError if a function or class cannot be called without arguments."""
     try:
         signature = inspect.signature(function)
-    except ValueError:  # nothing is known of some that are written in C
+    except ValueError:  # some that are written in C have no signature
         return
     try:
         signature.bind()
     except TypeError as error:
         name = getattr(function, "__name__", repr(function))
         raise ConfigError(
-            [f"{role} must be made without arguments, and {name} has to be given some: write lambda: {name}(...)"]
+            [f"{role} is called without arguments, but {name} needs some: write lambda: {name}(...)"]
         ) from error
 
 
-def probed(policy: TorchPolicy, config: Config, env: Env) -> ModuleOutput:
-    """What the policy says of observations of zeros; raises PolicyError where it does not fit the settings."""
+def probe(policy: TorchPolicy, config: Config, env: Env) -> ModuleOutput:
+    """Return the policy's output for observations of zeros; raise PolicyError if it does not fit the settings."""
     with torch.no_grad():
         output = policy.forward(policy.inputs.prepared(np.zeros((PROBE, env.obs_size), np.float32)))
     if isinstance(output.distribution, CustomDistribution):
-        kind = type(output.distribution.distribution).__name__
-        if config.squash:
-            raise PolicyError(
-                f"squash is for modules that return (mean, log_std), not a {kind}: return these, or leave it out"
-            )
-        if config.temperature != 1.0:
-            raise PolicyError(f"temperature is for modules that return logits, not a {kind}")
-        if env.has_mask:
-            raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
-        sample = output.distribution.call("sample")
-        if isinstance(env.actions, Discrete) and output.distribution.distribution.has_enumerate_support:
-            choices = len(output.distribution.distribution.enumerate_support(expand=False))
-            if choices != env.actions.n:
-                raise PolicyError(f"{kind} has {choices} choices, and '{env.id}' {actions_in_words(env.actions)}")
-        entropy = output.distribution.log_prob_and_entropy(sample, None, True)[1]
-        if config.entropy_coef and bool(entropy.isnan().any()):
-            raise PolicyError(f"entropy_coef {config.entropy_coef} needs an entropy, and {kind} has none: set it to 0")
+        require_settings_fit(output.distribution, config, env)
     return output
 
 
-def chosen_value(
+def require_settings_fit(custom: CustomDistribution, config: Config, env: Env) -> None:
+    """Raise PolicyError if a module's own distribution does not fit the settings and the environment's actions."""
+    kind = type(custom.distribution).__name__
+    if config.squash:
+        raise PolicyError(f"squash needs a module that returns (mean, log_std), not a distribution ({kind}): remove it")
+    if config.temperature != 1.0:
+        raise PolicyError(f"temperature needs a module that returns logits, not a distribution ({kind}): remove it")
+    if env.has_mask:
+        raise PolicyError(f"'{env.id}' forbids some actions: its policy must return logits, not a {kind}")
+    sample = custom.call("sample")
+    if isinstance(env.actions, Discrete) and custom.distribution.has_enumerate_support:
+        choices = len(custom.distribution.enumerate_support(expand=False))
+        if choices != env.actions.n:
+            raise PolicyError(f"{kind} has {choices} choices, but '{env.id}' has {actions_in_words(env.actions)}")
+    entropy = custom.log_prob_and_entropy(sample, None, True)[1]
+    if config.entropy_coef and bool(entropy.isnan().any()):
+        raise PolicyError(f"entropy_coef needs an entropy, which {kind} does not implement: set entropy_coef to 0")
+
+
+def value_module(
     value: nn.Module | None, output: ModuleOutput, config: Config, env: Env, seed: int
 ) -> nn.Module | None:
-    """The value module, given or by default; None where the policy says V itself, or nothing reads it."""
+    """Return the value module, given or default; None if the policy returns V itself or nothing reads it."""
     reads = BASELINES[config.baseline] == VALUE
     if value is not None and not reads:
-        raise ConfigError([f"value is read by baseline 'value' only, not by '{config.baseline}'"])
+        raise ConfigError([f"value is only read by baseline 'value', not by '{config.baseline}': remove it"])
     if value is not None and output.value is not None:
-        raise ConfigError(["the policy returns a value itself: give either that or value, not both"])
+        raise ConfigError(["the policy returns a value itself: remove value, or let the policy return no value"])
     if value is not None or output.value is not None or not reads:
         return value
     if len(shape_of(env)) > 1:
@@ -189,5 +195,5 @@ def chosen_value(
 
 
 def _initialization_seed(seed: int) -> int:
-    """Of PyTorch's own random numbers, 64 bits of this seed's stream."""
+    """Return a 64-bit seed for PyTorch's generator from this run's initialisation stream."""
     return int(np.random.default_rng([seed, INITIALIZATION_STREAM]).integers(2**63))
