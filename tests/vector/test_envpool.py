@@ -8,7 +8,6 @@ import pytest
 from gymnasium import spaces
 
 pool = pytest.importorskip("envpool")
-pytestmark = pytest.mark.envpool
 
 from pgrad.errors import EnvError  # noqa: E402
 from pgrad.vector import envpool  # noqa: E402
