@@ -1,6 +1,5 @@
 """What a frozen policy is worth: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
 
-import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -95,10 +94,9 @@ def evaluate(
 
     key, count, watchdog = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Watchdog()
     vectorization = "gymnasium" if description.original else "envpool"
-    num_steps = math.ceil(episodes / count) * (original.max_episode_steps or LONGEST_EPISODE)
 
     def run() -> Evaluation:
-        envs = VectorEnv(description, count, key, vectorization, step_timeout, watchdog, num_steps)
+        envs = VectorEnv(description, count, key, vectorization, step_timeout, watchdog)
         try:
             return played(EnvLanes(envs, key), actor, episodes, discount)
         except Endless as endless:

@@ -1,4 +1,4 @@
-"""Noticing that an environment hangs: the thread that calls it cannot, so another one watches the clock."""
+"""Detect hanging environments: the thread that calls one cannot, so another thread watches the clock."""
 
 import math
 import threading
@@ -17,60 +17,54 @@ Pulse = Callable[[], object]
 
 
 class Watchdog:
-    """Since when a call into an environment has been running; written by its thread, read by any other."""
+    """The call into an environment that is in progress, written by the calling thread and read by any other."""
 
-    def __init__(self) -> None:
-        self.since: float | None = None  # time.monotonic, None between calls
-        self.call = ""  # what is running, for a message
-        self.env: int | None = None  # in which environment, if that is known
-        self.where: Where | None = None  # says of an environment (None: of all) where in the run it is
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.since: float | None = None  # when the call began by the clock, None between calls
+        self.name = ""  # of the call, for messages
+        self.env: int | None = None  # the index of the environment, if known
+        self.where: Where | None = None  # describes where in the run an environment is (None: all of them)
         self.pulse: Pulse | None = None
-        self.beat: object = None  # what it returned last to `check`, which alone writes this
-        self.alive = -math.inf  # when that was new; since when a call is running is for its own thread to say
+        self.beat: object = None  # the last value of `pulse`; written by `check` alone
+        self.alive = (
+            -math.inf
+        )  # when it last changed; `check` must not write `since`, which the call may just have reset
 
     @contextmanager
-    def calling(self, call: str, where: "Where | None" = None, pulse: "Pulse | None" = None) -> Iterator[None]:
-        """Mark a call into the environment. As long as what `pulse` returns changes, the call does not hang."""
-        self.call, self.env, self.where, self.pulse, self.since = call, None, where, pulse, time.monotonic()
+    def call(self, name: str, where: Where | None = None, pulse: Pulse | None = None) -> Iterator[None]:
+        """Mark a call into the environment. While the value that `pulse` returns keeps changing, it does not hang."""
+        self.name, self.env, self.where, self.pulse, self.since = name, None, where, pulse, self.clock()
         try:
             yield
         finally:
             self.since = None
 
-    @contextmanager
-    def elsewhere(self, where: "Where") -> Iterator[None]:
-        """The call goes on, for a while at another place of the run."""
-        theirs, self.where = self.where, where
-        try:
-            yield
-        finally:
-            self.where = theirs
-
-    def still(self, call: str | None = None, env: int | None = None) -> None:
-        """The call goes on and is no hang: its next part begins now, `call` of the n-th environment."""
-        self.call, self.env, self.since = call or self.call, env, time.monotonic()
+    def progress(self, name: str | None = None, env: int | None = None) -> None:
+        """Start the time limit again: the next part of the call begins, `name` of the environment with index `env`."""
+        self.name, self.env, self.since = name or self.name, env, self.clock()
 
     def pause(self) -> None:
-        """What is called now watches its own time."""
+        """Stop watching this call, because the code that it runs has a time limit of its own."""
         self.since = None
 
     def check(self, timeout: float | None) -> None:
         """Raise EnvError if the call in progress began more than `timeout` seconds ago (None: never)."""
         since, pulse = self.since, self.pulse
         if since is not None and pulse is not None and (beat := pulse()) != self.beat:
-            self.beat, self.alive = beat, time.monotonic()
-        if timeout is not None and since is not None and time.monotonic() - max(since, self.alive) > timeout:
+            self.beat, self.alive = beat, self.clock()
+        if timeout is not None and since is not None and self.clock() - max(since, self.alive) > timeout:
             where = f" ({self.where(self.env)})" if self.where is not None else ""
             raise EnvError(
-                f"{self.call} has not come back for {timeout:g} s{where}; "
-                "if it does not hang but is only slow, give it more time (step_timeout)"
+                f"{self.name} has not returned after {timeout:g} s{where}. "
+                "If it is slow rather than hung, raise step_timeout."
             )
 
 
 def watched(function: Callable[[], T], watchdog: Watchdog, timeout: float | None) -> T:
-    """function(), in a thread of its own; EnvError as soon as a call into an environment outlasts `timeout` seconds.
+    """Return function(), run in its own thread; raise EnvError once a call into an environment exceeds `timeout`.
 
-    A hanging thread cannot be ended from outside. It is a daemon, so that the process can still exit.
+    A hanging thread cannot be stopped from outside. It is a daemon, so the process can still exit.
     """
     results: list[T] = []
     errors: list[BaseException] = []

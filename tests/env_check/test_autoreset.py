@@ -41,8 +41,6 @@ def test_in_worker_processes(processes: int) -> None:
     workers = Workers(describe(Probe), SEEDS, processes, timeout=60.0)
     try:
         check_rows(workers, SEEDS)
-        workers.rewind()
-        check_rows(workers, SEEDS)
     finally:
         workers.close()
 

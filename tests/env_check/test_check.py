@@ -471,10 +471,10 @@ def test_what_hangs_is_told(method: str, tmp_path: Path, monkeypatch: pytest.Mon
             time.sleep(3.0 if method == "step" else 0.0)
             return super().step(action)
 
-    with pytest.raises(EnvError, match=r"has not come back for 0\.2 s"):
+    with pytest.raises(EnvError, match=r"has not returned after 0\.2 s"):
         check(Hangs, step_timeout=0.2)
     (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(3.0)\n        {START}"))
-    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not come back for 0\.2 s"):
+    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not returned after 0\.2 s"):
         check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=0.2)
 
 

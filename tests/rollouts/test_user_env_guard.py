@@ -1,7 +1,5 @@
 """A compiled environment of the user's that raises, hangs or leaves its spaces is told so, and nothing is lost."""
 
-import threading
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,35 +87,36 @@ def test_what_cannot_be_compiled_is_explained() -> None:
         guard.guarded(raising(TypingError("Unknown attribute 'pace'")))()
 
 
-def test_a_hang_is_noticed_and_a_call_that_goes_on_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    watchdog, ended, messages = Watchdog(), threading.Event(), []
+def test_a_hang_is_noticed_and_a_call_that_goes_on_is_none() -> None:
+    now, messages = [0.0], []
+    watchdog = Watchdog(lambda: now[0])
     guard = new_guard(compiled_env("walk", Walk()), watchdog)
 
-    def watch() -> None:
-        while not ended.wait(0.02):
-            try:
-                watchdog.check(0.2)
-            except EnvError as error:
-                messages.append(str(error))
+    def wait(seconds: float, steps: int = 0) -> None:
+        """Let time pass, in which the environment is stepped; a watcher looks."""
+        now[0] += seconds
+        guard.lanes.counters[STEPS] += steps
+        try:
+            watchdog.check(60.0)
+        except EnvError as error:
+            messages.append(str(error))
 
     def goes_on() -> None:
-        for _ in range(8):
-            time.sleep(0.05)
-            guard.lanes.counters[STEPS] += 1
+        for _ in range(3):
+            wait(50.0, 1)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        guard.guarded(lambda: time.sleep(0.4))()
-        assert not messages, "its first step may wait for the compiler"
-        guard.guarded(goes_on)()
-        assert not messages
-        monkeypatch.setattr(guards, "COMPILING_SECONDS", 0.0)
-        guard.guarded(lambda: time.sleep(0.4))()
-    finally:
-        ended.set()
-        watcher.join()
-    assert messages[0].startswith("step() of 'walk' has not come back for 0.2 s (seed 5, step 8 of the run)")
+    def compiles_first() -> None:
+        wait(guards.COMPILING_SECONDS - 1.0)
+        goes_on()
+
+    guard.guarded(compiles_first)()
+    guard.guarded(goes_on)()
+    assert not messages
+    guard.guarded(compiles_first)()  # has been compiled, so that it hangs
+    assert len(messages) == 1
+    assert messages[0].startswith("step() of 'walk' has not returned after 60 s (seed 5, step 6 of the run)")
+    guard.guarded(lambda: wait(guards.COMPILING_SECONDS + 61.0))()  # longer than any compilation
+    assert len(messages) == 2
 
 
 def test_what_leaves_its_space_is_noticed() -> None:

@@ -71,7 +71,7 @@ def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
             env.unwrapped.identity = identity  # type: ignore[attr-defined]
         return Autoreset(envs, description.observations, description.actions, seeds[0]), "as the test wants it"
 
-    monkeypatch.setattr(vector, "chosen_source", source)
+    monkeypatch.setattr(vector, "choose_backend", source)
     envs = VectorEnv(describe(Counting), 3, seed=1)
     yield EnvLanes(envs, run_key=1)
     envs.close()

@@ -221,7 +221,7 @@ def test_a_package_that_is_missing(
 )
 def test_the_extra_that_is_missing(env_id: str, said: str, way: str) -> None:
     message = way_out(env_id, DependencyNotInstalled(said))
-    assert message.endswith(f"pip install {way} or pip install 'pgrad[envpool]', which brings its own")
+    assert message.endswith(f"pip install {way}")
 
 
 def test_a_dependency_that_pgrad_does_not_know() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pgrad.vector.masks import mask_of_one, masks_of_batch, merged, require_choices
-from pgrad.vector.step import Failure
+from pgrad.vector.step import EnvFailure
 
 TAXI = np.array([1, 0, 1, 0, 0, 0], np.int8)
 
@@ -49,16 +49,16 @@ def test_of_a_batch() -> None:
 
 
 def test_a_mask_of_the_wrong_size_is_refused() -> None:
-    with pytest.raises(Failure, match="has 5 entries, expected 6"):
+    with pytest.raises(EnvFailure, match="has 5 entries, expected 6"):
         mask_of_one({"action_mask": np.ones(5)}, (6,))
-    with pytest.raises(Failure, match="has 5 entries, expected 6"):
+    with pytest.raises(EnvFailure, match="has 5 entries, expected 6"):
         masks_of_batch({"action_mask": np.ones((2, 5))}, (6,), 2)
 
 
 def test_a_state_without_a_choice_is_refused_where_one_is_to_act() -> None:
     mask = merged([np.array([1, 0, 0, 0, 0], bool), None], 5)
     assert mask is not None
-    with pytest.raises(Failure, match="allows none of the 3 choices of action part 1"):
+    with pytest.raises(EnvFailure, match="allows none of the 3 choices of action part 1"):
         require_choices(mask, (2, 3), np.array([True, True]))
     require_choices(mask, (2, 3), np.array([False, True]))
     require_choices(mask, (5,), np.array([True, True]))

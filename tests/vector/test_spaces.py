@@ -90,8 +90,8 @@ def test_a_component_is_named_as_one_writes_it() -> None:
     [
         (spaces.Box(-1, 1, (3,)), np.zeros(4), r"observation has shape \(4,\), expected \(3,\)"),
         (spaces.Box(-1, 1, (3,)), np.zeros((3, 1)), r"observation has shape \(3, 1\), expected \(3,\)"),
-        (spaces.Box(-1, 1, (3,)), None, "holds object, which are no numbers"),
-        (spaces.Box(-1, 1, (1,)), ["one"], "which are no numbers"),
+        (spaces.Box(-1, 1, (3,)), None, "holds object, which is not numeric"),
+        (spaces.Box(-1, 1, (1,)), ["one"], "which is not numeric"),
         (spaces.Discrete(5), 5, r"observation is \[5\], outside its space Discrete\(5\)"),
         (spaces.Discrete(5, start=1), 0, r"outside its space"),
         (spaces.Discrete(5), 1.5, r"observation is \[1.5\], outside"),
@@ -114,7 +114,7 @@ def test_an_observation_that_does_not_fit_is_refused(space: spaces.Space[Any], o
         (spaces.Discrete(5), np.array([-1, 2]), r"observation is \[-1\], outside"),
         (spaces.MultiDiscrete([2, 3]), np.array([[1, 2], [1, 3]]), r"observation is \[1, 3\], outside"),
         (spaces.Box(-1, 1, (3,)), np.zeros((3, 3)), "shape"),
-        (spaces.Dict({"x": spaces.Discrete(2)}), ({"x": 1},), "there are 1 observations, expected 2"),
+        (spaces.Dict({"x": spaces.Discrete(2)}), ({"x": 1},), "got 1 observations, expected 2"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused(space: spaces.Space[Any], batch: Any, message: str) -> None:
@@ -136,7 +136,7 @@ def test_parts_that_are_no_numbers_are_left_out() -> None:
     observations = observations_of(space, "Test")
     assert observations.left_out == ("observation['mission']: Text",)
     np.testing.assert_array_equal(observations.one({"mission": "go", "x": [0.5, 1.0], "y": 1}), [0.5, 1.0, 0, 1])
-    with pytest.raises(EnvError, match=r"'Test' shows no numbers \(observation: Text\)"):
+    with pytest.raises(EnvError, match=r"'Test' has no numeric observations \(observation: Text\)"):
         observations_of(spaces.Text(10), "Test")
 
 

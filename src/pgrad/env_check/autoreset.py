@@ -16,7 +16,7 @@ import numpy as np
 
 from pgrad.vector.autoreset import Autoreset, GymnasiumVectorEnv
 from pgrad.vector.spaces import actions_of, observations_of
-from pgrad.vector.step import Array, Source
+from pgrad.vector.step import Array, Backend
 
 NUM_ACTIONS = 5
 NAMES = 997  # a seed modulo this names an environment: whole numbers up to 2²⁴ are exact in float32
@@ -92,7 +92,7 @@ def check_autoreset(
         source.close()
 
 
-def check_rows(source: Source, seeds: Sequence[int], num_steps: int = 60) -> None:
+def check_rows(source: Backend, seeds: Sequence[int], num_steps: int = 60) -> None:
     """Raise AssertionError if a source of probes with these seeds gives other rows than it must; restarts it once."""
     random = np.random.default_rng(0)
     first = [0] * len(seeds)
@@ -107,7 +107,7 @@ def check_rows(source: Source, seeds: Sequence[int], num_steps: int = 60) -> Non
 
 
 def recorded(
-    source: Source, num_envs: int, num_steps: int, random: np.random.Generator
+    source: Backend, num_envs: int, num_steps: int, random: np.random.Generator
 ) -> tuple[list[list[Row]], Array]:
     """The rows of each environment under random actions, and the observations after the last."""
     rows: list[list[Row]] = [[] for _ in range(num_envs)]

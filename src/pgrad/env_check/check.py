@@ -159,7 +159,7 @@ def check_gymnasium(environment: Any, name: str | None, seed: int, step_timeout:
     watchdog = Watchdog()
 
     def look() -> tuple[list[int], list[float], float | None]:
-        with watchdog.calling("Gymnasium's check_env"):
+        with watchdog.call("Gymnasium's check_env"):
             run_check_env(make, findings)
         played = play_gymnasium(make, findings, watchdog, seed)
         if not findings.problems:

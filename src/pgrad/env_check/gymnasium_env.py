@@ -17,7 +17,7 @@ from pgrad.user_code import own_traceback
 from pgrad.vector.masks import KEY, mask_of_one
 from pgrad.vector.spaces import actions_of
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Failure
+from pgrad.vector.step import EnvFailure
 from pgrad.vector.vector_env import VectorEnv
 from pgrad.watchdog import Watchdog
 
@@ -44,14 +44,14 @@ class Told(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """As it is."""
         self.where, self.seed, self.steps = f"in reset(seed={seed})", seed, 0
-        with self.watchdog.calling(f"reset(seed={seed})"):
+        with self.watchdog.call(f"reset(seed={seed})"):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """As it is."""
         self.steps += 1
         self.where = f"at step {self.steps} of seed {self.seed}, action {action}"
-        with self.watchdog.calling(f"step({action}), {self.where},"):
+        with self.watchdog.call(f"step({action}), {self.where},"):
             return self.env.step(action)
 
 
@@ -123,7 +123,7 @@ def play(
             seconds += took
             if sum(lengths) >= MOST_STEPS:
                 break
-    except Failure as failure:
+    except EnvFailure as failure:
         findings.add("raised", f"{failure.what} {env.where}", "see docs/environments.md")
     except (Exception, SystemExit) as error:
         trace = own_traceback(error).replace("\n", "\n    ")

@@ -166,7 +166,7 @@ class Episode:
     def call(self, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A method's result; what it raises is noted."""
         try:
-            with self.watchdog.calling(f"{method} {self.where}"):
+            with self.watchdog.call(f"{method} {self.where}"):
                 return function(self.dynamics, *arguments)
         except Exception as error:
             way_out = f"{method} has to work for every state and action that an episode can come to"

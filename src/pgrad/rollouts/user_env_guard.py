@@ -3,7 +3,6 @@
 Compiled code looks at nothing itself. pgrad's own environments are held to Gymnasium's by tests, and not watched.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,15 +43,15 @@ class Guard:
             return face
 
         def call(*arguments: Any) -> Any:
-            began, before = time.monotonic(), int(self.lanes.counters[STEPS])
+            began, before = self.watchdog.clock(), int(self.lanes.counters[STEPS])
             patience = 0.0 if id(face) in self.called else COMPILING_SECONDS
 
             def pulse() -> object:
-                steps, now = int(self.lanes.counters[STEPS]), time.monotonic()
+                steps, now = int(self.lanes.counters[STEPS]), self.watchdog.clock()
                 return now if steps == before and now - began < patience else steps
 
             try:
-                with self.watchdog.calling(f"step() of '{self.env.id}'", lambda _: self._where(), pulse):
+                with self.watchdog.call(f"step() of '{self.env.id}'", lambda _: self._where(), pulse):
                     result = face(*arguments)
                 self.called.add(id(face))
                 return result

@@ -1,8 +1,8 @@
-"""A Gymnasium vector environment, whatever its way of resetting an environment that ended:
+"""A Gymnasium vector environment as a backend, in any of Gymnasium's autoreset modes:
 
-- next-step: the step after the end ignores its action and returns the reset observation; it is no row of anything.
-- same-step: the ending step returns the reset observation already, and the final one in `info["final_obs"]`.
-- disabled: nothing happens until `reset(options={"reset_mask": ...})`.
+- next-step: the step after the end ignores its action and returns the reset observation; it is never recorded.
+- same-step: the ending step returns the reset observation, and the final observation in `info["final_obs"]`.
+- disabled: nothing resets until `reset(options={"reset_mask": ...})`.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from gymnasium.vector import AutoresetMode
 
 from pgrad.vector.masks import Mask, masks_of_batch
 from pgrad.vector.spaces import Actions, Observations
-from pgrad.vector.step import Array, Failure, Rows, Start
+from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult
 from pgrad.vector.sync import failed
 
 GymnasiumVectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
 
 
 class Autoreset:
-    """The rows of a vector environment in any mode. `seed` is for its first reset (None: it has been seeded before)."""
+    """A backend around a vector environment. `seed` is for its first reset (None: it is already seeded)."""
 
     def __init__(
         self, envs: GymnasiumVectorEnv, observations: Observations, actions: Actions, seed: int | list[int] | None
@@ -32,22 +32,22 @@ class Autoreset:
         self.resetting = np.zeros(self.count, np.bool_)
         self.mask: Mask | None = None
 
-    def reset(self) -> Start:
-        """A new episode everywhere; the first time from the seed."""
+    def reset(self) -> ResetResult:
+        """Begin a new episode everywhere; the first time from the seed."""
         obs, info = self._reset(None)
         self.seed, self.mask = None, None
         self.resetting = np.zeros(self.count, np.bool_)
         self._update_mask(info)
-        return Start(self._rows(obs), self.mask)
+        return ResetResult(self._rows(obs), self.mask)
 
-    def step(self, action: Array) -> Rows:
-        """Step all with pgrad's action arrays."""
+    def step(self, action: Array) -> StepResult:
+        """Step all environments with pgrad's action arrays."""
         try:
             returned = self.envs.step(self.actions.native(action))
         except Exception as error:
             raise failed("raised in step()", error, None) from error
         if not (isinstance(returned, tuple) and len(returned) == 5):
-            raise Failure("step() returned something else than (obs, reward, terminated, truncated, info)")
+            raise EnvFailure("step() did not return (obs, reward, terminated, truncated, info)")
         given, reward, terminated, truncated, info = returned
         reward, terminated, truncated = self._outcome(reward, terminated, truncated)
         obs = after = self._rows(given)
@@ -64,11 +64,11 @@ class Autoreset:
         mask = self.mask
         if mask is not None and self.resetting.any():
             mask = mask | self.resetting[:, None]  # a terminal state may allow nothing, and its action is ignored
-        return Rows(reward, terminated, truncated, after.copy(), obs, mask, self.resetting.copy())
+        return StepResult(reward, terminated, truncated, after.copy(), obs, mask, self.resetting.copy())
 
     def close(self) -> None:
         """Close the environments."""
-        with contextlib.suppress(Exception):  # they are given up either way
+        with contextlib.suppress(Exception):  # they are discarded anyway
             self.envs.close()
 
     def _reset(self, which: Array | None) -> tuple[Any, dict[str, Any]]:
@@ -85,10 +85,10 @@ class Autoreset:
         try:
             return self.observations.batch(obs, self.count)
         except ValueError as error:
-            raise Failure(str(error)) from error
+            raise EnvFailure(str(error)) from error
 
     def _outcome(self, reward: Any, terminated: Any, truncated: Any) -> tuple[Array, Array, Array]:
-        """Reward, terminated and truncated; nothing of environments that this step only reset."""
+        """Return reward, terminated and truncated, zero in environments that this step only reset."""
         reward, terminated, truncated = map(np.asarray, (reward, terminated, truncated))
         for name, values, kinds in [
             ("reward", reward, "biuf"),
@@ -96,15 +96,15 @@ class Autoreset:
             ("truncated", truncated, "b"),
         ]:
             if values.dtype.kind not in kinds or values.shape != (self.count,):
-                wanted = "truth values" if kinds == "b" else "numbers"
-                raise Failure(f"{name} is {values.dtype} of shape {values.shape}, expected ({self.count},) {wanted}")
+                wanted = "booleans" if kinds == "b" else "numbers"
+                raise EnvFailure(f"{name} is {values.dtype} of shape {values.shape}, expected ({self.count},) {wanted}")
         counted = ~self.resetting
         return np.where(counted, reward, 0.0).astype(np.float64), terminated & counted, truncated & counted
 
     def _with_final(self, after: Array, ended: Array, info: dict[str, Any]) -> Array:
         final = info.get("final_obs")
         if final is None:
-            raise Failure("it resets in the same step, but its info has no 'final_obs'")
+            raise EnvFailure("its autoreset mode is same-step, but its info has no 'final_obs'")
         try:
             if isinstance(final, np.ndarray) and final.dtype == object:
                 for n in np.flatnonzero(ended):
@@ -112,12 +112,12 @@ class Autoreset:
                 return after
             return np.where(ended[:, None], self.observations.batch(final, self.count), after)
         except ValueError as error:
-            raise Failure(f"info['final_obs']: {error}") from error
+            raise EnvFailure(f"info['final_obs']: {error}") from error
 
     def _update_mask(self, info: dict[str, Any], only: Array | None = None) -> None:
         found = masks_of_batch(info, self.actions.counts, self.count)
         if only is None:
-            self.mask = None  # what was said of the states before says nothing of these
+            self.mask = None  # masks of the previous states do not hold here
         if found is not None:
             masks, present = found
             told = present if only is None else present & only

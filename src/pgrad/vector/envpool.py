@@ -1,14 +1,13 @@
-"""EnvPool's environments, written in C++, where the package is installed and has exactly the one that is asked for.
+"""EnvPool's C++ environments, used where the package is installed and has exactly the requested environment.
 
-EnvPool resets in the next step: the step after an end ignores its action and returns the reset observation, reward 0
-and `elapsed_step` 0 (measured, and held by a test), so `Autoreset` reads it like any other vector environment. It
-differs from Gymnasium in one thing that cannot be seen from outside: an episode that ends in a terminal state in the
-very step of the time limit is reported as truncated alone.
+EnvPool resets in the next step: the step after an episode's end ignores its action and returns the reset observation,
+reward 0 and `elapsed_step` 0 (tested), so `Autoreset` reads it like any other vector environment. One difference from
+Gymnasium cannot be seen from outside: an episode that reaches a terminal state exactly at the time limit is reported as
+truncated only.
 """
 
 import importlib
 import os
-import re
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -21,26 +20,18 @@ from pgrad.system import available_cores
 from pgrad.vector.autoreset import Autoreset
 from pgrad.vector.spaces import Observations, Part, actions_of, observations_of
 from pgrad.vector.spec import Description, GymnasiumEnv, quietly
-from pgrad.vector.step import Source
+from pgrad.vector.step import Backend
 
 INSTALLATION = "pip install 'pgrad[envpool]'"
 
-# Ids that EnvPool is known to have, as a rule of thumb for who has not installed it.
-FAMILIES = re.compile(
-    r"(Acrobot|FrozenLake(8x8)?|CliffWalking)-v1|MountainCar(Continuous)?-v0"
-    r"|(LunarLander(Continuous)?|BipedalWalker(Hardcore)?|CarRacing)-v3"
-    r"|(Ant|HalfCheetah|Hopper|Walker2d|Humanoid|HumanoidStandup|Swimmer|Reacher|Pusher|Inverted(Double)?Pendulum)-v[45]"
-    r"|MiniGrid-.*-v0|highway(-fast)?-v0|Fetch(Reach|Push|Slide|PickAndPlace)(Dense)?-v4"
-)
-
-# Environments of the same name and spaces that were found to move differently.
+# Environments with the same name and spaces that turned out to have different dynamics.
 DIFFERENT = {"Pendulum-v1": "it turns by its speed before that is limited, Gymnasium's after"}
 
-ENDLESS = 2**31 - 1  # EnvPool's max_episode_steps where there is no limit
+ENDLESS = 2**31 - 1  # EnvPool's max_episode_steps without a limit
 
 
 def installed() -> ModuleType | None:
-    """The package, if it can be imported here."""
+    """Return the package if it can be imported."""
     try:
         with quietly():
             return importlib.import_module("envpool")
@@ -48,15 +39,12 @@ def installed() -> ModuleType | None:
         return None
 
 
-def source(description: Description, seeds: Sequence[int], threads: int) -> tuple[Source | None, str | None]:
-    """EnvPool's form of an environment, or None and what to tell the user (None: nothing)."""
+def backend(description: Description, seeds: Sequence[int], threads: int) -> tuple[Backend | None, str | None]:
+    """Return EnvPool's version of an environment, or None and the reason, if the user should know it."""
     if not description.by_id:
         return None, None
     pool = installed()
-    if pool is None:
-        known = FAMILIES.fullmatch(description.registered)
-        return None, f"EnvPool would be faster: {INSTALLATION}" if known else None
-    if description.registered not in pool.list_all_envs():
+    if pool is None or description.registered not in pool.list_all_envs():
         return None, None
     with quietly():
         difference = differs(description, pool.make_spec(description.registered))
@@ -67,20 +55,22 @@ def source(description: Description, seeds: Sequence[int], threads: int) -> tupl
             envs = pool.make_gymnasium(
                 description.registered, num_envs=len(seeds), seed=seeds[0], num_threads=threads, **pinned(threads)
             )
-            assert envs.observation_space is not None  # made at first sight, with warnings
+            assert envs.observation_space is not None  # created on first access, with warnings
     except Exception as error:
         return None, f"EnvPool's '{description.registered}' cannot be made ({type(error).__name__}: {error})"
     return Autoreset(envs, description.observations, description.actions, None), None
 
 
 def pinned(threads: int) -> dict[str, int]:
-    """Each thread keeps a core of its own, where there is one for each and none besides: woken for every step, they
-    would change places, which costs a fifth of the speed (LunarLander-v3, two cores)."""
+    """Return the option that ties each thread to one core, if there are exactly as many cores as threads.
+
+    Woken for every step, threads would otherwise move between cores: a fifth slower (LunarLander-v3, two cores).
+    """
     return {"thread_affinity_offset": 0} if threads == os.cpu_count() == available_cores() else {}
 
 
 def refusal(description: Description) -> str:
-    """Why EnvPool cannot step an environment, for who insists on it."""
+    """Return why EnvPool cannot step an environment, for users who requested it."""
     if not description.by_id:
         return f"EnvPool steps environments that are given by their id, not this {description.name}"
     if installed() is None:
@@ -89,9 +79,9 @@ def refusal(description: Description) -> str:
 
 
 def differs(description: Description, spec: Any) -> str | None:
-    """In what EnvPool's environment is another one than Gymnasium's; None if in nothing that can be seen.
+    """Return how EnvPool's environment visibly differs from Gymnasium's, or None.
 
-    Observations are compared by shape and kind: EnvPool's bounds are often left out, and orders its Dicts differently.
+    Observations are compared by shape and kind, because EnvPool often omits bounds and orders Dicts differently.
     """
     if description.registered in DIFFERENT:
         return DIFFERENT[description.registered]
@@ -136,7 +126,7 @@ def _count(space: Any) -> int:
 
 
 def describe_envpool(env_id: str) -> Description | None:
-    """An environment that EnvPool has and Gymnasium cannot make (Atari, or physics that is not installed)."""
+    """Describe an environment that EnvPool has and Gymnasium cannot make (Atari, or physics that is not installed)."""
     pool = installed()
     if pool is None or env_id not in pool.list_all_envs():
         return None
@@ -153,22 +143,22 @@ def describe_envpool(env_id: str) -> Description | None:
         getattr(spec, "reward_threshold", None),
         original=False,
         by_id=True,
-        notes=("Gymnasium cannot make it here: EnvPool's version is all there is",),
+        notes=("Gymnasium cannot make it here, only EnvPool can",),
     )
 
 
 class _NotInGymnasium:
-    """In the place of a factory."""
+    """A factory that explains why there is no environment of Gymnasium's."""
 
     def __init__(self, env_id: str) -> None:
         self.env_id = env_id
 
     def __call__(self) -> GymnasiumEnv:
-        raise EnvError(f"'{self.env_id}' is there through EnvPool alone: Gymnasium cannot make it here")
+        raise EnvError(f"'{self.env_id}' is available through EnvPool only: Gymnasium cannot make it here")
 
 
 def _unbounded(observations: Observations) -> Observations:
-    """The same without bounds, which EnvPool does not keep to (it has LunarLander's observations all positive)."""
+    """Return them without bounds, because EnvPool's are wrong (all of LunarLander's observations are positive)."""
     parts = tuple(
         Part(part.path, spaces.Box(-np.inf, np.inf, part.shape, np.float32), part.columns)
         if isinstance(part.space, spaces.Box)

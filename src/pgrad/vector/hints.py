@@ -6,8 +6,6 @@ import traceback
 import gymnasium
 
 from pgrad.errors import closest
-from pgrad.vector.envpool import FAMILIES as FAMILIES_OF_ENVPOOL
-from pgrad.vector.envpool import INSTALLATION as INSTALLATION_OF_ENVPOOL
 
 # Environments that a package adds when it is imported: how their ids begin, and the module.
 FAMILIES = {
@@ -52,8 +50,6 @@ def way_out(env_id: str, error: BaseException) -> str:
         known = [package for package in INSTALLATIONS if re.search(rf"\b{package}\b", str(error), re.IGNORECASE)]
         missing = known[0] if known else getattr(error, "name", None)
         hint = installation(missing) if missing else str(error)
-        if FAMILIES_OF_ENVPOOL.fullmatch(name):
-            hint += f" or {INSTALLATION_OF_ENVPOOL}, which brings its own"
         return f"'{env_id}' needs a package that is not installed: {hint}"
     if isinstance(error, gymnasium.error.DeprecatedEnv | gymnasium.error.VersionNotFound):
         return f"Gymnasium has no '{env_id}': did you mean '{module}{colon}{_newest(_stem(name))}'?"

@@ -17,6 +17,7 @@ from pgrad.vector.hints import way_out
 from pgrad.vector.originals import imported
 from pgrad.vector.spaces import actions_of, observations_of
 from pgrad.vector.spec import Description, GymnasiumEnv, quietly
+from pgrad.vector.wrappers import stateful_notes
 
 # What gymnasium.make warns of.
 OUT_OF_DATE = re.compile(r"out of date.*upgrading to version `(v\d+)`")
@@ -151,6 +152,7 @@ def _described(
     observations = observations_of(instance.observation_space, name)
     if observations.left_out:
         notes += (f"the policy does not see what is no number: {', '.join(observations.left_out)}",)
+    notes += stateful_notes(instance)
     known, plain = instance.spec or spec, name.rpartition(":")[2]
     return Description(
         name,

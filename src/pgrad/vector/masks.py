@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.vector.step import Failure
+from pgrad.vector.step import EnvFailure
 
 KEY = "action_mask"
 
@@ -14,13 +14,13 @@ Mask = npt.NDArray[np.bool_]
 
 
 def mask_of_one(info: Any, counts: Sequence[int]) -> Mask | None:
-    """[A] from the info of one environment: an array, or one for each part of an action; None where it says nothing."""
+    """Return the mask [A] in the info of one environment (an array, or one for each part of an action), or None."""
     given = info.get(KEY) if isinstance(info, dict) and counts else None
     return None if given is None else _flat(given, sum(counts))
 
 
 def masks_of_batch(info: Any, counts: Sequence[int], count: int) -> tuple[Mask, Mask] | None:
-    """[N, A] masks, and [N] which environments have one, from a vector environment's info; None where none has."""
+    """Return masks [N, A] and which environments have one [N] from a vector environment's info; None if none has."""
     given = info.get(KEY) if isinstance(info, dict) and counts else None
     if given is None:
         return None
@@ -34,21 +34,21 @@ def masks_of_batch(info: Any, counts: Sequence[int], count: int) -> tuple[Mask, 
 
 
 def merged(masks: Sequence[Mask | None], size: int) -> Mask | None:
-    """[N, A] of the masks of N environments; all is allowed where one has none, and None where none has one."""
+    """Return the masks [N, A] of N environments, all True for one without a mask; None if all are without."""
     if all(mask is None for mask in masks):
         return None
     return np.stack([np.ones(size, np.bool_) if mask is None else mask for mask in masks])
 
 
 def require_choices(mask: Mask | None, counts: Sequence[int], acting: Mask) -> None:
-    """Raise Failure where an environment that is to act next has a part without an allowed choice."""
+    """Raise EnvFailure if an environment that acts next has an action part without an allowed choice."""
     if mask is None:
         return
     first = 0
     for d, n in enumerate(counts):
         stuck = np.flatnonzero(acting & ~mask[:, first : first + n].any(axis=1))
         if stuck.size:
-            raise Failure(f"info['{KEY}'] allows none of the {n} choices of action part {d}", int(stuck[0]))
+            raise EnvFailure(f"info['{KEY}'] allows none of the {n} choices of action part {d}", int(stuck[0]))
         first += n
 
 
@@ -58,5 +58,5 @@ def _flat(given: Any, size: int, env: int | None = None) -> Mask:
     parts = given if isinstance(given, tuple | list) else (given,)
     flat = np.concatenate([np.ravel(_flat(p, 0) if isinstance(p, tuple | list) else np.asarray(p)) for p in parts])
     if size and flat.size != size:
-        raise Failure(f"info['{KEY}'] has {flat.size} entries, expected {size}: one for each choice", env)
+        raise EnvFailure(f"info['{KEY}'] has {flat.size} entries, expected {size}: one for each choice", env)
     return flat.astype(np.bool_)

@@ -1,7 +1,7 @@
-"""Gymnasium's spaces and flat arrays, in both directions.
+"""Conversion between Gymnasium's spaces and flat arrays.
 
-An observation becomes a row of float32 in the order and size of `gymnasium.spaces.utils.flatten`: numbers as they are,
-whole numbers of a Discrete one-hot, the parts of a Dict or Tuple one after the other.
+An observation becomes a row of float32 in the order and size of `gymnasium.spaces.utils.flatten`: numbers unchanged,
+the integers of a Discrete one-hot, the parts of a Dict or Tuple one after another.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +21,13 @@ Path = tuple[str | int, ...]
 
 
 def written(root: str, path: Path) -> str:
-    """A part as one writes it in Python: observation['image'][2]."""
+    """Return a part as Python code: observation['image'][2]."""
     return root + "".join(f"[{key!r}]" for key in path)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an observation that holds numbers, and which columns of the row are its own."""
+    """A numeric part of an observation, and its columns in the row."""
 
     path: Path
     space: spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
@@ -35,16 +35,16 @@ class Part:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """Of the part itself, before it is flattened."""
+        """The shape of the part before it is flattened."""
         return tuple(self.space.shape or ())
 
     @property
     def name(self) -> str:
-        """The part as one writes it in Python."""
+        """The part as Python code."""
         return written("observation", self.path)
 
     def of(self, obs: Any) -> Any:
-        """This part of a whole observation."""
+        """Return this part of a whole observation."""
         for key in self.path:
             obs = obs[key]
         return obs
@@ -55,7 +55,7 @@ class Part:
             values = np.stack([np.asarray(value) for value in values]) if len(values) else np.empty(0)
         values = np.asarray(values)
         if values.dtype.kind not in "biuf":
-            raise ValueError(f"{self.name} holds {values.dtype}, which are no numbers; its space is {self.space}")
+            raise ValueError(f"{self.name} holds {values.dtype}, which is not numeric; its space is {self.space}")
         if values.shape != (count, *self.shape):
             raise ValueError(f"{self.name} has shape {values.shape[1:]}, expected {self.shape}")
         flat = values.reshape(count, -1)
@@ -67,7 +67,7 @@ class Part:
         else:
             if isinstance(self.space, spaces.MultiBinary) and not ((flat == 0) | (flat == 1)).all():
                 raise ValueError(f"{self.name} is {values[0].tolist()}, outside its space {self.space}")
-            with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is looked for later
+            with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is checked later
                 rows[:, self.columns] = flat
 
 
@@ -92,11 +92,11 @@ def _write_one_hot(flat: Array, counts: Sequence[int], starts: Sequence[int], co
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """How observations of a space become rows of O numbers."""
+    """Conversion of a space's observations to rows of O numbers."""
 
     original: spaces.Space[Any]
     parts: tuple[Part, ...]
-    left_out: tuple[str, ...]  # parts that are no numbers
+    left_out: tuple[str, ...]  # parts that are not numeric
 
     @cached_property
     def size(self) -> int:
@@ -105,35 +105,35 @@ class Observations:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a plain Box, which convolutions need; (O,) for everything else."""
+        """The shape of a plain Box, which convolutions need; (O,) for every other space."""
         return self.parts[0].shape if isinstance(self.original, spaces.Box) else (self.size,)
 
     @cached_property
     def low(self) -> npt.NDArray[np.float32]:
-        """[O] the least that the space allows."""
+        """[O] lower bounds of the space."""
         return self._bound(lambda part: part.space.low if isinstance(part.space, spaces.Box) else 0.0)
 
     @cached_property
     def high(self) -> npt.NDArray[np.float32]:
-        """[O] the most that the space allows."""
+        """[O] upper bounds of the space."""
         return self._bound(lambda part: part.space.high if isinstance(part.space, spaces.Box) else 1.0)
 
     @cached_property
     def bounded(self) -> bool:
-        """Whether there is a bound that an observation could pass: what is one-hot cannot."""
+        """True if an observation can exceed a bound, which one-hot parts cannot."""
         boxes = [part.space for part in self.parts if isinstance(part.space, spaces.Box)]
         return any(bool(np.isfinite(bound).any()) for box in boxes for bound in (box.low, box.high))
 
     def _bound(self, of: Callable[[Part], Any]) -> npt.NDArray[np.float32]:
         bound = np.empty(self.size, np.float32)
-        with np.errstate(over="ignore"):  # a bound beyond float32 is none
+        with np.errstate(over="ignore"):  # a bound beyond float32 becomes infinite
             for part in self.parts:
                 bound[part.columns] = np.ravel(of(part))
         return bound
 
     @cached_property
     def space(self) -> light.Space:
-        """The same without Gymnasium."""
+        """The equivalent pgrad space."""
         if isinstance(self.original, spaces.Discrete):
             return light.Discrete(int(self.original.n))
         if isinstance(self.original, spaces.MultiDiscrete):
@@ -141,10 +141,10 @@ class Observations:
         return light.Box(self.low.tolist(), self.high.tolist())
 
     def batch(self, obs: Any, count: int) -> npt.NDArray[np.float32]:
-        """[count, O] a fresh array, from a batch as vector environments return it; ValueError if it does not fit."""
+        """Return a new array [count, O] from a vector environment's batch; raise ValueError if it does not fit."""
         if _is_object_array(obs) or (isinstance(obs, tuple | list) and not isinstance(self.original, spaces.Tuple)):
             if len(obs) != count:
-                raise ValueError(f"there are {len(obs)} observations, expected {count}")
+                raise ValueError(f"got {len(obs)} observations, expected {count}")
             return np.stack([self.one(sample) for sample in obs])
         rows = np.empty((count, self.size), np.float32)
         for part in self.parts:
@@ -152,16 +152,16 @@ class Observations:
         return rows
 
     def one(self, obs: Any) -> npt.NDArray[np.float32]:
-        """[O] a fresh array, from the observation of one environment; ValueError if it does not fit."""
+        """Return a new array [O] from one environment's observation; raise ValueError if it does not fit."""
         row = np.empty(self.size, np.float32)
         self.write(obs, row)
         return row
 
     def write(self, obs: Any, row: Array) -> None:
-        """The observation of one environment into row [O]; ValueError if it does not fit."""
+        """Write one environment's observation into row [O]; raise ValueError if it does not fit."""
         if self._plain is not None and isinstance(obs, np.ndarray) and obs.shape == self._plain:  # the most common case
             if obs.dtype.kind == "f" and obs.itemsize > 4:
-                with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is looked for later
+                with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is checked later
                     row[:] = obs.reshape(-1)
                 return
             if obs.dtype.kind in "biuf":
@@ -172,11 +172,11 @@ class Observations:
 
     @cached_property
     def _plain(self) -> tuple[int, ...] | None:
-        """The shape of all there is, if that is a Box."""
+        """The shape of the whole observation if it is a Box."""
         return self.shape if isinstance(self.original, spaces.Box) else None
 
     def component(self, index: int) -> str:
-        """What the index-th number of a row is, as one writes it in Python."""
+        """Return the index-th number of a row as Python code."""
         part = next(part for part in self.parts if index < part.columns.stop)
         if not isinstance(part.space, spaces.Box | spaces.MultiBinary) or not part.shape:
             return part.name
@@ -196,7 +196,7 @@ def _found(part: Part, obs: Any) -> Any:
 
 
 def observations_of(space: spaces.Space[Any], name: str) -> Observations:
-    """The translation for that space; EnvError if pgrad cannot train on it, which says which part of it."""
+    """Return the conversion for a space; raise EnvError that names the part pgrad cannot train on."""
     parts: list[Part] = []
     left_out: list[str] = []
     first = 0
@@ -211,7 +211,7 @@ def observations_of(space: spaces.Space[Any], name: str) -> Observations:
             _refuse(name, "observation", path, leaf, _observation_way_out(space, path))
     if first == 0:
         what = ", ".join(left_out) or f"observation: {space}"
-        raise EnvError(f"'{name}' shows no numbers ({what}); {_observation_way_out(space, ())}")
+        raise EnvError(f"'{name}' has no numeric observations ({what}); {_observation_way_out(space, ())}")
     return Observations(space, tuple(parts), tuple(left_out))
 
 
@@ -244,13 +244,13 @@ def _refuse(name: str, root: str, path: Path, space: spaces.Space[Any], way_out:
 
 @dataclass(frozen=True, eq=False)
 class Actions:
-    """How pgrad's action arrays become what an environment's step expects."""
+    """Conversion of pgrad's action arrays to what an environment's step expects."""
 
     original: spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
 
     @cached_property
     def space(self) -> light.Space:
-        """The same without Gymnasium."""
+        """The equivalent pgrad space."""
         space = self.original
         if isinstance(space, spaces.Discrete):
             return light.Discrete(int(space.n))
@@ -262,11 +262,11 @@ class Actions:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many choices each part has; none for a Box."""
+        """The number of choices of each part; empty for a Box."""
         return () if isinstance(self.space, light.Box) else self.space.counts
 
     def native(self, action: Array) -> Array:
-        """What a vector environment's step expects, from [N] for Discrete and [N, D] otherwise."""
+        """Return what a vector environment's step expects, from [N] for Discrete and [N, D] otherwise."""
         space = self.original
         if isinstance(space, spaces.Discrete):
             return np.asarray(action.reshape(-1) + space.start, space.dtype)
@@ -274,13 +274,13 @@ class Actions:
         if isinstance(space, spaces.MultiDiscrete):
             return np.asarray(shaped + space.start, space.dtype)
         if isinstance(space, spaces.Box):
-            whole = np.issubdtype(space.dtype, np.integer)
-            exact = np.rint(shaped.astype(np.float64)) if whole else shaped
-            return np.clip(exact, space.low, space.high).astype(space.dtype)  # rounding may leave the bounds by a hair
+            integer = np.issubdtype(space.dtype, np.integer)
+            exact = np.rint(shaped.astype(np.float64)) if integer else shaped
+            return np.clip(exact, space.low, space.high).astype(space.dtype)  # rounding may exceed the bounds slightly
         return np.asarray(shaped, space.dtype)
 
     def random(self, count: int, random: np.random.Generator, mask: Array | None = None) -> Array:
-        """Uniform actions among the allowed (standard normal where a Box has no bounds), for measuring."""
+        """Return uniformly random allowed actions (standard normal where a Box is unbounded)."""
         if self.counts:
             chances = random.random((count, sum(self.counts))) * (1.0 if mask is None else mask)
             parts = np.split(chances, np.cumsum(self.counts)[:-1], axis=1)
@@ -294,7 +294,7 @@ class Actions:
 
 
 def actions_of(space: spaces.Space[Any], name: str) -> Actions:
-    """The translation for that space; EnvError if pgrad cannot act in it, which says which part of it."""
+    """Return the conversion for a space; raise EnvError that names the part pgrad cannot act in."""
     if isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         if 0 in (space.shape or ()):
             raise EnvError(f"'{name}' has no actions: its action space is {space}")
@@ -302,6 +302,6 @@ def actions_of(space: spaces.Space[Any], name: str) -> Actions:
     path, leaf = next(_leaves(space, ()), ((), space))
     raise EnvError(
         f"'{name}' has actions {type(space).__name__} ({written('action', path)}: {type(leaf).__name__}), and pgrad "
-        "acts in Discrete, MultiDiscrete, MultiBinary and Box; make one of these of it: pass a factory that returns "
+        "acts in Discrete, MultiDiscrete, MultiBinary and Box; convert it to one of these: pass a factory that returns "
         "gymnasium.wrappers.TransformAction(env, f, new_space)"
     )

@@ -1,7 +1,7 @@
-"""Environments stepped one after the other in this process: the plain loop that everything else is measured by.
+"""Environments stepped one after another in this process, the reference for every other backend.
 
-Gymnasium's own SyncVectorEnv would do, but it turns whatever an environment returns into numbers and truth values, does
-not say which environment failed, and mixes up final and first observation where an environment reuses its array.
+Gymnasium's SyncVectorEnv converts anything that an environment returns to numbers and booleans, does not say which
+environment failed, and confuses the final with the first observation where an environment reuses its array.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ import numpy as np
 from pgrad.errors import EnvError
 from pgrad.vector.masks import Mask, mask_of_one, merged
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, Failure, Rows, Start
+from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult
 from pgrad.watchdog import Watchdog
 
 
 class Group:
-    """Some environments, an ended one reset within the step that ended it."""
+    """Some environments, each reset within the step that ends its episode."""
 
     def __init__(self, description: Description, seeds: Sequence[int], watchdog: Watchdog | None = None) -> None:
         self.description, self.seeds = description, seeds
@@ -29,11 +29,11 @@ class Group:
         self.masks: list[Mask | None] = [None] * len(seeds)
         self.counts = description.actions.counts
         self.making, self.resetting, self.stepping = (
-            f"{call} of '{description.name}'" for call in ("the making", "reset()", "step()")
+            f"{call} of '{description.name}'" for call in ("creation", "reset()", "step()")
         )
 
-    def reset(self) -> Start:
-        """A new episode everywhere; the first time in new environments, from the seeds."""
+    def reset(self) -> ResetResult:
+        """Begin a new episode everywhere; the first time in new environments, from the seeds."""
         fresh = not self.envs
         if fresh:
             for n in range(len(self.seeds)):
@@ -41,14 +41,14 @@ class Group:
         obs = np.empty((len(self.seeds), self.description.observations.size), np.float32)
         for n, seed in enumerate(self.seeds):
             self._reset(n, seed if fresh else None, obs[n])
-        return Start(obs, merged(self.masks, sum(self.counts)))
+        return ResetResult(obs, merged(self.masks, sum(self.counts)))
 
-    def step(self, action: Array) -> Rows:
-        """Step all with pgrad's action arrays."""
+    def step(self, action: Array) -> StepResult:
+        """Step all environments with pgrad's action arrays."""
         return self.step_native(self.description.actions.native(action))
 
-    def step_native(self, action: Array) -> Rows:
-        """Step all, with actions as the environments expect them."""
+    def step_native(self, action: Array) -> StepResult:
+        """Step all environments with actions as they expect them."""
         count = len(self.envs)
         reward, after = np.empty(count), np.empty((count, self.description.observations.size), np.float32)
         terminated, truncated = np.empty(count, np.bool_), np.empty(count, np.bool_)
@@ -58,68 +58,70 @@ class Group:
         for n in np.flatnonzero(terminated | truncated).tolist():
             self._reset(n, None, obs[n])
         mask = merged(self.masks, sum(self.counts))
-        return Rows(reward, terminated, truncated, after, obs, mask, np.zeros(count, np.bool_))
+        return StepResult(reward, terminated, truncated, after, obs, mask, np.zeros(count, np.bool_))
 
     def close(self) -> None:
         """Close the environments, whatever state they are in."""
         for env in self.envs:
-            with contextlib.suppress(Exception):  # it is given up either way
+            with contextlib.suppress(Exception):  # it is discarded anyway
                 env.close()
         self.envs = []
 
     def _made(self, n: int) -> gymnasium.Env[Any, Any]:
-        self.watchdog.still(self.making, n)
+        self.watchdog.progress(self.making, n)
         try:
             env = self.description.make()
         except EnvError as error:
-            raise Failure(str(error), n, failed("", error.__cause__ or error, n).details) from error
+            raise EnvFailure(str(error), n, failed("", error.__cause__ or error, n).details) from error
         if any(env.unwrapped is other.unwrapped for other in self.envs):
-            raise Failure("the same environment was made twice, expected a new one from each call of the factory", n)
+            raise EnvFailure("the factory returned the same environment twice, expected a new one from each call", n)
         if env.observation_space != self.description.observations.original:
             wanted, found = self.description.observations.original, env.observation_space
         elif env.action_space != self.description.actions.original:
             wanted, found = self.description.actions.original, env.action_space
         else:
             return env
-        raise Failure(f"copies have different spaces: {found}, where the first has {wanted}", n)
+        raise EnvFailure(f"copies have different spaces: {found}, where the first has {wanted}", n)
 
     def _reset(self, n: int, seed: int | None, row: Array) -> None:
-        self.watchdog.still(self.resetting, n)
+        self.watchdog.progress(self.resetting, n)
         try:
             returned = self.envs[n].reset(seed=seed)
         except (Exception, SystemExit) as error:
             raise failed("raised in reset()", error, n) from error
         if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)):
-            raise Failure(f"reset() returned {_shown(returned)}, expected (obs, info)", n)
+            raise EnvFailure(f"reset() returned {_shown(returned)}, expected (obs, info)", n)
         self._see(n, *returned, row)
 
     def _step(self, n: int, action: Any, row: Array) -> tuple[float, bool, bool]:
-        self.watchdog.still(self.stepping, n)
+        self.watchdog.progress(self.stepping, n)
         try:
             returned = self.envs[n].step(action)
         except (Exception, SystemExit) as error:
             raise failed("raised in step()", error, n) from error
         if not (isinstance(returned, tuple) and len(returned) == 5):
-            raise Failure(f"step() returned {_shown(returned)}, expected (obs, reward, terminated, truncated, info)", n)
+            raise EnvFailure(
+                f"step() returned {_shown(returned)}, expected (obs, reward, terminated, truncated, info)", n
+            )
         obs, reward, terminated, truncated, info = returned
         self._see(n, obs, info, row)
-        return _number(reward, n), _truth("terminated", terminated, n), _truth("truncated", truncated, n)
+        return _number(reward, n), _boolean("terminated", terminated, n), _boolean("truncated", truncated, n)
 
     def _see(self, n: int, obs: Any, info: Any, row: Array) -> None:
         try:
             self.description.observations.write(obs, row)
             self.masks[n] = mask_of_one(info, self.counts)
         except ValueError as error:
-            raise Failure(str(error), n) from error
-        except Failure as failure:
-            raise Failure(failure.what, n) from failure
+            raise EnvFailure(str(error), n) from error
+        except EnvFailure as failure:
+            raise EnvFailure(failure.what, n) from failure
 
 
-def failed(what: str, error: BaseException, env: int | None) -> Failure:
-    """What an environment's own error means, with its traceback from the environment on."""
+def failed(what: str, error: BaseException, env: int | None) -> EnvFailure:
+    """Return the failure that an environment's own exception means, with the traceback below the caller."""
     below = error.__traceback__.tb_next if error.__traceback__ is not None else None
     trace = "".join(traceback.format_exception(type(error), error, below))
-    return Failure(f"{what}: {type(error).__name__}: {error}", env, trace.rstrip())
+    return EnvFailure(f"{what}: {type(error).__name__}: {error}", env, trace.rstrip())
 
 
 def _number(reward: Any, n: int) -> float:
@@ -127,16 +129,16 @@ def _number(reward: Any, n: int) -> float:
         return reward
     value = np.asarray(reward)
     if value.dtype.kind not in "biuf" or value.size != 1:
-        raise Failure(f"the reward is {_shown(reward)}, expected a number", n)
+        raise EnvFailure(f"the reward is {_shown(reward)}, expected a number", n)
     return float(value.reshape(()))
 
 
-def _truth(name: str, value: Any, n: int) -> bool:
+def _boolean(name: str, value: Any, n: int) -> bool:
     if type(value) is bool:
         return value
     array = np.asarray(value)
     if array.dtype.kind != "b" or array.size != 1:
-        raise Failure(f"{name} is {_shown(value)}, expected True or False", n)
+        raise EnvFailure(f"{name} is {_shown(value)}, expected True or False", n)
     return bool(array.reshape(()))
 
 

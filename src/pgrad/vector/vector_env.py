@@ -1,5 +1,6 @@
-"""N environments stepped together: what training needs of them, whatever they are and however they are stepped."""
+"""N environments stepped together, whatever they are and whichever backend steps them."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,14 +11,17 @@ import numpy.typing as npt
 from pgrad.errors import EnvError
 from pgrad.kernels.random import fold_in
 from pgrad.vector.masks import Mask, require_choices
-from pgrad.vector.select import chosen_source
+from pgrad.vector.select import choose_backend, workers_hint
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, Failure, Rows, Source, Start
+from pgrad.vector.step import Array, Backend, EnvFailure, ResetResult, StepResult
+from pgrad.vector.sync import Group
 from pgrad.watchdog import Watchdog
+
+TIMED_STEPS = 5  # the fastest of them decides whether to recommend worker processes
 
 
 class Step(NamedTuple):
-    """What the actions led to. Entries of environments that were `resetting` mean nothing."""
+    """The result of one step, meaningless in environments that were `resetting`."""
 
     reward: npt.NDArray[np.float64]  # [N]
     terminated: npt.NDArray[np.bool_]  # [N]
@@ -26,15 +30,15 @@ class Step(NamedTuple):
 
 
 def env_seed(seed: int, n: int) -> int:
-    """The seed of the n-th environment."""
+    """Return the seed of the n-th environment."""
     return fold_in(seed, n) % 2**31
 
 
 class VectorEnv:
-    """N environments stepped together; remembers where each one is, and says what is wrong with it in one message.
+    """N environments stepped together, which tracks each one's episode and step, and names them in error messages.
 
-    The same description and seed give the same rows whether they are stepped in this process or in workers.
-    Another thread can call `watchdog.check` to notice a hang, which no thread can notice of itself.
+    The same description and seed give the same results whether they are stepped in this process or in workers.
+    Another thread can call `watchdog.check` to detect a hang, which the thread that hangs cannot.
     """
 
     def __init__(
@@ -45,19 +49,15 @@ class VectorEnv:
         vectorization: str = "auto",
         step_timeout: float | None = 60.0,
         watchdog: Watchdog | None = None,
-        num_steps: int | None = None,
     ) -> None:
-        """vectorization: one of registry.VECTORIZATIONS. step_timeout: seconds a worker process may take, None: any.
-
-        num_steps: about how often all will be stepped, where that is known to be little.
-        """
+        """Make and reset the environments in one of VECTORIZATIONS; `step_timeout` limits a worker's step (seconds)."""
         if num_envs < 1:
             raise EnvError(f"num_envs must be positive, not {num_envs}")
         self.description, self.num_envs = description, num_envs
         self.seeds = [env_seed(seed, n) for n in range(num_envs)]
         self.watchdog = watchdog if watchdog is not None else Watchdog()
-        self.total_steps = 0  # rows so far
-        self.episode = np.zeros(num_envs, np.int64)  # which episode each environment is in, from 0
+        self.total_steps = 0  # of all environments so far
+        self.episode = np.zeros(num_envs, np.int64)  # index of each environment's episode
         self.time = np.zeros(num_envs, np.int64)  # steps of it so far
         self.resetting: npt.NDArray[np.bool_] = np.zeros(num_envs, np.bool_)
         self._everywhere = np.ones(num_envs, np.bool_)
@@ -65,13 +65,13 @@ class VectorEnv:
         self.mask: Mask | None = None
         self._notes = list(description.notes)
         self._bounded = description.observations.bounded
-        self._source: Source | None = None
+        self._backend: Backend | None = None
         with self._calling("reset()"):
-            self._source, how = chosen_source(
-                description, self.seeds, vectorization, step_timeout, self.watchdog, num_steps
-            )
+            self._backend, how = choose_backend(description, self.seeds, vectorization, step_timeout, self.watchdog)
             self._notes.append(how)
-            self._start(self._source.reset())
+            self._start(self._backend.reset())
+        self._untimed = TIMED_STEPS if isinstance(self._backend, Group) and vectorization != "sync" else 0
+        self._fastest = math.inf
 
     @property
     def note(self) -> str | None:
@@ -80,21 +80,24 @@ class VectorEnv:
 
     def restart(self) -> None:
         """Begin a new episode everywhere."""
-        assert self._source is not None, "closed"
+        assert self._backend is not None, "closed"
         with self._calling("reset()"):
             self.episode += 1
-            self._start(self._source.reset())
+            self._start(self._backend.reset())
 
     def step(self, action: Array) -> Step:
-        """Step all: [N] whole numbers for Discrete, [N, D] for MultiDiscrete, [N, D] numbers within the bounds for Box.
+        """Step all: [N] integers for Discrete, [N, D] for MultiDiscrete, [N, D] numbers within the bounds for Box.
 
-        Afterwards `obs` is what to act on next and `mask` what is allowed there. Environments that were `resetting`
-        have begun a new episode, and nothing of them is to be recorded.
+        Afterwards `obs` is the observation to act on next, and `mask` the actions allowed there. Environments that
+        were `resetting` have begun a new episode, and their results must not be recorded.
         """
-        assert self._source is not None, "closed"
+        assert self._backend is not None, "closed"
+        began = self.watchdog.clock()
         with self._calling("step()"):
-            rows = self._source.step(action)
+            rows = self._backend.step(action)
             self._check(rows)
+        if self._untimed:
+            self._time_step(self.watchdog.clock() - began)
         counted = ~self.resetting
         ended = (rows.terminated | rows.truncated) & counted
         self.total_steps += int(np.count_nonzero(counted))
@@ -102,17 +105,17 @@ class VectorEnv:
         self.episode += begun
         self.time += counted
         self.time *= ~begun
-        silent = None if self.mask is None else np.ones_like(self.mask)  # all is allowed where nothing is said
+        silent = None if self.mask is None else np.ones_like(self.mask)  # without a mask, everything is allowed
         self.obs, self.mask, self.resetting = rows.obs, rows.mask if rows.mask is not None else silent, rows.resetting
         return Step(rows.reward, rows.terminated, rows.truncated & ~rows.terminated, rows.after)
 
     def close(self) -> None:
-        """Let the environments go, and their processes if they have any."""
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+        """Close the environments and end their processes, if any."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
 
-    def _start(self, start: Start) -> None:
+    def _start(self, start: ResetResult) -> None:
         self._require_finite(start.obs, self._everywhere)
         self._look_at_bounds(start.obs)
         require_choices(start.mask, self.description.actions.counts, self._everywhere)
@@ -120,11 +123,18 @@ class VectorEnv:
         self.resetting = np.zeros(self.num_envs, np.bool_)
         self.time[:] = 0
 
-    def _check(self, rows: Rows) -> None:
+    def _time_step(self, seconds: float) -> None:
+        """Recommend worker processes once, if even the fastest of the first steps is slow."""
+        self._untimed -= 1
+        self._fastest = min(self._fastest, seconds)
+        if not self._untimed and (hint := workers_hint(self._fastest, self.num_envs)):
+            self._notes.append(hint)
+
+    def _check(self, rows: StepResult) -> None:
         finite = np.isfinite(rows.reward) | self.resetting
         if not finite.all():
             n = int(np.argmin(finite))
-            raise Failure(f"the reward is {rows.reward[n]}", n)
+            raise EnvFailure(f"the reward is {rows.reward[n]}", n)
         self._require_finite(rows.after, self._everywhere)
         separate = (rows.terminated | rows.truncated) & ~rows.resetting
         if separate.any():
@@ -137,10 +147,10 @@ class VectorEnv:
         if not np.isfinite(obs).all():
             for n, index in np.argwhere(~np.isfinite(obs)):
                 if which[n]:
-                    raise Failure(f"{self.description.observations.component(index)} is {obs[n, index]}", int(n))
+                    raise EnvFailure(f"{self.description.observations.component(index)} is {obs[n, index]}", int(n))
 
     def _look_at_bounds(self, obs: Array) -> None:
-        """Mention once that an observation leaves its space: that is wrong, but one can train on it."""
+        """Note once that an observation leaves its space, which is a mistake but does not prevent training."""
         if not self._bounded:
             return
         low, high = self.description.observations.low, self.description.observations.high
@@ -153,15 +163,15 @@ class VectorEnv:
 
     @contextmanager
     def _calling(self, call: str) -> Iterator[None]:
-        """Mark the call for watchers, and turn a Failure into an EnvError that says where in the run it was."""
+        """Mark the call for watchers, and turn an EnvFailure into an EnvError that says where in the run it was."""
         try:
-            with self.watchdog.calling(f"{call} of '{self.description.name}'", self._where):
+            with self.watchdog.call(f"{call} of '{self.description.name}'", self._where):
                 yield
-        except Failure as failure:
+        except EnvFailure as failure:
             self.close()
             details = f"\n\n{failure.details}" if failure.details else ""
             raise EnvError(
-                f"'{self.description.name}': {failure.what} ({failure.where or self._where(failure.env)}){details}"
+                f"'{self.description.name}': {failure.what} ({self._where(failure.env)}){details}"
             ) from failure
         except BaseException:
             self.close()

@@ -1,10 +1,11 @@
 """Environments in worker processes: a few processes with many environments each, through Gymnasium's AsyncVectorEnv.
 
-AsyncVectorEnv starts one process for each environment it is given. Here it is given one *group* of environments per
-core, which resets by itself (so AsyncVectorEnv must not: mode DISABLED) and whose results are arrays. Whatever goes
-wrong in a worker travels back as data, so that nothing is logged there and one message is shown here.
+AsyncVectorEnv starts one process for each environment. Here its environments are *groups*, one per core, which reset by
+themselves (so AsyncVectorEnv must not: mode DISABLED) and return arrays. A worker returns its errors as data, so that
+nothing is logged there and one message is shown here.
 """
 
+import linecache
 import multiprocessing
 import os
 import pickle
@@ -12,12 +13,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import Any, ClassVar
 
 import cloudpickle  # type: ignore[import-untyped]
 import gymnasium
@@ -28,28 +32,50 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from pgrad.errors import EnvError
 from pgrad.vector.masks import Mask
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, Failure, Rows, Start
+from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult
 from pgrad.vector.sync import Group, failed
 from pgrad.watchdog import Watchdog
 
-START_SECONDS = 60.0  # for a worker to start, import and make its environments, however short a step's time may be
-CLOSE_SECONDS = 2.0  # for an environment to close before its process is ended
+START_SECONDS = 60.0  # at least, for a worker to start, import and make its environments
+CLOSE_SECONDS = 2.0  # for an environment to close before its process is killed
 
 _STARTING = threading.Lock()
 
 
+def reduce_code(code: CodeType) -> tuple[Any, ...]:
+    """Reduce a code object as cloudpickle does, and add its file's name and lines, which pickle writes only once."""
+    rebuild, arguments = cloudpickle.Pickler.dispatch_table[CodeType](code)
+    return rebuild_code, (rebuild, arguments, code.co_filename, linecache.getlines(code.co_filename))
+
+
+def rebuild_code(rebuild: Callable[..., CodeType], arguments: tuple[Any, ...], file: str, lines: list[str]) -> CodeType:
+    """Return the code object that `SourcePickler` reduced, and let tracebacks find its lines."""
+    if lines:
+        linecache.cache[file] = sum(map(len, lines)), None, lines, file
+    return rebuild(*arguments).replace(co_filename=file)
+
+
+class SourcePickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle, with the source lines of code that it sends by value, so that a worker's tracebacks can show them.
+
+    A worker has no lines of a notebook otherwise and, since cloudpickle 3.1.3 drops file names, none of a script.
+    """
+
+    dispatch_table: ClassVar = ChainMap({CodeType: reduce_code}, cloudpickle.Pickler.dispatch_table)
+
+
 @dataclass(frozen=True)
-class Sent:
-    """A description on its way to another process, where it may turn out that it cannot be read."""
+class PickledDescription:
+    """A description to be loaded in another process, which may fail there."""
 
     pickled: bytes
     obs_size: int
     action_shape: tuple[int, ...]
     sender: int  # process id
-    files: tuple[Path, ...] = ()  # of the user's own, which it refers to
+    files: tuple[Path, ...] = ()  # the user's files that it refers to
 
-    def description(self) -> Description:
-        """What was sent; raises Failure."""
+    def load(self) -> Description:
+        """Return the description; raise EnvFailure if it cannot be loaded."""
         from pgrad.user_code import import_file, importing_from
 
         try:
@@ -62,50 +88,51 @@ class Sent:
         return description
 
 
-def sent(description: Description) -> Sent:
-    """That description, ready to be sent; raises EnvError if it cannot be."""
+def pickle_description(description: Description) -> PickledDescription:
+    """Pickle a description for worker processes; raise EnvError if that is impossible."""
     from pgrad.user_code import imported_files
 
     native = description.actions.native(description.actions.random(1, np.random.default_rng(0)))
+    buffer = BytesIO()
     try:
-        pickled = cloudpickle.dumps(description)
+        SourcePickler(buffer).dump(description)
     except Exception as error:
         raise EnvError(
             f"'{description.name}' cannot be sent to worker processes ({type(error).__name__}: {error}); "
             "pass a factory that makes everything itself, or vectorization='sync'"
         ) from error
+    pickled = buffer.getvalue()
     files = tuple(file for module, file in imported_files().items() if module.encode() in pickled)
-    return Sent(pickled, description.observations.size, native.shape[1:], os.getpid(), files)
+    return PickledDescription(pickled, description.observations.size, native.shape[1:], os.getpid(), files)
 
 
 class GroupEnv(gymnasium.Env[Any, Any]):
-    """A group as AsyncVectorEnv wants it: obs [M, O], action [M, ...]; where it has fewer than M the rest is zero."""
+    """A group as one environment for AsyncVectorEnv: obs [M, O], action [M, ...]; zeros where it has fewer than M."""
 
-    def __init__(self, sent: Sent, seeds: Sequence[int], lanes: int) -> None:
+    def __init__(self, sent: PickledDescription, seeds: Sequence[int], lanes: int) -> None:
         self.observation_space = Box(-np.inf, np.inf, (lanes, sent.obs_size), np.float32)
         self.action_space = Box(-np.inf, np.inf, (lanes, *sent.action_shape), np.float32)
         self.sent, self.seeds, self.lanes = sent, seeds, lanes
         self.group: Group | None = None
         if os.getpid() != sent.sender:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """A new episode everywhere; in new environments and from the seeds, if the options say `fresh`."""
+        """Begin a new episode everywhere; the first time in new environments, from the seeds."""
         try:
-            if self.group is None or (options and options.get("fresh")):
-                self.close()
-                self.group = Group(self.sent.description(), self.seeds)
+            if self.group is None:
+                self.group = Group(self.sent.load(), self.seeds)
             obs, mask = self.group.reset()
-        except Failure as failure:
+        except EnvFailure as failure:
             return self._failed(failure)
         return self._padded(obs), {} if mask is None else {"mask": self._padded(mask)}
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """One step of all."""
+        """Step all environments of the group."""
         assert self.group is not None, "reset first"
         try:
             rows = self.group.step_native(action[: len(self.seeds)])
-        except Failure as failure:
+        except EnvFailure as failure:
             zeros = np.zeros(self.lanes)
             obs, info = self._failed(failure)
             return obs, zeros, zeros, zeros, info
@@ -125,12 +152,12 @@ class GroupEnv(gymnasium.Env[Any, Any]):
         missing = self.lanes - len(values)
         return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
 
-    def _failed(self, failure: Failure) -> tuple[Any, dict[str, Any]]:
+    def _failed(self, failure: EnvFailure) -> tuple[Any, dict[str, Any]]:
         return np.zeros(self.observation_space.shape, np.float32), {"failure": failure.args}
 
 
 class Workers:
-    """N environments in several processes. The rows are those of one Group of the same seeds."""
+    """N environments in several processes, with the same results as one Group of the same seeds."""
 
     def __init__(
         self,
@@ -144,8 +171,8 @@ class Workers:
         self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.lanes = -(-len(seeds) // processes)
         groups = [list(seeds[first : first + self.lanes]) for first in range(0, len(seeds), self.lanes)]
-        self.fresh = True
-        payload = sent(description)
+        self.started = False
+        payload = pickle_description(description)
         make = [partial(GroupEnv, payload, group, self.lanes) for group in groups]
         context = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         try:
@@ -153,29 +180,25 @@ class Workers:
             with _STARTING, _main_module_hidden():
                 self.envs = AsyncVectorEnv(make, context=context, autoreset_mode=AutoresetMode.DISABLED)
         except (OSError, EOFError, AssertionError) as error:
-            raise Failure(f"worker processes cannot be started: {type(error).__name__}: {error}") from error
+            raise EnvFailure(f"worker processes cannot be started: {type(error).__name__}: {error}") from error
 
-    def reset(self) -> Start:
-        """A new episode everywhere; the first time, and after `rewind`, in new environments from the seeds."""
-        limit = self.timeout if self.timeout is None or not self.fresh else max(self.timeout, START_SECONDS)
-        fresh, self.fresh = self.fresh, False
-        with self._minding(limit, "reset()"):
-            self.envs.reset_async(options={"fresh": fresh})
+    def reset(self) -> ResetResult:
+        """Begin a new episode everywhere; the first time in new environments, from the seeds."""
+        limit = self.timeout if self.timeout is None or self.started else max(self.timeout, START_SECONDS)
+        self.started = True
+        with self._explained(limit, "reset()"):
+            self.envs.reset_async()
             obs, info = self.envs.reset_wait(timeout=limit)
         self._raise_failure(info)
-        return Start(self._unpacked(obs), self._mask(info))
+        return ResetResult(self._unpacked(obs), self._mask(info))
 
-    def rewind(self) -> None:
-        """Let the next reset begin all over again."""
-        self.fresh = True
-
-    def step(self, action: Array) -> Rows:
-        """Step all with pgrad's action arrays."""
+    def step(self, action: Array) -> StepResult:
+        """Step all environments with pgrad's action arrays."""
         native = self.description.actions.native(action)
         processes = len(self.envs.processes)
         padded = np.zeros((processes * self.lanes, *native.shape[1:]), native.dtype)
         padded[: self.count] = native
-        with self._minding(self.timeout, "step()"):
+        with self._explained(self.timeout, "step()"):
             self.envs.step_async(padded.reshape(processes, self.lanes, *native.shape[1:]))
             packed, *outcome, info = self.envs.step_wait(timeout=self.timeout)
         self._raise_failure(info)
@@ -186,10 +209,10 @@ class Workers:
                 lanes, rows = final
                 after[k * self.lanes + lanes] = rows
         reward, terminated, truncated = map(self._unpacked, outcome)
-        return Rows(reward, terminated, truncated, after, obs, self._mask(info), np.zeros(self.count, np.bool_))
+        return StepResult(reward, terminated, truncated, after, obs, self._mask(info), np.zeros(self.count, np.bool_))
 
     def close(self) -> None:
-        """End the processes: politely, then not."""
+        """Ask the processes to end, then kill those that have not."""
         if self.envs.closed:
             return
         self.envs.closed = True
@@ -208,7 +231,7 @@ class Workers:
         self.envs.error_queue.close()
 
     def _unpacked(self, values: Array) -> Array:
-        """[N, ...] from [processes, lanes, ...]."""
+        """Return [N, ...] from [processes, lanes, ...]."""
         return values.reshape(-1, *values.shape[2:])[: self.count]
 
     def _mask(self, info: dict[str, Any]) -> Mask | None:
@@ -222,20 +245,20 @@ class Workers:
         for k, arguments in enumerate(info.get("failure", ())):
             if arguments is not None:
                 what, env, details = arguments
-                raise Failure(what, None if env is None else k * self.lanes + env, details)
+                raise EnvFailure(what, None if env is None else k * self.lanes + env, details)
 
     @contextmanager
-    def _minding(self, limit: float | None, call: str) -> Iterator[None]:
-        """Say which worker it was that died or hangs."""
+    def _explained(self, limit: float | None, call: str) -> Iterator[None]:
+        """Raise an EnvFailure that names the worker that died or hangs."""
         self.watchdog.pause()
         try:
             yield
         except multiprocessing.TimeoutError as error:
             silent = [k for k, pipe in enumerate(self.envs.parent_pipes) if not pipe.poll(0)]
             which = self._named(silent[0]) if silent else "a worker process"
-            raise Failure(
-                f"{which} has not come back from {call} for {limit:g} s; "
-                "if it does not hang but is only slow, give it more time (step_timeout)"
+            raise EnvFailure(
+                f"{which} has not returned from {call} after {limit:g} s; "
+                "if it is slow rather than hung, raise step_timeout"
             ) from error
         except (EOFError, OSError) as error:
             for k, process in enumerate(self.envs.processes):
@@ -243,10 +266,10 @@ class Workers:
                 if process.exitcode is not None:
                     code = process.exitcode
                     how = (
-                        f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+                        f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
                     )
-                    raise Failure(f"{self._named(k)} {how} in {call}") from error
-            raise Failure(f"a worker process closed its connection in {call}: {error!r}") from error
+                    raise EnvFailure(f"{self._named(k)} {how} in {call}") from error
+            raise EnvFailure(f"a worker process closed its connection in {call}: {error!r}") from error
 
     def _named(self, k: int) -> str:
         first, last = k * self.lanes, min((k + 1) * self.lanes, self.count) - 1
@@ -256,9 +279,9 @@ class Workers:
 
 @contextmanager
 def _main_module_hidden() -> Iterator[None]:
-    """Keep new processes from importing the user's script again, which would start its training again.
+    """Keep new processes from importing the user's script, which would start its training again.
 
-    Python does that so that the script's functions can be found by name; cloudpickle sends them whole instead.
+    Python imports it to find its functions by name; cloudpickle sends them by value instead.
     """
     main = sys.modules["__main__"]
     names = ("__spec__", "__file__")
