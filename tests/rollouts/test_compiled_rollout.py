@@ -10,13 +10,11 @@ from pgrad.envs.dynamics import observe_into
 from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import network
-from pgrad.kernels.random import fold_in
+from pgrad.kernels.random import ACTION_KEY, RESET_KEY, fold_in
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.compiled import (
-    ACTION_KEY,
-    RESET_KEY,
     STEPS,
     Lanes,
     Plan,

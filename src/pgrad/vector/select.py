@@ -41,7 +41,7 @@ def chosen_source(
     that says which, and why."""
     if vectorization not in VECTORIZATIONS:
         raise EnvError(f"unknown vectorization '{vectorization}': {nearest(vectorization, VECTORIZATIONS)}")
-    if vectorization in ("auto", "envpool"):
+    if vectorization == "envpool" or (vectorization == "auto" and description.envpool):
         pool, why_not = envpool.source(description, seeds, _processes(len(seeds)))
         if pool is not None:
             return pool, "stepped by EnvPool"
