@@ -77,8 +77,7 @@ def test_nothing_is_found_in_a_sound_one(tmp_path: Path) -> None:
     assert lines[0].endswith("cart.py:Cart")
     assert lines[1].startswith("observes Box of 2 numbers in [-100, 100], accepts Discrete(n=2), at most 20")
     assert "played: 12 episodes" in lines[3]
-    uncompiled, compiled = (float(word.replace(",", "")) for word in np.array(lines[4].split())[[1, 4]])
-    assert compiled > 5 * uncompiled > 0
+    assert re.fullmatch(r"speed: [\d,]+ steps/s uncompiled, [\d,]+ compiled: [\d,]+ times \(one core, .*\)", lines[4])
 
 
 # What cannot be played is found without compiling, in a moment.
@@ -465,18 +464,18 @@ def test_what_raises_is_shown_with_its_lines_and_no_speed(monkeypatch: pytest.Mo
 def test_what_hangs_is_told(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hangs(Leaky):
         def reset(self, **options: Any) -> Any:
-            time.sleep(3.0 if method == "reset" else 0.0)
+            time.sleep(5.0 if method == "reset" else 0.0)
             return super().reset(**options)
 
         def step(self, action: Any) -> Any:
-            time.sleep(3.0 if method == "step" else 0.0)
+            time.sleep(5.0 if method == "step" else 0.0)
             return super().step(action)
 
-    with pytest.raises(EnvError, match=r"has not come back for 0\.2 s"):
-        check(Hangs, step_timeout=0.2)
-    (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(3.0)\n        {START}"))
-    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not come back for 0\.2 s"):
-        check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=0.2)
+    with pytest.raises(EnvError, match=r" for 1 s"):
+        check(Hangs, step_timeout=1.0)
+    (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(5.0)\n        {START}"))
+    with pytest.raises(EnvError, match=r"reset after reset, seed 0 .* for 1 s"):
+        check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=1.0)
 
 
 def test_what_cannot_be_trained_on_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from pgrad.envs import Box, Discrete, MultiDiscrete, uniform
+from pgrad.envs import Box, Discrete, MultiDiscrete, gymnasium_adapter, uniform
 from pgrad.envs.dynamics import observe, reset, step
 from pgrad.envs.gymnasium_adapter import GymnasiumAdapter, gymnasium_id, register
 from pgrad.errors import EnvError
@@ -261,7 +261,8 @@ register(Walk, "Walk-v0")
 """
 
 
-def test_an_id_for_a_file(tmp_path: Path) -> None:
+def test_an_id_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium_adapter, "OWNERS", {})
     for name, size in (("one", 1.0), ("two", 2.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "my walk.py").write_text(FILE.replace("SIZE = 1.0", f"SIZE = {size}"))

@@ -180,7 +180,7 @@ def test_actions_do_what_they_are_called(env_id: str, name: str, before: int, af
 
 
 def test_a_passenger_set_down_is_in_a_terminal_copy() -> None:
-    """Passenger in the taxi, at the red square where they want to go: number 16, which becomes 0, which has a terminal copy."""
+    """Passenger in the taxi, at the red square where they want to go: 16, which becomes 0, which has a copy."""
     env = toy_text.load("Taxi-v4")
     (state,), reward, terminated = step(env, (16.0,), 5, 0)
     assert (state, reward, terminated) == (500.0, 20.0, True)

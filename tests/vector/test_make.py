@@ -4,6 +4,7 @@ import dataclasses
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ import pgrad
 from pgrad.env_check.check import check
 from pgrad.errors import EnvError
 from pgrad.vector import envpool
+from pgrad.vector import make as make_module
 from pgrad.vector.hints import explain_failure
 from pgrad.vector.make import describe, limited
 from pgrad.vector.vector_env import VectorEnv
@@ -28,6 +30,14 @@ from pgrad.vector.vector_env import VectorEnv
 def without_envpool(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Gymnasium cannot make, EnvPool might have."""
     monkeypatch.setattr(envpool, "installed", lambda: None)
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    before = dict(gymnasium.registry)
+    yield
+    gymnasium.registry.clear()
+    gymnasium.registry.update(before)
 
 
 class Mine(gymnasium.Env[Any, Any]):
@@ -149,6 +159,7 @@ def test_an_instance_is_made_anew_with_its_wrappers() -> None:
     assert made is not wrapped
     assert made.unwrapped.g == 5.0  # type: ignore[attr-defined]
     made.reset(seed=1)
+    made.action_space.seed(1)
     assert [made.step(made.action_space.sample())[3] for _ in range(9)] == [False] * 8 + [True]
 
 
@@ -262,18 +273,30 @@ def test_an_instance_that_cannot_be_closed_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("kennel:Dog-v0", "Gymnasium has no 'kennel:Dog-v0': did you mean 'kennel:Dog-v3'"),
-        ("kennel:Dogg-v3", r"unknown environment 'kennel:Dogg-v3': did you mean 'kennel:Dog-v3'"),
-        ("kennel:Aardvark-v1", r"unknown environment 'kennel:Aardvark-v1': kennel has Dog-v3"),
-        ("cattery:Cat-v1", r"importing cattery registers no environments.*'cattery.envs:Cat-v1'"),
+        ("kennel_with_ids:Dog-v0", "Gymnasium has no 'kennel_with_ids:Dog-v0': did you mean 'kennel_with_ids:Dog-v3'"),
+        (
+            "kennel_with_ids:Dogg-v3",
+            r"unknown environment 'kennel_with_ids:Dogg-v3': did you mean 'kennel_with_ids:Dog-v3'",
+        ),
+        (
+            "kennel_with_ids:Aardvark-v1",
+            r"unknown environment 'kennel_with_ids:Aardvark-v1': kennel_with_ids has Dog-v3",
+        ),
+        (
+            "cattery_without:Cat-v1",
+            r"importing cattery_without registers no environments.*'cattery_without.envs:Cat-v1'",
+        ),
         ("aviary:Bird-v1", r"'aviary:Bird-v1' needs a package that is not installed: pip install 'opencv-python'"),
-        ("kennel:Shy-v0", r"cannot be made: AssertionError in .*kennel/__init__.py, line 7: `assert bone is not None`"),
+        (
+            "kennel_with_ids:Shy-v0",
+            r"cannot be made: AssertionError in .*kennel_with_ids/__init__.py, line 7: `assert bone is not None`",
+        ),
     ],
 )
 def test_ids_of_packages_keep_their_package(
     asked: str, message: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kennel = """import gymnasium
+    kennel_with_ids = """import gymnasium
 
 class Shy(gymnasium.Env):
     def __init__(self):
@@ -281,10 +304,10 @@ class Shy(gymnasium.Env):
         bone = os.environ.get("NO_SUCH_BONE")
         assert bone is not None
 
-gymnasium.register("Dog-v3", "kennel:Shy")
-gymnasium.register("Shy-v0", "kennel:Shy")
+gymnasium.register("Dog-v3", "kennel_with_ids:Shy")
+gymnasium.register("Shy-v0", "kennel_with_ids:Shy")
 """
-    for name, text in (("kennel", kennel), ("cattery", ""), ("aviary", "import cv2\n")):
+    for name, text in (("kennel_with_ids", kennel_with_ids), ("cattery_without", ""), ("aviary", "import cv2\n")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -295,7 +318,7 @@ gymnasium.register("Shy-v0", "kennel:Shy")
     finally:
         for env_id in ("Dog-v3", "Shy-v0"):
             gymnasium.registry.pop(env_id, None)
-        for name in ("kennel", "cattery", "aviary"):
+        for name in ("kennel_with_ids", "cattery_without", "aviary"):
             sys.modules.pop(name, None)
 
 
@@ -310,3 +333,59 @@ def test_what_is_changed_has_another_name_and_no_threshold() -> None:
     for name, env in names.items():
         assert describe(env).name == name
     assert [describe(env).reward_threshold for env in (plain, scaled)] == [475, None]
+
+
+class Table:
+    """Compares element by element, as a pandas.DataFrame does, and refuses to be a boolean."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = np.asarray(numbers)
+        self.shape = self.numbers.shape
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.numbers
+
+    def __eq__(self, other: object) -> Any:
+        return Table(self.numbers == np.asarray(other))
+
+    def __bool__(self) -> bool:
+        raise ValueError("The truth value of a Table is ambiguous.")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Trading(Mine):
+    def __init__(self, df: Any = None) -> None:
+        self.df = df
+
+
+@pytest.mark.parametrize("kind", [Table, np.array, list, lambda numbers: {"prices": np.array(numbers)}])
+def test_arguments_that_are_no_single_value_are_compared_as_a_whole(kind: Any, own_registry: None) -> None:
+    gymnasium.register("Trading-v0", Trading, kwargs={"df": kind([1.0, 2.0])})
+    for numbers in ([1.0, 3.0], [1.0], [[1.0, 2.0], [1.0, 2.0]]):
+        assert describe(gymnasium.make("Trading-v0", df=kind(numbers))).name.startswith("Trading-v0(df=")
+    if kind in (Table, np.array, list):
+        assert describe(gymnasium.make("Trading-v0", df=kind([1.0, 2.0]))).name == "Trading-v0"
+        assert describe("Trading-v0").name == "Trading-v0"
+
+
+def test_ids_that_can_be_made_here_and_packages_that_others_need(
+    own_registry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gymnasium.register("Here-v0", Mine)
+    gymnasium.register("Elsewhere-v0", "no_such_package.envs:Elsewhere")
+    monkeypatch.setattr(make_module, "_is_installed", lambda module: module in ("gymnasium", "mujoco"))
+    present, missing = make_module.installed_ids()
+    assert {"CartPole-v1", "Taxi-v4", "Here-v0", "Ant-v5"} <= set(present)
+    assert missing["no-such-package"] == ["Elsewhere-v0"]
+    assert "LunarLander-v3" in missing["pgrad[box2d]"] and "phys2d/CartPole-v1" in missing["gymnasium[jax]"]
+    listed = {*present, *(env_id for ids in missing.values() for env_id in ids)}
+    assert "Hopper-v2" not in listed, "Gymnasium only says where it has gone"
+    assert listed <= set(gymnasium.registry)
+
+
+def test_ids_that_are_listed_as_made_here_can_be_made() -> None:
+    present, _ = make_module.installed_ids()
+    assert "CartPole-v1" in present
+    for env_id in present:
+        make_module.make_gymnasium(env_id).close()
