@@ -86,21 +86,21 @@ def test_what_a_name_can_be(tmp_path: Path) -> None:
 
 def test_a_file_with_one_environment_needs_no_name(tmp_path: Path) -> None:
     assert type(load(file(tmp_path, ENV))).__name__ == "Walk"
-    with pytest.raises(EnvError, match=r"defines 2 environments: say which, as in .*walk.py:Walk, of Walk, Original"):
+    with pytest.raises(EnvError, match=r"defines 2 environments \(Walk, Original\): choose one, as in .*walk.py:Walk"):
         load(file(tmp_path, ENV + KINDS))
     with pytest.raises(EnvError, match="defines no environment: an environment is a NamedTuple with reset and step"):
         load(file(tmp_path, "from pgrad.envs.cartpole import CartPole\n"))
 
 
 def test_a_module_by_name_is_found_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "kennel").mkdir()
-    file(tmp_path / "kennel", ENV, "dogs.py")
+    (tmp_path / "kennels").mkdir()
+    file(tmp_path / "kennels", ENV, "dogs.py")
     monkeypatch.chdir(tmp_path)
-    assert load("kennel.dogs:Walk") == (3.0,)
-    for name in ("kennel", "kennel.dogs"):
+    assert load("kennels.dogs:Walk") == (3.0,)
+    for name in ("kennels", "kennels.dogs"):
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(EnvError, match=r"there is no module 'kennel.cats' here: a file is named like"):
-        load("kennel.cats:Walk")
+    with pytest.raises(EnvError, match=r"there is no module 'kennels.cats': install its package, or name a file like"):
+        load("kennels.cats:Walk")
 
 
 def test_the_same_text_in_two_folders_is_two_modules(tmp_path: Path) -> None:
@@ -134,14 +134,17 @@ def test_two_neighbours_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         file(tmp_path / name, "", "walk_neighbour.py")
     load(file(tmp_path / "one", text))
-    with pytest.raises(EnvError, match=r"imports 'walk_neighbour' .* already has .*one.walk_neighbour.py: rename one"):
+    with pytest.raises(
+        EnvError,
+        match=r"imports 'walk_neighbour' .* already imported .*one.walk_neighbour.py under that name: rename one",
+    ):
         load(file(tmp_path / "two", text))
 
 
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        (ENV, "Walc", r"there is no 'Walc'; did you mean 'Walk'\?"),
+        (ENV, "Walc", r"walk.py:Walc' is not defined: did you mean 'Walk'\?"),
         ("x = (1,\n", "Walk", "is not valid Python, line 1: '\\(' was never closed"),
         ("\0", "Walk", "is not valid Python"),
         (
@@ -154,16 +157,16 @@ def test_two_neighbours_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
         ("import no_such_thing\n", "Walk", "(?s)raised when it was imported:.*No module named 'no_such_thing'"),
         ("Walk = 3\n", "Walk", "'.*walk.py:Walk' is 3 \\(int\\): an environment is a NamedTuple"),
         ("class Walk: pass\n", "Walk", "is the class Walk: an environment is a NamedTuple"),
-        ("def Walk(size): pass\n", "Walk", "needs arguments, size: give these defaults"),
+        ("def Walk(size): pass\n", "Walk", "requires arguments \\(size\\): give them defaults"),
         (
             "import gymnasium\nclass Walk(gymnasium.Env):\n    def __init__(self, n): pass\n",
             "Walk",
-            "needs arguments, n: give these defaults",
+            "requires arguments \\(n\\): give them defaults",
         ),
         (
             ENV.replace("action_space = Discrete(2)", "@property\n    def action_space(self): return 1 / 0"),
             "Walk",
-            "(?s)raised when its members were looked at:.*ZeroDivisionError",
+            "(?s)raised while its members were read:.*ZeroDivisionError",
         ),
         ("def Walk(): raise ValueError('no')\n", "Walk", "(?s)raised when it was called:.*ValueError: no"),
         ("def Walk(): return 3\n", "Walk", r"walk.py:Walk\(\)' is 3 \(int\)"),
@@ -227,10 +230,10 @@ SPACE, ACTIONS, LIMIT = "observation_space = Box(-9.0, 9.0)", "action_space = Di
                 r"reset is missing: write `def reset\(self, key\):`",
             ],
         ),
-        (edited((LIMIT, "max_episode_steps = 0")), ["max_episode_steps is 0: it must be a positive whole number"]),
+        (edited((LIMIT, "max_episode_steps = 0")), ["max_episode_steps is 0: it must be a positive integer"]),
         (edited((LIMIT, "max_episode_steps = 1e3")), ["max_episode_steps is 1000.0: it must be a positive"]),
         (edited((SPACE, "observation_space = (3,)")), [r"observation_space is \(3,\): it must be a Box"]),
-        (edited((SPACE, "observation_space: Box = Box(-9.0, 9.0)")), ["became a parameter by its annotation"]),
+        (edited((SPACE, "observation_space: Box = Box(-9.0, 9.0)")), ["its annotation makes it a parameter"]),
         (
             edited(("size: float = 3.0", "size: str = 'x'")),
             ["parameter 'size' is 'x' \\(str\\): parameters are numbers"],
@@ -240,7 +243,10 @@ SPACE, ACTIONS, LIMIT = "observation_space = Box(-9.0, 9.0)", "action_space = Di
             [r"reset takes \(self\): it must be `def reset\(self, key\):`"],
         ),
         (edited(("(self, state, action, key)", "(self, action)")), [r"step takes \(self, action\): it must be"]),
-        (edited(("class Walk(NamedTuple)", "class Walk")), [r"it is no NamedTuple: write `class Walk\(NamedTuple\):`"]),
+        (
+            edited(("class Walk(NamedTuple)", "class Walk")),
+            [r"it is not a NamedTuple: write `class Walk\(NamedTuple\):`"],
+        ),
         (ENV + "    mask = 3\n", ["mask is 3 \\(int\\): it must be a method"]),
         (
             edited((ACTIONS, "action_space = Box(0.0, 1.0)")) + "    def mask(self, state): return (True,)\n",
@@ -269,7 +275,11 @@ def test_members_may_depend_on_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("(state[0] + action,)", "(state[0] + action, 0.0)", "a state's length changes: reset gave 1 numbers, step 2"),
+        (
+            "(state[0] + action,)",
+            "(state[0] + action, 0.0)",
+            "a state's length changes: reset returned 1 numbers, step 2",
+        ),
         ("Box(-9.0, 9.0)", "Box(-9.0, 9.0, 3)", "the state has 1 numbers, but observation_space is a Box of 3"),
         (
             "Box(-9.0, 9.0)",
@@ -281,7 +291,11 @@ def test_members_may_depend_on_parameters(tmp_path: Path) -> None:
             "    def observe(self, state):\n        return 1.0, 2.0\n\n    def step",
             "observe returned 2",
         ),
-        ("    def step", "    def mask(self, state):\n        return (True,)\n\n    def step", "mask returned 1 truth"),
+        (
+            "    def step",
+            "    def mask(self, state):\n        return (True,)\n\n    def step",
+            "mask returned 1 boolean",
+        ),
         (", state[0] > self.size", "", "not \\(state, reward, terminated\\)"),
     ],
 )
@@ -302,13 +316,13 @@ def test_a_class_without_defaults_is_refused_in_words() -> None:
         def reset(self, key: int) -> tuple[float]:
             return (0.0,)
 
-    with pytest.raises(EnvError, match=r"(?s)'Bare' is not an environment yet:.*'gravity' has no default"):
+    with pytest.raises(EnvError, match=r"(?s)'Bare' is not a valid environment:.*'gravity' has no default"):
         make(Bare)  # type: ignore[arg-type]
 
 
 def test_what_is_no_dynamics_cannot_be_asked_for_compiled(tmp_path: Path) -> None:
     path = file(tmp_path, "import gymnasium\ndef env():\n    return gymnasium.make('CartPole-v1')\n")
-    with pytest.raises(EnvError, match=r":env' has no compiled form; backend 'gymnasium' may run it"):
+    with pytest.raises(EnvError, match=r":env' has no compiled form: use backend 'gymnasium'"):
         make(f"{path}:env", "compiled")
 
 

@@ -1,4 +1,4 @@
-"""What an environment shows and accepts, in plain numbers. Gymnasium's spaces without importing Gymnasium."""
+"""Observation and action spaces in plain numbers: Gymnasium's, without importing Gymnasium."""
 
 import math
 from collections.abc import Sequence
@@ -10,51 +10,51 @@ from pgrad.errors import EnvError
 
 @dataclass(frozen=True)
 class Discrete:
-    """One of 0 … n - 1. As an observation the policy sees it one-hot."""
+    """An integer 0 … n - 1. As an observation, the policy sees it one-hot."""
 
     n: int
 
     def __post_init__(self) -> None:
         if not isinstance(self.n, int) or self.n < 1:
-            raise EnvError(f"Discrete(n) needs a positive whole number, not {self.n!r}")
+            raise EnvError(f"Discrete(n) needs a positive integer, not {self.n!r}")
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many choices there are, for each of its parts."""
+        """The number of choices of each component."""
         return (self.n,)
 
     @property
     def flat_size(self) -> int:
-        """Numbers that the policy sees of an observation."""
+        """How many numbers the policy sees of an observation."""
         return self.n
 
 
 @dataclass(frozen=True)
 class MultiDiscrete:
-    """Several numbers at once, the d-th of them in 0 … counts[d] - 1. MultiBinary is counts of two."""
+    """Several integers at once, the d-th in 0 … counts[d] - 1. MultiBinary is counts of two."""
 
     counts: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", tuple(self.counts))
         if not self.counts or not all(isinstance(count, int) and count >= 1 for count in self.counts):
-            raise EnvError(f"MultiDiscrete(counts) needs positive whole numbers, not {self.counts!r}")
+            raise EnvError(f"MultiDiscrete(counts) needs positive integers, not {self.counts!r}")
 
     @property
     def flat_size(self) -> int:
-        """Numbers that the policy sees of an observation: each part one-hot."""
+        """How many numbers the policy sees of an observation: each component one-hot."""
         return sum(self.counts)
 
 
 @dataclass(frozen=True, init=False)
 class Box:
-    """D real numbers, the d-th of them in low[d] … high[d]; bounds may be infinite."""
+    """D real numbers, the d-th in low[d] … high[d]; bounds may be infinite."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
 
     def __init__(self, low: float | Sequence[float], high: float | Sequence[float], size: int | None = None) -> None:
-        """Bounds as numbers for all `size` of them (1 if not given), or one by one."""
+        """Take bounds as one number for all `size` components (default 1), or one for each."""
         sizes = {len(bound) for bound in (low, high) if isinstance(bound, Sequence)} | ({size} if size else set())
         if len(sizes) > 1:
             raise EnvError(f"Box(low, high, size) disagrees about its size: {sorted(sizes)}")
@@ -74,11 +74,11 @@ class Box:
 
     @property
     def bounded(self) -> bool:
-        """Whether all bounds are finite."""
+        """True if all bounds are finite."""
         return all(map(math.isfinite, (*self.low, *self.high)))
 
     def __str__(self) -> str:
-        """In short: of differing bounds the outermost."""
+        """Return a short form, with the outermost bounds if they differ."""
         numbers = "number" if self.flat_size == 1 else "numbers"
         return f"Box of {self.flat_size} {numbers} in [{min(self.low):g}, {max(self.high):g}]"
 
@@ -87,8 +87,8 @@ Space = Discrete | MultiDiscrete | Box
 
 
 def actions_in_words(space: Space) -> str:
-    """An action space for people: 2 actions, 3 × 2 actions, 1 real action in [-2, 2]."""
+    """Return an action space in words: 2 actions, 3 × 2 actions, 1 continuous action in [-2, 2]."""
     if isinstance(space, Box):
         plural = "s" if space.flat_size > 1 else ""
-        return f"{space.flat_size} real action{plural} in [{min(space.low):g}, {max(space.high):g}]"
+        return f"{space.flat_size} continuous action{plural} in [{min(space.low):g}, {max(space.high):g}]"
     return f"{' × '.join(map(str, space.counts))} actions"

@@ -19,9 +19,9 @@ LOADED: dict[str, dict[str, str]] = {}  # for each of our modules, the modules i
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module of that file, under a name of its own that any process gives it, until its content changes.
+    """Import a file as a module whose name every process derives from its path and content.
 
-    Compiled code is kept under the names of the types that it was compiled for, so these must be found again there.
+    The cache of compiled code refers to types by their modules' names, so another process must find them there again.
     """
     if not path.is_file():
         near = [str(path.with_name(other.name)) for other in path.parent.glob("*.py")]
@@ -38,7 +38,7 @@ def import_file(path: Path) -> ModuleType:
     for brought in LOADED.pop(name, {}):
         sys.modules.pop(brought, None)
     before = set(sys.modules)
-    module = executed(name, path, content)
+    module = execute(name, path, content)
     before -= {other for brought in LOADED.values() for other in brought}  # neighbours may be shared
     new = set(sys.modules) - before - {name}
     LOADED[name] = {other: hash_of(other) for other in new if lies_beside(other, path)}
@@ -46,12 +46,12 @@ def import_file(path: Path) -> ModuleType:
 
 
 def imported_files() -> dict[str, Path]:
-    """The files that this process has imported, by their modules' names."""
+    """Return the files that this process has imported, by their modules' names."""
     return {name: Path(str(sys.modules[name].__file__)) for name in LOADED if name in sys.modules}
 
 
-def executed(name: str, path: Path, content: bytes) -> ModuleType:
-    """A new module from a file's content, put into sys.modules."""
+def execute(name: str, path: Path, content: bytes) -> ModuleType:
+    """Execute a file's content as a new module in sys.modules."""
     try:
         tree = ast.parse(content, str(path))
         code = compile(tree, str(path), "exec")
@@ -75,16 +75,16 @@ def executed(name: str, path: Path, content: bytes) -> ModuleType:
     if other := earlier_namesake(tree, path):
         del sys.modules[name]
         raise EnvError(
-            f"'{path}' imports '{other}' and has that file beside it, but this process already has another one, "
-            f"{sys.modules[other].__file__}: rename one of the two"
+            f"'{path}' imports '{other}' from the file beside it, but this process has already imported "
+            f"{sys.modules[other].__file__} under that name: rename one of the two"
         )
     return module
 
 
 @contextmanager
 def importing_from(folder: Path) -> Iterator[None]:
-    """Imports find what lies in that folder first, as in a script there. No bytecode is kept of it: Python tells an
-    edit by the second, and by the file's size."""
+    """Search that folder first, like a script in it. No bytecode is written: it would miss an edit within a second
+    that keeps the file's size."""
     theirs = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -98,7 +98,7 @@ def importing_from(folder: Path) -> Iterator[None]:
 
 
 def earlier_namesake(tree: ast.Module, path: Path) -> str | None:
-    """The name of an import that got an earlier module instead of the file's neighbour, if there is one."""
+    """Return the name of an import that resolved to an earlier module instead of the file's neighbour, if any."""
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     for name in sorted({name.partition(".")[0] for name in names}):
@@ -109,13 +109,15 @@ def earlier_namesake(tree: ast.Module, path: Path) -> str | None:
 
 
 def import_module(name: str) -> ModuleType:
-    """importlib.import_module, with the current folder searched as well; errors become EnvErrors."""
+    """Import a module by name, searching the current folder first; errors become EnvErrors."""
     try:
         with importing_from(Path.cwd()):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise EnvError(f"there is no module '{name}' here: a file is named like `my_env.py:MyEnv`") from error
+            raise EnvError(
+                f"there is no module '{name}': install its package, or name a file like `my_env.py:MyEnv`"
+            ) from error
         raise EnvError(f"'{name}' raised when it was imported:\n{own_traceback(error)}") from error
     except SyntaxError as error:
         raise EnvError(f"'{error.filename}' is not valid Python, line {error.lineno}: {error.msg}") from error
@@ -124,7 +126,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def own_traceback(error: BaseException) -> str:
-    """An exception's traceback without pgrad's lines and the import system's."""
+    """Return an exception's traceback without the lines of pgrad and of the import system."""
     package = Path(__file__).parent
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if package not in Path(f.filename).parents and "importlib" not in f.filename]
@@ -132,13 +134,13 @@ def own_traceback(error: BaseException) -> str:
 
 
 def lies_beside(module: str, path: Path) -> bool:
-    """Whether a module's file is in the folder of `path`, or below it."""
+    """Return True if a module's file is in the folder of `path` or below it."""
     file = getattr(sys.modules[module], "__file__", None)
     return file is not None and path.parent in Path(file).parents and "site-packages" not in Path(file).parts
 
 
 def hash_of(module: str) -> str:
-    """A hash of a module's file; empty where there is none any more."""
+    """Return a hash of a module's file; empty if it is gone."""
     file: str = getattr(sys.modules.get(module), "__file__", None) or ""
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()
@@ -147,5 +149,5 @@ def hash_of(module: str) -> str:
 
 
 def unchanged(brought: dict[str, str]) -> bool:
-    """Whether the files of these modules are as they were."""
+    """Return True if the files of these modules have not changed."""
     return all(hash_of(name) == digest for name, digest in brought.items())

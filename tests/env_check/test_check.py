@@ -77,8 +77,7 @@ def test_nothing_is_found_in_a_sound_one(tmp_path: Path) -> None:
     assert lines[0].endswith("cart.py:Cart")
     assert lines[1].startswith("observes Box of 2 numbers in [-100, 100], accepts Discrete(n=2), at most 20")
     assert "played: 12 episodes" in lines[3]
-    uncompiled, compiled = (float(word.replace(",", "")) for word in np.array(lines[4].split())[[1, 4]])
-    assert compiled > 5 * uncompiled > 0
+    assert re.fullmatch(r"speed: [\d,]+ steps/s uncompiled, [\d,]+ compiled: [\d,]+ times \(one core, .*\)", lines[4])
 
 
 # What cannot be played is found without compiling, in a moment.
@@ -87,21 +86,21 @@ UNPLAYABLE = [
     (
         (MOVE, "x = x + 1 / (0.0 * v)"),
         rf"(?s)step raised {AT}.*line 34, in step\n.*ZeroDivisionError",
-        "has to work for every state",
+        "must work for every state",
     ),
     (
         (ACT, "action[0]"),
         rf"(?s)step raised {AT}.*'int' object is not subscriptable",
-        "Discrete: an action is a whole number",
+        "Discrete: an action is an integer",
     ),
     (
         ("Discrete(2)", "Box(-1.0, 1.0)"),
         r"(?s)step raised .*action \(-?[\d.]+,\).*TypeError",
-        "Box: an action is a tuple of real numbers",
+        "Box: an action is a tuple of numbers",
     ),
     (("self.force *", "self.forse *"), "has no attribute 'forse'", "parameters are the annotated names"),
     ((START, "return [0.0, 0.0]"), r"reset's state is \[0.0, 0.0\] \(list\) after reset, seed 0", "a tuple of numbers"),
-    ((START, "return 'ab', 0.0"), r"reset's state holds 'ab' \(str\)", "a flat tuple of numbers"),
+    ((START, "return 'ab', 0.0"), r"reset's state contains 'ab' \(str\)", "a flat tuple of numbers"),
     (
         (RETURN, RETURN + ", False, {}"),
         rf"step returned \(.*, False, \{{\}}\) {AT}",
@@ -111,8 +110,8 @@ UNPLAYABLE = [
     (("-abs(x)", "None"), rf"the reward is None {AT}", "must be a number"),
     (
         ("100.0, 2)", "100.0, 3)"),
-        r"the state, there being no observe, shows 2 numbers, .*, for 3",
-        "make the two agree",
+        r"the state \(there is no observe\) has 2 numbers, .*, with 3",
+        "make them agree",
     ),
     (
         (STEP, "    def mask(self, state): return (False, False)\n\n" + STEP),
@@ -122,7 +121,7 @@ UNPLAYABLE = [
     (
         (STEP, "    def mask(self, state): return (True,)\n\n" + STEP),
         r"mask returned \(True,\) in state",
-        "a tuple of 2 truth values",
+        "a tuple of 2 booleans",
     ),
     (
         (STEP, "    def observe(self, state): return state[0]\n\n" + STEP),
@@ -132,7 +131,7 @@ UNPLAYABLE = [
     (
         (STEP, "    def observe(self, state): return state[2], 0\n\n" + STEP),
         "(?s)observe raised after reset.*IndexError",
-        "has to work",
+        "must work",
     ),
 ]
 
@@ -160,7 +159,7 @@ UNCOMPILABLE = [
         r"\(line 33: `v = v \+ self.push\(action\)`\): it calls self.push",
         "make it a function above the class with `@helper`",
     ),
-    (("x > 2.0", "x > self.limit"), r"line 36.*self.limit is no parameter", "`limit: float = 2.0`"),
+    (("x > 2.0", "x > self.limit"), r"line 36.*self.limit is not a parameter", "`limit: float = 2.0`"),
     (
         (MOVE, "x = plain(x) + v"),
         "plain is a plain Python function",
@@ -173,9 +172,9 @@ UNCOMPILABLE = [
         "its branches do not agree",
         "as many numbers",
     ),
-    ((MOVE, "x = x + (0.0, v)[x > -200]"), "a real number or a comparison is used as an index", "int(...)"),
-    ((MOVE, "x, _ = tuple(s + v for s in state)"), "a generator expression", "write the numbers"),
-    ((MOVE, "try:\n            x = x + v\n        except ValueError:\n            pass"), "try, except", "look before"),
+    ((MOVE, "x = x + (0.0, v)[x > -200]"), "a float or a comparison is used as an index", "int(...)"),
+    ((MOVE, "x, _ = tuple(s + v for s in state)"), "a generator expression", "write out the numbers"),
+    ((MOVE, "try:\n            x = x + v\n        except ValueError:\n            pass"), "try, except", "check first"),
     ((MOVE, "x = np.clip(x + v, -50.0, 50.0)"), "a number is used as if it were an array", "min, max"),
 ]
 
@@ -204,7 +203,7 @@ WRONG = [
     ((MOVE, "x = x + (v if x < 1.5 else math.nan)"), r"step's state is \(nan, [-\d.]+\) at step", "a division by zero"),
     (
         (MOVE, "x = x + v + 1e-3 * ((action + 3) ** 60 % 7)"),
-        r"step gives \(.*\) uncompiled, \(.*\) compiled",
+        r"step returns \(.*\) uncompiled, \(.*\) compiled",
         "64 bits",
     ),
 ]
@@ -220,7 +219,7 @@ def test_what_only_many_steps_show(change: tuple[str, str], problem: str, way_ou
 def test_a_state_that_changes_its_length(tmp_path: Path) -> None:
     report = checked(tmp_path, (RETURN, "return ((x, v) if x < 1.5 else (x, v, 0.0)), reward, terminated"))
     what = [problem.what for problem in report.findings.problems]
-    assert "a state's length changes at step" in what[0] and "reset gave 2 numbers, step 3" in what[0]
+    assert "a state's length changes at step" in what[0] and "reset returned 2 numbers, step 3" in what[0]
 
 
 def test_a_global_that_changes(tmp_path: Path) -> None:
@@ -242,10 +241,10 @@ def test_a_step_that_remembers_the_last_one(tmp_path: Path) -> None:
 
 
 HINTS = [
-    ((END, "terminated = False"), "no episode ended by itself: all ran to the time limit of 20 steps"),
+    ((END, "terminated = False"), "no episode terminated: all ran to the time limit of 20 steps"),
     ((END, "terminated = True"), "every episode ended at its first step"),
     ((START, "return 0, 0"), r"reset does not use its key: every episode starts in (0, 0)"),
-    (("(2 * action - 1)", "1.0"), "step does the same whatever the action"),
+    (("(2 * action - 1)", "1.0"), "step ignored the action"),
 ]
 
 
@@ -359,7 +358,8 @@ def test_an_object_is_checked_too() -> None:
     report = check(gymnasium.make("CartPole-v1"))
     assert not report.findings.problems, str(report)
     assert report.name == "CartPole-v1"
-    assert any("an environment is an id" in problem.what for problem in check(3).findings.problems)
+    with pytest.raises(EnvError, match="not an environment: 3; pass the id"):
+        check(3)
 
 
 def test_gymnasiums_own_check_goes_through_the_face() -> None:
@@ -368,7 +368,7 @@ def test_gymnasiums_own_check_goes_through_the_face() -> None:
 
     report = check(Far())
     assert [h.what for h in report.findings.hints if "warns: A Box observation space minimum value is -inf" in h.what]
-    assert "pgrad-check/Face-v0" not in gymnasium.registry
+    assert "pgrad-check/Adapted-v0" not in gymnasium.registry
 
 
 def test_the_actions_tried_are_the_corners_and_anything_between() -> None:
@@ -423,11 +423,11 @@ class Leaky(gymnasium.Env[Any, Any]):
     [
         ("raises", "it raised RuntimeError at step 3 of seed 0, action "),
         ("exits", "it raised SystemExit at step 3 of seed 0"),
-        ("whole", "training would end here: 'Leaky-v0': terminated is 0 (int), expected True or False"),
-        ("mask", "training would end here: 'Leaky-v0': info['action_mask'] allows none of the 2 choices"),
+        ("whole", "training would stop here: 'Leaky-v0': terminated is 0 (int), expected True or False"),
+        ("mask", "training would stop here: 'Leaky-v0': info['action_mask'] allows none of the 2 choices"),
         ("long mask", "info['action_mask'] has 3 entries, expected 2: one for each choice at step 2 of seed 0"),
         ("four", "ValueError: not enough values to unpack"),
-        ("random", "two copies gave "),
+        ("random", "two copies returned "),
         ("nan", "the observation is array([nan]) at step 3 of seed 0, action "),
         ("outside", "the observation array([3.]) is outside its space at step 3 of seed 0"),
         ("reward", "the reward is inf at step 3 of seed 0"),
@@ -464,18 +464,18 @@ def test_what_raises_is_shown_with_its_lines_and_no_speed(monkeypatch: pytest.Mo
 def test_what_hangs_is_told(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hangs(Leaky):
         def reset(self, **options: Any) -> Any:
-            time.sleep(3.0 if method == "reset" else 0.0)
+            time.sleep(5.0 if method == "reset" else 0.0)
             return super().reset(**options)
 
         def step(self, action: Any) -> Any:
-            time.sleep(3.0 if method == "step" else 0.0)
+            time.sleep(5.0 if method == "step" else 0.0)
             return super().step(action)
 
-    with pytest.raises(EnvError, match=r"has not returned after 0\.2 s"):
-        check(Hangs, step_timeout=0.2)
-    (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(3.0)\n        {START}"))
-    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not returned after 0\.2 s"):
-        check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=0.2)
+    with pytest.raises(EnvError, match=r"has not returned after 1 s"):
+        check(Hangs, step_timeout=1.0)
+    (tmp_path / "cart.py").write_text(BASE.replace(START, f"__import__('time').sleep(5.0)\n        {START}"))
+    with pytest.raises(EnvError, match=r"reset after reset, seed 0 has not returned after 1 s"):
+        check(f"{tmp_path / 'cart.py'}:Cart", step_timeout=1.0)
 
 
 def test_what_cannot_be_trained_on_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,9 +517,9 @@ def test_the_command_and_its_exit_codes(tmp_path: Path, capsys: pytest.CaptureFi
     assert "problem: reset's state is 3.0 (float) after reset, seed 0" in out and not err
     assert out.splitlines()[-1] == "not fine: 1 problem"
     assert cli.run(["check-env", "CartPole-v1", "--seed", "4"]) == 0
-    assert "its compiled twin" in capsys.readouterr().out
+    assert "its compiled port" in capsys.readouterr().out
     for words, message in (
-        ([f"{path}:Card"], "there is no 'Card'; did you mean 'Cart'?"),
+        ([f"{path}:Card"], "cart.py:Card' is not defined: did you mean 'Cart'?"),
         (["CartPoll-v1"], "did you mean 'CartPole-v1'?"),
         ([f"{path}:Cart", "--seed", "x"], "--seed must be"),
         ([f"{path}:Cart", "--sead", "1"], "unknown flag '--sead'"),

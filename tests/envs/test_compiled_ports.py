@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from pgrad.envs.acrobot import Acrobot
-from pgrad.envs.angles import wrapped
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import Dynamics, observe, reset, step
 from pgrad.envs.make import COMPILED, make
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
 from pgrad.envs.pendulum import Pendulum
 from pgrad.errors import EnvError
+from pgrad.kernels.fast_math import wrap_angle
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 from pgrad.spaces import Discrete
@@ -80,7 +80,7 @@ def spinning_and_holding(obs: Any, rng: np.random.Generator, episode: int) -> tu
     return (float(np.clip(-(speed**2 / 6 + 5 * cosine - 5) * speed, -2, 2)),)
 
 
-class Twin(NamedTuple):
+class Port(NamedTuple):
     id: str
     dynamics: Any
     policy: Callable[[Any, np.random.Generator, int], Any]
@@ -100,8 +100,8 @@ CAR = {
     "far side": lambda before, after, end: after[0] > 0.3,
     "goal": lambda before, after, end: end,
 }
-TWINS = [
-    Twin(
+PORTS = [
+    Port(
         "CartPole-v1",
         CartPole(),
         balancing,
@@ -113,7 +113,7 @@ TWINS = [
             "cart leaves": lambda before, after, end: end and abs(after[0]) > 2.4,
         },
     ),
-    Twin(
+    Port(
         "Acrobot-v1",
         Acrobot(),
         swinging_up,
@@ -128,8 +128,8 @@ TWINS = [
             "tip is up": lambda before, after, end: end,
         },
     ),
-    Twin("MountainCar-v0", MountainCar(), climbing, 1e-12, (-1.2, -0.07), (0.6, 0.07), CAR),
-    Twin(
+    Port("MountainCar-v0", MountainCar(), climbing, 1e-12, (-1.2, -0.07), (0.6, 0.07), CAR),
+    Port(
         "MountainCarContinuous-v0",
         MountainCarContinuous(),
         climbing_by_force,
@@ -138,7 +138,7 @@ TWINS = [
         (0.6, 0.07),
         CAR,
     ),
-    Twin(
+    Port(
         "Pendulum-v1",
         Pendulum(),
         spinning_and_holding,
@@ -152,7 +152,7 @@ TWINS = [
         },
     ),
 ]
-NAMES = [twin.id for twin in TWINS]
+NAMES = [port.id for port in PORTS]
 FREE = {"MountainCar-v0": 1e-6, "MountainCarContinuous-v0": 5e-5}  # which is float32 in Gymnasium
 
 
@@ -164,7 +164,7 @@ def for_gymnasium(action: Any) -> Any:
     return np.array(action, np.float32) if isinstance(action, tuple) else action
 
 
-def for_twin(action: Any) -> Any:
+def for_port(action: Any) -> Any:
     """What an action is after it was rounded to float32."""
     return floats(np.array(action, np.float32)) if isinstance(action, tuple) else action
 
@@ -174,35 +174,35 @@ def some_action(dynamics: Dynamics, rng: np.random.Generator) -> Any:
     if isinstance(space, Discrete):
         return int(rng.integers(space.n))
     assert hasattr(space, "low")
-    return for_twin(tuple(rng.choice([a, b, rng.uniform(a, b)]) for a, b in zip(space.low, space.high, strict=True)))
+    return for_port(tuple(rng.choice([a, b, rng.uniform(a, b)]) for a, b in zip(space.low, space.high, strict=True)))
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=NAMES)
+@pytest.mark.parametrize("port", PORTS, ids=NAMES)
 @pytest.mark.parametrize("compiled", [False, True], ids=["interpreted", "compiled"])
-def test_each_step_of_whole_episodes_is_gymnasiums(twin: Twin, compiled: bool) -> None:
+def test_each_step_of_whole_episodes_is_gymnasiums(port: Port, compiled: bool) -> None:
     """From Gymnasium's state, with the same action: the same state, observation, reward and end.
 
     The state is taken over at each step: an unstable system doubles a rounding error every few steps, so that two
     correct programs part ways within an episode. Then single steps from states all over the place.
     """
-    dynamics, original, rng = twin.dynamics, gymnasium.make(twin.id), np.random.default_rng(1)
+    dynamics, original, rng = port.dynamics, gymnasium.make(port.id), np.random.default_rng(1)
     inner: Any = original.unwrapped
     take_step, look = (compiled_step, compiled_observe) if compiled else (step, observe)
     limit, lengths, met = dynamics.max_episode_steps, [], set()
 
     def compare(before: Any, action: Any, obs: Any, reward: float, terminated: bool) -> None:
-        after, twin_reward, twin_terminated = take_step(dynamics, before, for_twin(action), 0)
-        np.testing.assert_allclose(after, inner.state, rtol=0, atol=twin.tolerance)
+        after, our_reward, our_terminated = take_step(dynamics, before, for_port(action), 0)
+        np.testing.assert_allclose(after, inner.state, rtol=0, atol=port.tolerance)
         np.testing.assert_allclose(look(dynamics, after), obs, rtol=0, atol=1e-6)
-        assert twin_reward == pytest.approx(reward, rel=0, abs=1e-6)
-        assert bool(twin_terminated) == terminated
-        met.update(name for name, event in twin.events.items() if event(before, floats(inner.state), terminated))
+        assert our_reward == pytest.approx(reward, rel=0, abs=1e-6)
+        assert bool(our_terminated) == terminated
+        met.update(name for name, event in port.events.items() if event(before, floats(inner.state), terminated))
 
     for episode in range(EPISODES):
         obs, _ = original.reset(seed=episode)
         np.testing.assert_allclose(look(dynamics, floats(inner.state)), obs, rtol=0, atol=1e-6)
         for length in itertools.count(1):
-            before, action = floats(inner.state), twin.policy(obs, rng, episode)
+            before, action = floats(inner.state), port.policy(obs, rng, episode)
             obs, reward, terminated, truncated, _ = original.step(for_gymnasium(action))
             compare(before, action, obs, float(reward), terminated)
             assert truncated == (length >= limit)
@@ -212,11 +212,11 @@ def test_each_step_of_whole_episodes_is_gymnasiums(twin: Twin, compiled: bool) -
     assert max(lengths) == limit
     for _ in range(ANYWHERE):
         inner.reset()
-        before, action = floats(rng.uniform(twin.low, twin.high)), some_action(dynamics, rng)
+        before, action = floats(rng.uniform(port.low, port.high)), some_action(dynamics, rng)
         inner.state = np.array(before)
         obs, reward, terminated, _, _ = inner.step(for_gymnasium(action))
         compare(before, action, obs, float(reward), terminated)
-    assert met == set(twin.events)
+    assert met == set(port.events)
 
 
 def test_cartpole_replays_gymnasiums_random_episodes_from_their_start() -> None:
@@ -234,35 +234,35 @@ def test_cartpole_replays_gymnasiums_random_episodes_from_their_start() -> None:
             np.testing.assert_allclose(state, obs, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("twin", [twin for twin in TWINS if twin.id in FREE], ids=str)
-def test_the_car_replays_whole_episodes_from_their_start(twin: Twin) -> None:
+@pytest.mark.parametrize("port", [port for port in PORTS if port.id in FREE], ids=str)
+def test_the_car_replays_whole_episodes_from_their_start(port: Port) -> None:
     """It is not chaotic: without taking over the state, errors stay small up to the time limit."""
-    original, rng, goals = gymnasium.make(twin.id), np.random.default_rng(2), 0
+    original, rng, goals = gymnasium.make(port.id), np.random.default_rng(2), 0
     for episode in range(EPISODES // 2):
         obs, _ = original.reset(seed=episode)
         state = floats(original.unwrapped.state)  # type: ignore[attr-defined]
         ended = False
         while not ended:
-            action = twin.policy(obs, rng, episode)
+            action = port.policy(obs, rng, episode)
             obs, _, at_goal, truncated, _ = original.step(for_gymnasium(action))
-            state, _, terminated = step(twin.dynamics, state, for_twin(action), 0)
+            state, _, terminated = step(port.dynamics, state, for_port(action), 0)
             assert terminated == at_goal
-            np.testing.assert_allclose(state, obs, rtol=0, atol=FREE[twin.id])
+            np.testing.assert_allclose(state, obs, rtol=0, atol=FREE[port.id])
             ended, goals = at_goal or truncated, goals + at_goal
     assert goals > 5
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=NAMES)
-def test_start_states_have_gymnasiums_distribution(twin: Twin) -> None:
+@pytest.mark.parametrize("port", PORTS, ids=NAMES)
+def test_start_states_have_gymnasiums_distribution(port: Port) -> None:
     """Kolmogorov and Smirnov's distance of two samples, below what one pair in a thousand of equal ones exceeds."""
-    original: Any = gymnasium.make(twin.id).unwrapped
+    original: Any = gymnasium.make(port.id).unwrapped
     original.reset(seed=0)
     theirs = np.empty((STARTS, len(original.state)))
     for k in range(STARTS):
         original.reset()
         theirs[k] = original.state
     ours = np.empty_like(theirs)
-    compiled_starts(twin.dynamics, 3, ours)
+    compiled_starts(port.dynamics, 3, ours)
     critical = 1.95 * np.sqrt(2 / STARTS)
     for d in range(ours.shape[1]):
         values = np.concatenate([ours[:, d], theirs[:, d]])
@@ -273,10 +273,10 @@ def test_start_states_have_gymnasiums_distribution(twin: Twin) -> None:
     assert np.abs(np.atleast_2d(np.corrcoef(varied.T)) - np.eye(varied.shape[1])).max() < 5 / np.sqrt(STARTS)
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=NAMES)
-def test_interpreted_and_compiled_dynamics_agree(twin: Twin) -> None:
+@pytest.mark.parametrize("port", PORTS, ids=NAMES)
+def test_interpreted_and_compiled_dynamics_agree(port: Port) -> None:
     """To the last bits: compiled arithmetic may fuse a multiplication and an addition."""
-    dynamics, rng, starts = twin.dynamics, np.random.default_rng(4), np.empty((20, len(twin.low)))
+    dynamics, rng, starts = port.dynamics, np.random.default_rng(4), np.empty((20, len(port.low)))
     compiled_starts(dynamics, 5, starts)
     for k in range(20):
         state: Any = reset(dynamics, fold_in(5, k))
@@ -284,19 +284,19 @@ def test_interpreted_and_compiled_dynamics_agree(twin: Twin) -> None:
         for t in range(50):
             action = some_action(dynamics, rng)
             expected, reward, terminated = step(dynamics, state, action, t)
-            after, twin_reward, twin_terminated = compiled_step(dynamics, state, action, t)
+            after, our_reward, our_terminated = compiled_step(dynamics, state, action, t)
             np.testing.assert_allclose(after, expected, rtol=1e-11, atol=1e-12)
             np.testing.assert_allclose(compiled_observe(dynamics, state), observe(dynamics, state), rtol=0, atol=1e-15)
-            assert twin_reward == pytest.approx(reward, rel=1e-12, abs=1e-14)
-            assert twin_terminated == terminated
+            assert our_reward == pytest.approx(reward, rel=1e-12, abs=1e-14)
+            assert our_terminated == terminated
             state = floats(expected)
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=NAMES)
-def test_spaces_and_limits_are_gymnasiums(twin: Twin) -> None:
-    original = gymnasium.make(twin.id)
+@pytest.mark.parametrize("port", PORTS, ids=NAMES)
+def test_spaces_and_limits_are_gymnasiums(port: Port) -> None:
+    original = gymnasium.make(port.id)
     spec, action_space, seen = original.spec, original.action_space, original.observation_space
-    dynamics = twin.dynamics
+    dynamics = port.dynamics
     assert spec is not None
     assert isinstance(seen, gymnasium.spaces.Box)
     for bound in ("low", "high"):
@@ -336,27 +336,27 @@ def test_a_force_beyond_the_bounds_pushes_as_the_bound_does(force: float) -> Non
         original.reset(seed=1)
         before = floats(original.state)
         _, reward, _, _, _ = original.step(np.array([force], np.float32))
-        after, twin_reward, _ = step(dynamics, before, (force,), 0)
+        after, our_reward, _ = step(dynamics, before, (force,), 0)
         np.testing.assert_allclose(after, original.state, rtol=0, atol=1e-7)
-        assert twin_reward == pytest.approx(reward, rel=0, abs=1e-6)
+        assert our_reward == pytest.approx(reward, rel=0, abs=1e-6)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1.0, 3.14, -3.14, 3.15, -3.15, 7.0, -9.5, 12.6, 1e3, -1e4])
 def test_a_wrapped_angle_points_the_same_way(angle: float) -> None:
-    assert -PI <= wrapped(angle) < PI
-    np.testing.assert_allclose(wrapped(angle), np.arctan2(np.sin(angle), np.cos(angle)), rtol=0, atol=1e-11)
+    assert -PI <= wrap_angle(angle) < PI
+    np.testing.assert_allclose(wrap_angle(angle), np.arctan2(np.sin(angle), np.cos(angle)), rtol=0, atol=1e-11)
 
 
-def test_make_picks_the_twin_and_can_be_told_otherwise() -> None:
+def test_make_picks_the_port_and_can_be_told_otherwise() -> None:
     assert make("CartPole-v1").compiled
     original = make("CartPole-v1", "gymnasium")
     assert not original.compiled
-    twin = COMPILED["CartPole-v1"]()
+    port = COMPILED["CartPole-v1"]()
     for name in ("obs_size", "actions", "max_episode_steps", "reward_threshold", "max_return"):
-        assert getattr(original, name) == getattr(twin, name)
+        assert getattr(original, name) == getattr(port, name)
     assert make(original) is original
-    assert not make(twin, "gymnasium").compiled
+    assert not make(port, "gymnasium").compiled
     with pytest.raises(EnvError, match="'CartPole-v1' has no compiled form"):
         make(original, "compiled")
     with pytest.raises(EnvError, match="max_episode_steps must be positive, not 0"):
-        make(twin, max_episode_steps=0)
+        make(port, max_episode_steps=0)

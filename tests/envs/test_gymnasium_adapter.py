@@ -1,4 +1,4 @@
-"""The Gymnasium face: what any library may ask of it."""
+"""Dynamics as a gymnasium.Env: what any library may ask of it."""
 
 import subprocess
 import sys
@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from pgrad.envs import Box, Discrete, MultiDiscrete, uniform
+from pgrad.envs import Box, Discrete, MultiDiscrete, gymnasium_adapter, uniform
 from pgrad.envs.dynamics import observe, reset, step
-from pgrad.envs.gymnasium_adapter import DYNAMICS_KEY, RESET_KEY, GymnasiumAdapter, gymnasium_id, register
+from pgrad.envs.gymnasium_adapter import GymnasiumAdapter, gymnasium_id, register
 from pgrad.errors import EnvError
-from pgrad.kernels.random import fold_in
-from pgrad.rollouts import compiled
+from pgrad.kernels.random import DYNAMICS_KEY, RESET_KEY, fold_in
 
 
 class Slide(NamedTuple):
@@ -82,7 +81,7 @@ def own_registry() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", [Slide, Doors, Switches])
-def test_gymnasiums_own_check_has_nothing_to_say(kind: Any) -> None:
+def test_gymnasiums_own_check_finds_nothing(kind: Any) -> None:
     env = gymnasium.make(register(kind, "Checked-v0"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,17 +103,13 @@ def test_whole_episodes_are_the_dynamics_own_with_gymnasiums_time_limit() -> Non
             action = rng.uniform(-0.1, 0.1, 1).astype(np.float32)
             numbers = (min(max(float(action[0]), -0.1), 0.1),)
             state, reward, terminated = step(Slide(0.5), state, numbers, fold_in(fold_in(key, DYNAMICS_KEY), t))
-            obs, twin_reward, twin_terminated, truncated, _ = env.step(action)
+            obs, expected_reward, expected_end, truncated, _ = env.step(action)
             t += 1
-            assert (reward, terminated) == (twin_reward, twin_terminated)
+            assert (reward, terminated) == (expected_reward, expected_end)
             assert truncated == (t >= 15)
             ended = terminated or truncated
         ends.append(terminated)
     assert any(ends) and not all(ends)
-
-
-def test_its_keys_are_the_compiled_rollouts() -> None:
-    assert (RESET_KEY, DYNAMICS_KEY) == (compiled.RESET_KEY, compiled.DYNAMICS_KEY)
 
 
 def test_a_seed_gives_the_same_episodes_and_none_other_ones() -> None:
@@ -159,7 +154,7 @@ def test_masks_are_in_info() -> None:
         (Switches, [1, 3]),
     ],
 )
-def test_an_action_that_is_none_is_refused(kind: Any, action: Any) -> None:
+def test_an_action_outside_the_space_is_refused(kind: Any, action: Any) -> None:
     env = GymnasiumAdapter(kind())
     env.reset(seed=0)
     with pytest.raises(EnvError, match=r"is not in .*'s action space"):
@@ -179,11 +174,11 @@ def test_the_largest_float32_action_is_the_bound_itself() -> None:
     assert [env.step(np.array([a], np.float32))[1] for a in (0.1, -0.1)] == [0.1, -0.1]
 
 
-def test_pictures() -> None:
+def test_images() -> None:
     env = gymnasium.make(register(Slide, "Slide-v0"), render_mode="rgb_array")
     obs, _ = env.reset(seed=1)
-    picture: Any = env.render()
-    assert (picture == int(10 * abs(float(obs[0])))).all() and picture.shape == (8, 10, 3)
+    image: Any = env.render()
+    assert (image == int(10 * abs(float(obs[0])))).all() and image.shape == (8, 10, 3)
     assert env.unwrapped.metadata == {"render_modes": ["rgb_array", "human"], "render_fps": 1000}
     with pytest.raises(EnvError, match="Doors has no render"):
         GymnasiumAdapter(Doors(), "rgb_array")
@@ -204,7 +199,7 @@ def test_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not pygame.display.get_init()
 
 
-def test_a_picture_of_another_form_is_refused() -> None:
+def test_an_image_of_another_form_is_refused() -> None:
     class Grey(Slide):
         def render(self, state: Any) -> Any:
             return np.zeros((8, 10))
@@ -237,12 +232,12 @@ def test_registering_again_is_silent_and_another_environments_id_is_left_alone()
         register(Slide, "Slide-v0")
         register(Doors, "Slide-v0")
     assert isinstance(gymnasium.make("Slide-v0").unwrapped.dynamics, Doors)  # type: ignore[attr-defined]
-    with pytest.raises(EnvError, match="'CartPole-v1' is taken by another environment"):
+    with pytest.raises(EnvError, match="'CartPole-v1' belongs to another environment"):
         register(Slide, "CartPole-v1")
     assert gymnasium.make("CartPole-v1").spec is not None
     with pytest.raises(EnvError, match="'a b' cannot be an id"):
         register(Slide, "a b")
-    with pytest.raises(EnvError, match=r"(?s)'int' is not an environment yet:.*no NamedTuple"):
+    with pytest.raises(EnvError, match=r"(?s)'int' is not a valid environment:.*not a NamedTuple"):
         register(int, "Int-v0")
 
 
@@ -266,7 +261,8 @@ register(Walk, "Walk-v0")
 """
 
 
-def test_an_id_for_a_file(tmp_path: Path) -> None:
+def test_an_id_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium_adapter, "OWNERS", {})
     for name, size in (("one", 1.0), ("two", 2.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "my walk.py").write_text(FILE.replace("SIZE = 1.0", f"SIZE = {size}"))

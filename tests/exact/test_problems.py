@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.envs.tabular import Outcomes, with_twins
+from pgrad.envs.tabular import Outcomes, add_terminal_copies
 from pgrad.errors import EnvError, MDPError
 from pgrad.exact.from_gymnasium import _tables
 
@@ -151,7 +151,7 @@ def test_cliff_walking_by_hand() -> None:
     assert np.flatnonzero(mdp.terminal).tolist() == [47]
 
 
-def test_taxi_has_terminal_twins() -> None:
+def test_taxi_has_terminal_copies() -> None:
     """A passenger set down ends the episode; one who waits where they want to go, in the same state, does not."""
     taxi = max(name for name in gymnasium.registry if name.startswith("Taxi-"))
     mdp = exact.from_gymnasium(taxi)
@@ -173,7 +173,7 @@ def test_entries_are_merged_and_states_split_by_hand() -> None:
         (2, 0, 3, True, 1.0, 3.0),
         (3, 0, 3, True, 1.0, 0.0),
     ]
-    states = with_twins(outcomes, np.eye(4)[0])
+    states = add_terminal_copies(outcomes, np.eye(4)[0])
     transition, reward = _tables(states.outcomes, 5, 1)
     assert states.shown.tolist() == [0, 1, 2, 3, 2]
     assert states.terminal.tolist() == [False, False, False, True, True]
@@ -184,7 +184,7 @@ def test_entries_are_merged_and_states_split_by_hand() -> None:
 
 def test_a_start_is_no_end() -> None:
     outcomes: Outcomes = [(0, 0, 0, False, 0.5, 0.0), (0, 0, 0, True, 0.5, 1.0)]
-    states = with_twins(outcomes, np.ones(1))
+    states = add_terminal_copies(outcomes, np.ones(1))
     transition, reward = _tables(states.outcomes, 2, 1)
     assert states.terminal.tolist() == [False, True]
     assert transition[0, 0].tolist() == [0.5, 0.5]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from pgrad.env_check.compiled import compiled_step
 from pgrad.envs.cartpole import CartPole
+from pgrad.envs.compiled_methods import compiled_step
 from pgrad.envs.reference import load
 from pgrad.kernels import jit
 from pgrad.kernels.fingerprint import Walk, fingerprint, foreign_types, importable
@@ -61,7 +61,7 @@ def gust(x):
 PROGRAM = """
 import sys
 import numpy as np
-from pgrad.env_check.compiled import compiled_step
+from pgrad.envs.compiled_methods import compiled_step
 from pgrad.envs.reference import load
 from pgrad.kernels.jit import face_for
 for reference in sys.argv[1:]:

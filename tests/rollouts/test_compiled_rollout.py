@@ -9,11 +9,11 @@ from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
 from pgrad.kernels.heads import Categorical, Policy
 from pgrad.kernels.mlp import network
-from pgrad.kernels.random import fold_in
+from pgrad.kernels.random import ACTION_KEY, RESET_KEY, fold_in
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.compiled import ACTION_KEY, RESET_KEY, STEPS, Plan, new_simulation
+from pgrad.rollouts.compiled import STEPS, Plan, new_simulation
 from pgrad.rollouts.rollout import rollout
 from pgrad.spaces import Discrete, MultiDiscrete
 

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -19,7 +20,8 @@ import pgrad
 from pgrad.env_check.check import check
 from pgrad.errors import EnvError
 from pgrad.vector import envpool
-from pgrad.vector.hints import way_out
+from pgrad.vector import make as make_module
+from pgrad.vector.hints import explain_failure
 from pgrad.vector.make import describe, limited
 from pgrad.vector.vector_env import VectorEnv
 
@@ -28,6 +30,14 @@ from pgrad.vector.vector_env import VectorEnv
 def without_envpool(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Gymnasium cannot make, EnvPool might have."""
     monkeypatch.setattr(envpool, "installed", lambda: None)
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    before = dict(gymnasium.registry)
+    yield
+    gymnasium.registry.clear()
+    gymnasium.registry.update(before)
 
 
 class Mine(gymnasium.Env[Any, Any]):
@@ -59,7 +69,7 @@ def test_an_id_is_completed_and_an_old_version_is_noted_without_warning() -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert describe("CartPole").name == "CartPole-v1"
-        assert describe("CartPole-v0").notes == ("it is an old version, and there is a v1",)
+        assert describe("CartPole-v0").notes == ("this version is out of date: the newest is v1",)
 
 
 def test_a_module_with_an_id(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +138,7 @@ def test_a_time_limit_takes_the_place_of_what_there_is(env: Any, steps: int) -> 
 
 def test_envpools_own_time_limits_stay() -> None:
     there = dataclasses.replace(describe("CartPole-v1"), original=False)
-    with pytest.raises(EnvError, match=r"'CartPole-v1' is there through EnvPool alone.*leave max_episode_steps out"):
+    with pytest.raises(EnvError, match=r"'CartPole-v1' is only available through EnvPool.*remove max_episode_steps"):
         limited(there, 9)
 
 
@@ -149,6 +159,7 @@ def test_an_instance_is_made_anew_with_its_wrappers() -> None:
     assert made is not wrapped
     assert made.unwrapped.g == 5.0  # type: ignore[attr-defined]
     made.reset(seed=1)
+    made.action_space.seed(1)
     assert [made.step(made.action_space.sample())[3] for _ in range(9)] == [False] * 8 + [True]
 
 
@@ -176,22 +187,22 @@ def test_an_instance_that_cannot_be_copied_needs_a_factory() -> None:
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        (3, "an environment is an id, a gymnasium.Env or a function that returns one, not 3"),
         (lambda: 3, r"the factory <lambda> returned 3, expected a gymnasium.Env"),
         (lambda: 1 // 0, r"the factory <lambda> raised ZeroDivisionError"),
-        (gymnasium.vector.SyncVectorEnv([Mine]), "holds several environments already"),
         ("Kartpole-v1", "unknown environment 'Kartpole-v1': did you mean 'CartPole-v1'?"),
         ("Qwertz-v1", "unknown environment 'Qwertz-v1': `pgrad envs` lists"),
         ("no id!", "unknown environment 'no id!'"),
         ("LunarLander-v2", "no 'LunarLander-v2': did you mean 'LunarLander-v3'?"),
         ("CartPole-v9", "no 'CartPole-v9': did you mean 'CartPole-v1'?"),
         ("no_such_module:Thing-v0", "needs the package no_such_module: pip install 'no-such-module'"),
-        ("ALE/Pong-v5", "pip install 'ale-py', then name it 'ale_py:ALE/Pong-v5'"),
-        ("MiniGrid-Empty-5x5-v0", "pip install 'minigrid', then name it 'minigrid:MiniGrid-Empty-5x5-v0'"),
-        ("Hopper-v3", "'Hopper-v3' .*; its newer version is 'Hopper-v5'|pip install"),
+        (
+            "MiniGrid-Empty-5x5-v0",
+            "unknown environment .*another package needs its module, as in 'module:MiniGrid-Empty",
+        ),
+        ("Hopper-v3", "'Hopper-v3' .*; its newest version is 'Hopper-v5'|pip install"),
     ],
 )
-def test_what_is_not_there_is_said_with_a_way_out(env: Any, message: str) -> None:
+def test_what_is_not_there_is_said_with_a_explain_failure(env: Any, message: str) -> None:
     with pytest.raises(EnvError, match=message):
         describe(env)
 
@@ -220,20 +231,20 @@ def test_a_package_that_is_missing(
     ],
 )
 def test_the_extra_that_is_missing(env_id: str, said: str, way: str) -> None:
-    message = way_out(env_id, DependencyNotInstalled(said))
+    message = explain_failure(env_id, DependencyNotInstalled(said))
     assert message.endswith(f"pip install {way}")
 
 
 def test_a_dependency_that_pgrad_does_not_know() -> None:
     other = DependencyNotInstalled("frobnicate is not installed")
-    assert way_out("Mine-v5", other).endswith("frobnicate is not installed")
+    assert explain_failure("Mine-v5", other).endswith("frobnicate is not installed")
 
 
 def test_what_is_left_out_is_noted() -> None:
     class Speaking(Mine):
         observation_space = spaces.Dict({"mission": spaces.Text(9), "x": spaces.Box(0, 1, (2,))})
 
-    assert describe(Speaking).notes == ("the policy does not see what is no number: observation['mission']: Text",)
+    assert describe(Speaking).notes == ("the policy does not see what is not a number: observation['mission']: Text",)
 
 
 def test_the_checker_of_gymnasium_is_left_out() -> None:
@@ -262,18 +273,30 @@ def test_an_instance_that_cannot_be_closed_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("kennel:Dog-v0", "Gymnasium has no 'kennel:Dog-v0': did you mean 'kennel:Dog-v3'"),
-        ("kennel:Dogg-v3", r"unknown environment 'kennel:Dogg-v3': did you mean 'kennel:Dog-v3'"),
-        ("kennel:Aardvark-v1", r"unknown environment 'kennel:Aardvark-v1': kennel has Dog-v3"),
-        ("cattery:Cat-v1", r"importing cattery adds none to Gymnasium's.*'cattery.envs:Cat-v1'"),
+        ("kennel_with_ids:Dog-v0", "Gymnasium has no 'kennel_with_ids:Dog-v0': did you mean 'kennel_with_ids:Dog-v3'"),
+        (
+            "kennel_with_ids:Dogg-v3",
+            r"unknown environment 'kennel_with_ids:Dogg-v3': did you mean 'kennel_with_ids:Dog-v3'",
+        ),
+        (
+            "kennel_with_ids:Aardvark-v1",
+            r"unknown environment 'kennel_with_ids:Aardvark-v1': kennel_with_ids has Dog-v3",
+        ),
+        (
+            "cattery_without:Cat-v1",
+            r"importing cattery_without registers no environments.*'cattery_without.envs:Cat-v1'",
+        ),
         ("aviary:Bird-v1", r"'aviary:Bird-v1' needs a package that is not installed: pip install 'opencv-python'"),
-        ("kennel:Shy-v0", r"cannot be made: AssertionError in .*kennel/__init__.py, line 7: `assert bone is not None`"),
+        (
+            "kennel_with_ids:Shy-v0",
+            r"cannot be made: AssertionError in .*kennel_with_ids/__init__.py, line 7: `assert bone is not None`",
+        ),
     ],
 )
 def test_ids_of_packages_keep_their_package(
     asked: str, message: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kennel = """import gymnasium
+    kennel_with_ids = """import gymnasium
 
 class Shy(gymnasium.Env):
     def __init__(self):
@@ -281,10 +304,10 @@ class Shy(gymnasium.Env):
         bone = os.environ.get("NO_SUCH_BONE")
         assert bone is not None
 
-gymnasium.register("Dog-v3", "kennel:Shy")
-gymnasium.register("Shy-v0", "kennel:Shy")
+gymnasium.register("Dog-v3", "kennel_with_ids:Shy")
+gymnasium.register("Shy-v0", "kennel_with_ids:Shy")
 """
-    for name, text in (("kennel", kennel), ("cattery", ""), ("aviary", "import cv2\n")):
+    for name, text in (("kennel_with_ids", kennel_with_ids), ("cattery_without", ""), ("aviary", "import cv2\n")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -295,7 +318,7 @@ gymnasium.register("Shy-v0", "kennel:Shy")
     finally:
         for env_id in ("Dog-v3", "Shy-v0"):
             gymnasium.registry.pop(env_id, None)
-        for name in ("kennel", "cattery", "aviary"):
+        for name in ("kennel_with_ids", "cattery_without", "aviary"):
             sys.modules.pop(name, None)
 
 
@@ -310,3 +333,59 @@ def test_what_is_changed_has_another_name_and_no_threshold() -> None:
     for name, env in names.items():
         assert describe(env).name == name
     assert [describe(env).reward_threshold for env in (plain, scaled)] == [475, None]
+
+
+class Table:
+    """Compares element by element, as a pandas.DataFrame does, and refuses to be a boolean."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = np.asarray(numbers)
+        self.shape = self.numbers.shape
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.numbers
+
+    def __eq__(self, other: object) -> Any:
+        return Table(self.numbers == np.asarray(other))
+
+    def __bool__(self) -> bool:
+        raise ValueError("The truth value of a Table is ambiguous.")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Trading(Mine):
+    def __init__(self, df: Any = None) -> None:
+        self.df = df
+
+
+@pytest.mark.parametrize("kind", [Table, np.array, list, lambda numbers: {"prices": np.array(numbers)}])
+def test_arguments_that_are_no_single_value_are_compared_as_a_whole(kind: Any, own_registry: None) -> None:
+    gymnasium.register("Trading-v0", Trading, kwargs={"df": kind([1.0, 2.0])})
+    for numbers in ([1.0, 3.0], [1.0], [[1.0, 2.0], [1.0, 2.0]]):
+        assert describe(gymnasium.make("Trading-v0", df=kind(numbers))).name.startswith("Trading-v0(df=")
+    if kind in (Table, np.array, list):
+        assert describe(gymnasium.make("Trading-v0", df=kind([1.0, 2.0]))).name == "Trading-v0"
+        assert describe("Trading-v0").name == "Trading-v0"
+
+
+def test_ids_that_can_be_made_here_and_packages_that_others_need(
+    own_registry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gymnasium.register("Here-v0", Mine)
+    gymnasium.register("Elsewhere-v0", "no_such_package.envs:Elsewhere")
+    monkeypatch.setattr(make_module, "_is_installed", lambda module: module in ("gymnasium", "mujoco"))
+    present, missing = make_module.installed_ids()
+    assert {"CartPole-v1", "Taxi-v4", "Here-v0", "Ant-v5"} <= set(present)
+    assert missing["no-such-package"] == ["Elsewhere-v0"]
+    assert "LunarLander-v3" in missing["pgrad[box2d]"] and "phys2d/CartPole-v1" in missing["gymnasium[jax]"]
+    listed = {*present, *(env_id for ids in missing.values() for env_id in ids)}
+    assert "Hopper-v2" not in listed, "Gymnasium only says where it has gone"
+    assert listed <= set(gymnasium.registry)
+
+
+def test_ids_that_are_listed_as_made_here_can_be_made() -> None:
+    present, _ = make_module.installed_ids()
+    assert "CartPole-v1" in present
+    for env_id in present:
+        make_module.make_gymnasium(env_id).close()

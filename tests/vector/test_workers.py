@@ -6,13 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from pgrad.envs.make import gymnasium_env
-from pgrad.envs.reference import load
+from pgrad.envs.make import make
 from pgrad.vector.vector_env import VectorEnv
 
 SCRIPT = """
@@ -119,7 +117,7 @@ class Mine(gymnasium.Env):
 def test_an_environment_in_a_file_is_imported_by_the_workers_too(tmp_path: Path) -> None:
     (tmp_path / "neighbour.py").write_text("WIDTH = 2\n")
     (tmp_path / "mine.py").write_text(ENV_FILE)
-    description = gymnasium_env(cast(Any, load(f"{tmp_path / 'mine.py'}:Mine"))).description
+    description = make(f"{tmp_path / 'mine.py'}:Mine").description
     assert description is not None
     envs = VectorEnv(description, 4, 1, "async")
     try:

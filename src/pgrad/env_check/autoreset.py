@@ -1,11 +1,10 @@
-"""A test for any vector environment: does its way of resetting lose, add or mix up a row?
+"""Test that a vector environment loses, adds or mixes up no row when it resets.
 
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
     check_autoreset(lambda make, n: SyncVectorEnv([make] * n, autoreset_mode=AutoresetMode.SAME_STEP))
 
-Every row that a vector environment gives is compared with what arithmetic says it must be: the probe's observation
-tells which environment, episode and step it belongs to. Its episodes end in both ways, and in both at once; some have
-a single step.
+Every row is compared with what arithmetic says it must be: the probe's observation says which environment, episode
+and step it belongs to. Its episodes terminate, are truncated, or both at once; some have a single step.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from pgrad.vector.spaces import actions_of, observations_of
 from pgrad.vector.step import Array, Backend
 
 NUM_ACTIONS = 5
-NAMES = 997  # a seed modulo this names an environment: whole numbers up to 2²⁴ are exact in float32
+NAMES = 997  # a seed modulo this names an environment: integers up to 2²⁴ are exact in float32
 
 # How the probe's episodes end, in turn: their steps, terminated, truncated.
 EPISODES = ((3, True, False), (1, False, True), (5, False, True), (1, True, False), (2, True, True), (4, False, True))
@@ -38,14 +37,14 @@ class Probe(gymnasium.Env[Any, Any]):
         self.reuse, self.obs = reuse, np.array([-1.0, -1.0, 0.0])
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """The next episode."""
+        """Begin the next episode."""
         if seed is not None:
             self.obs[0] = seed % NAMES
         self.obs[1:] = self.obs[1] + 1, 0
         return self._seen()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """The next step."""
+        """Take the next step."""
         self.obs[2] += 1
         name, episode, step = map(int, self.obs)
         length, terminated, truncated = EPISODES[(name + episode) % len(EPISODES)]
@@ -58,13 +57,13 @@ class Probe(gymnasium.Env[Any, Any]):
 
 
 def allowed(episode: float, step: float) -> Array:
-    """The probe's mask in that state."""
+    """Return the probe's mask in that state."""
     mask: Array = np.arange(NUM_ACTIONS) != (3 * episode + step) % NUM_ACTIONS
     return mask
 
 
 class Row(NamedTuple):
-    """What there is to say of one step of one environment."""
+    """One step of one environment."""
 
     obs: tuple[float, ...]
     action: int
@@ -93,7 +92,7 @@ def check_autoreset(
 
 
 def check_rows(source: Backend, seeds: Sequence[int], num_steps: int = 60) -> None:
-    """Raise AssertionError if a source of probes with these seeds gives other rows than it must; restarts it once."""
+    """Raise AssertionError if a backend of probes with these seeds gives a wrong row, before or after a restart."""
     random = np.random.default_rng(0)
     first = [0] * len(seeds)
     for _ in range(2):
@@ -109,7 +108,7 @@ def check_rows(source: Backend, seeds: Sequence[int], num_steps: int = 60) -> No
 def recorded(
     source: Backend, num_envs: int, num_steps: int, random: np.random.Generator
 ) -> tuple[list[list[Row]], Array]:
-    """The rows of each environment under random actions, and the observations after the last."""
+    """Return the rows of each environment under random actions, and the observations after the last."""
     rows: list[list[Row]] = [[] for _ in range(num_envs)]
     obs, mask = source.reset()
     resetting = np.zeros(num_envs, np.bool_)
@@ -133,7 +132,7 @@ def recorded(
 
 
 def expected_rows(name: int, episode: int, actions: Sequence[int]) -> list[Row]:
-    """The probe's rows from the beginning of an episode on, under these actions."""
+    """Return the probe's rows from the beginning of an episode under these actions."""
     rows, step = [], 0
     for action in actions:
         length, terminated, truncated = EPISODES[(name + episode) % len(EPISODES)]

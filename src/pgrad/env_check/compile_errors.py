@@ -1,4 +1,4 @@
-"""Why something cannot be compiled, in the words of the person who wrote it; and what would not be reproducible."""
+"""Explain Numba's errors in terms of the user's own code, and find what would make runs irreproducible."""
 
 import ast
 import inspect
@@ -16,19 +16,19 @@ from pgrad.envs.contract import METHODS
 from pgrad.kernels.fingerprint import is_library, names_in
 
 UNSEEDED = {"random", "numpy.random", "time", "datetime", "secrets", "uuid"}
-UNITE = "give every branch the same types: as many numbers, whole ones or real ones (1.0, not 1) in the same places"
-AS_INDEX = "states are kept as real numbers, even whole ones: write int(...) around what is an index"
+UNITE = "give every branch the same types: as many numbers, with integers and floats (1.0, not 1) in the same places"
+AS_INDEX = "states are kept as floats, even integers: write int(...) around an index"
 AS_HELPER = "make it a function above the class with `@helper` (of pgrad.envs) that takes what it needs as arguments"
 
 
 class Explanation(NamedTuple):
-    """Why, and the way out."""
+    """Why something cannot be compiled, and what to do about it."""
 
     why: str
     way_out: str
 
 
-# What Numba's message holds → what that means. Groups of the pattern fill {0}, {1}.
+# A pattern in Numba's message, what it means, and what to do. Groups of the pattern fill {0}, {1}.
 CAUSES = (
     (
         r"Untyped global name '(\w+)'.*<class 'function'>",
@@ -48,40 +48,40 @@ CAUSES = (
     (r"unify", "its branches do not agree on types", UNITE),
     (
         r"STORE_GLOBAL|DELETE_GLOBAL",
-        "it changes a global, which compiled code cannot: it keeps the value that there was when compiling",
-        "keep in the state whatever changes during an episode",
+        "it changes a global, but compiled code keeps the value that the global had when it was compiled",
+        "put whatever changes during an episode into the state",
     ),
     (
         r"getitem\((?:Uni)?Tuple\(.*\), (?:float64|bool)\)|getitem\(array.*(?:float64|bool)",
-        "a real number or a comparison is used as an index",
+        "a float or a comparison is used as an index",
         AS_INDEX,
     ),
     (
         r"getitem\((?:float64|int64|int32)\b",
         "a single number is indexed as if it were a tuple",
-        "with a Discrete action space an action is a whole number, with Box or MultiDiscrete a tuple",
+        "with a Discrete action space an action is an integer, with Box or MultiDiscrete a tuple",
     ),
     (
         r"yield in a closure|generator",
         "a generator expression cannot be compiled",
-        "write the numbers of the tuple out, or loop",
+        "write out the numbers of the tuple, or use a loop",
     ),
     (
         r"Exception matching|unsupported.*(?:try|except|with)",
-        "try, except and with cannot be compiled as they are here",
-        "look before, instead of catching afterwards",
+        "try, except and with cannot be compiled here",
+        "check first, instead of catching an exception afterwards",
     ),
     (
         r"list\(|reflected list|ListType|DictType|dict\(|unicode_type|set\(",
-        "it uses a list, a dict, a set or text, and what comes of that is no tuple of numbers",
+        "it uses a list, a dict, a set or a string where a tuple of numbers is needed",
         "use numbers, tuples of numbers and NumPy arrays only",
     ),
-    (r"(?:pyobject|NoneType|none\b|Literal\[str\])", "something in it is None or text on some way through", UNITE),
+    (r"(?:pyobject|NoneType|none\b|Literal\[str\])", "on some path a value is None or a string", UNITE),
 )
 
 
 def explain(error: Exception, dynamics: Any, method: str) -> Explanation:
-    """Numba's error about a method of an environment, with the line it is about."""
+    """Explain Numba's error about a method of an environment, with the line that it is about."""
     text = str(error)
     place = where(text, dynamics)
     if found := re.search(r"Unknown attribute '(\w+)' of type (?:class\(<class '|Module\(<module ')?([\w.]+)", text):
@@ -92,33 +92,33 @@ def explain(error: Exception, dynamics: Any, method: str) -> Explanation:
             groups = found.groups()
             return Explanation(f"{method} cannot be compiled{place}: {why.format(*groups)}", way_out.format(*groups))
     lines = [line.strip() for line in text.splitlines() if line.strip() and "pipeline" not in line]
-    told = " ".join(lines[:3]) or type(error).__name__
+    message = " ".join(lines[:3]) or type(error).__name__
     return Explanation(
-        f"{method} cannot be compiled{place}: {told[:300]}",
-        "use numbers, tuples, `math`, and the functions of pgrad.envs; docs/extending.md says what there is",
+        f"{method} cannot be compiled{place}: {message[:300]}",
+        "use numbers, tuples, `math`, and the functions of pgrad.envs; docs/extending.md lists them",
     )
 
 
 def unknown_attribute(kind: type, name: str, owner: str) -> Explanation:
-    """Something after a dot that compiled code does not find."""
+    """Explain an attribute that compiled code does not find."""
     if owner in ("float64", "int64", "int32", "bool"):
         return Explanation(
-            f"a number is used as if it were an array (its '{name}' is asked for)",
+            f"a number is used as if it were an array (it has no '{name}')",
             "use min, max, abs, `math` and comparisons instead of NumPy's functions for arrays",
         )
     if owner.rpartition(".")[2] != kind.__name__:
-        return Explanation(f"there is no '{name}' of {owner} in compiled code", "compute it with `math` or numbers")
+        return Explanation(f"compiled code has no {owner}.{name}", "compute it with `math` or plain arithmetic")
     value = getattr(kind, name, None)
     if callable(value):
         return Explanation(f"it calls self.{name}(...): compiled methods cannot call each other", AS_HELPER)
     return Explanation(
-        f"self.{name} is no parameter: compiled code sees nothing else of the environment",
-        f"give it its type, `{name}: {type(value).__name__} = {value!r:.40}`, and it is one",
+        f"self.{name} is not a parameter, and compiled code sees nothing else of the environment",
+        f"make it one by annotating its type: `{name}: {type(value).__name__} = {value!r:.40}`",
     )
 
 
 def where(text: str, dynamics: Any) -> str:
-    """The line of the user's own file that a message is about, and what is there."""
+    """Return the line of the user's own file that a message is about, with its code."""
     file = inspect.getsourcefile(type(dynamics)) or ""
     lines = re.findall(r'File "([^"]*)", line (\d+)', text) + re.findall(r"at (\S+) \((\d+)\)", text)
     lines += re.findall(r"Raised from (\S+) \((\d+)\)", text)
@@ -130,7 +130,7 @@ def where(text: str, dynamics: Any) -> str:
 
 
 def functions_of(dynamics: Any) -> dict[str, FunctionType]:
-    """The methods of an environment that are compiled, and the user's own functions that these call, by name."""
+    """Return an environment's compiled methods and the user's own functions that they call, by name."""
     found: dict[str, FunctionType] = {}
     waiting = [(name, getattr(type(dynamics), name, None)) for name in METHODS]
     while waiting:
@@ -143,7 +143,7 @@ def functions_of(dynamics: Any) -> dict[str, FunctionType]:
 
 
 def globals_of(dynamics: Any) -> dict[str, str]:
-    """The values, as text, of the module-level constants that the environment's functions read."""
+    """Return the values, as text, of the module-level constants that the environment's functions read."""
     values = {}
     for function in functions_of(dynamics).values():
         for name in names_in(function.__code__):
@@ -154,7 +154,7 @@ def globals_of(dynamics: Any) -> dict[str, str]:
 
 
 def unseeded(dynamics: Any) -> Iterator[tuple[str, int, str]]:
-    """Each use of a clock or of random numbers that no key decides: the function, its line, what is there."""
+    """Yield each use of a clock or of unseeded random numbers: the function, its line, the code."""
     for name, function in functions_of(dynamics).items():
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -166,7 +166,7 @@ def unseeded(dynamics: Any) -> Iterator[tuple[str, int, str]]:
 
 
 def resolved(node: ast.AST, function: FunctionType) -> Any:
-    """What a dotted name means where the function is defined; None where it is no global."""
+    """Return the value of a dotted name where the function is defined; None if it is not a global."""
     if isinstance(node, ast.Attribute):
         owner = resolved(node.value, function)
         return getattr(owner, node.attr, None) if isinstance(owner, ModuleType) else None
@@ -174,7 +174,7 @@ def resolved(node: ast.AST, function: FunctionType) -> Any:
 
 
 def is_unseeded(value: Any) -> bool:
-    """Whether a function belongs to a module of random numbers or clocks."""
+    """Return True if a function belongs to a module of random numbers or clocks."""
     if isinstance(value, ModuleType) or not callable(value):
         return False
     modules = {getattr(value, "__module__", None) or "", type(getattr(value, "__self__", None)).__module__}

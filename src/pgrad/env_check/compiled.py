@@ -1,4 +1,4 @@
-"""Does an environment do the same when it is compiled? And how fast is it then?"""
+"""Compare a compiled environment with the same code in plain Python, and time both."""
 
 import math
 import time
@@ -9,90 +9,25 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from pgrad.env_check.compile_errors import UNITE, explain
-from pgrad.env_check.interpreted import COMPARED, RESET_KEY, Visit, random_action, require_repeatable, sample, shown
+from pgrad.env_check.interpreted import COMPARED, Visit, random_action, require_repeatable, sample, shown
 from pgrad.env_check.report import Finding, Findings
-from pgrad.envs.dynamics import has_mask, mask, mask_into, observe, reset, step
-from pgrad.kernels.jit import compiled_as, face_for, strict
-from pgrad.kernels.lanes import column, set_column
-from pgrad.kernels.random import fold_in
+from pgrad.envs.compiled_methods import compiled_mask, compiled_observe, compiled_reset, compiled_step, timed_steps
+from pgrad.envs.dynamics import has_mask, reset
+from pgrad.kernels.jit import face_for
+from pgrad.kernels.random import RESET_KEY, fold_in
 from pgrad.spaces import Box
 
-TOLERANCE, SMALL = 1e-6, 1e-9  # relative and absolute; compiled code may fuse a multiplication and an addition
+TOLERANCE, SMALL = 1e-6, 1e-9  # relative, absolute: compiled code may fuse a multiplication and an addition
 TIMED_SECONDS = 0.1
 
 
-@strict
-def compiled_reset(env: Any, key: Any) -> Any:
-    """`reset` by itself."""
-    return reset(env, key)
-
-
-@strict
-def compiled_step(env: Any, state: Any, action: Any, key: Any) -> Any:
-    """`step` by itself."""
-    return step(env, state, action, key)
-
-
-@strict
-def compiled_observe(env: Any, state: Any) -> Any:
-    """`observe` by itself."""
-    return observe(env, state)
-
-
-@strict
-def compiled_mask(env: Any, state: Any) -> Any:
-    """`mask` by itself."""
-    return mask(env, state)
-
-
-def action_at(actions: Any, index: int, like: Any) -> Any:
-    """The action in a column of `actions`: as many numbers as `like` has, or one whole number."""
-    return column(actions, index, like) if isinstance(like, tuple) else int(actions[0, index])
-
-
-@compiled_as(action_at)
-def _action_at_compiled(actions: Any, index: Any, like: Any) -> Any:
-    if isinstance(like, numba.types.BaseTuple):
-        return lambda actions, index, like: column(actions, index, like)
-    return lambda actions, index, like: actions[0, index]
-
-
-@strict
-def timed_steps(
-    env: Any, like: Any, like_action: Any, actions: Any, state: Any, allowed: Any, limit: int, count: int
-) -> float:
-    """Take `count` steps, with the given actions in turn; returns the sum of rewards.
-
-    state [S, 1] and allowed [A, 1] are room for the state and for what is allowed in it; no room: everything is.
-    """
-    total, t = 0.0, limit
-    for n in range(count):
-        if t >= limit:
-            set_column(state, 0, reset(env, fold_in(0, n)))
-            t = 0
-        chosen = n % actions.shape[1]
-        if allowed.shape[0] > 0:
-            mask_into(env, column(state, 0, like), allowed, 0)
-            for _ in range(actions.shape[1]):
-                if allowed[int(actions[0, chosen]), 0]:
-                    break
-                chosen = (chosen + 1) % actions.shape[1]
-        after, reward, terminated = step(
-            env, column(state, 0, like), action_at(actions, chosen, like_action), fold_in(1, n)
-        )
-        set_column(state, 0, after)
-        total += reward
-        t = limit if terminated else t + 1
-    return total
-
-
 def compare(dynamics: Any, visits: list[Visit], findings: Findings, repeatable: bool = True) -> bool:
-    """Compile each method and, if runs can be `repeatable` at all, hold it to the uncompiled one.
+    """Compile each method and, if the environment is `repeatable`, compare it with plain Python.
 
-    Returns whether all could be compiled.
+    Returns True if all methods could be compiled.
     """
-    faces = compiled(dynamics, visits[0].state, visits[0].action, visits[0].key, findings)
-    if faces is None:
+    methods = compiled(dynamics, visits[0].state, visits[0].action, visits[0].key, findings)
+    if methods is None:
         return False
     if not repeatable:
         return True
@@ -102,26 +37,26 @@ def compare(dynamics: Any, visits: list[Visit], findings: Findings, repeatable: 
             findings,
             "reset",
             reset(dynamics, key_number),
-            faces["reset"](dynamics, np.uint64(key_number)),
+            methods["reset"](dynamics, np.uint64(key_number)),
             f"seed {seed}",
         )
     for visit in sample(visits, COMPARED):
         try:
-            got = faces["step"](dynamics, visit.state, as_in_training(visit.action), np.uint64(visit.key))
+            got = methods["step"](dynamics, visit.state, as_in_training(visit.action), np.uint64(visit.key))
         except Exception as error:
             findings.add("step compiled raises", f"step compiled raised {error!r} {visit.where}", UNITE)
             return False
         agree(findings, "step", flat((visit.after, visit.reward, visit.terminated)), flat(got), visit.where)
         for name in ("observe", "mask"):
-            if name in faces:
+            if name in methods:
                 plain = getattr(dynamics, name)(visit.state)
-                agree(findings, name, plain, faces[name](dynamics, visit.state), f"in state {shown(visit.state)}")
-    require_repeatable(dynamics, visits, findings, faces["reset"], faces["step"], " compiled")
+                agree(findings, name, plain, methods[name](dynamics, visit.state), f"in state {shown(visit.state)}")
+    require_repeatable(dynamics, visits, findings, methods["reset"], methods["step"], " compiled")
     return True
 
 
 def compiled(dynamics: Any, state: Any, action: Any, key: int, findings: Findings) -> dict[str, Any] | None:
-    """The methods as compiled code calls them, by name; None, and the reasons, where one cannot be compiled."""
+    """Return the compiled methods by name; None, having noted the reasons, if one cannot be compiled."""
     action, bits = as_in_training(action), np.uint64(key)
     calls: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("reset", compiled_reset, (bits,)),
@@ -129,21 +64,21 @@ def compiled(dynamics: Any, state: Any, action: Any, key: int, findings: Finding
         ("observe", compiled_observe, (state,)),
         ("mask", compiled_mask, (state,)),
     ]
-    faces = {}
+    methods = {}
     for name, function, arguments in calls:
         if name in ("observe", "mask") and not hasattr(dynamics, name):
             continue
-        face = face_for(function, dynamics)
+        compiled_method = face_for(function, dynamics)
         try:
-            face(dynamics, *arguments)
-            faces[name] = face
+            compiled_method(dynamics, *arguments)
+            methods[name] = compiled_method
         except Exception as error:
             findings.add(f"{name} compiled", *explain(plainer(error, dynamics, name, arguments), dynamics, name))
-    return faces if len(faces) == len([name for name, _, _ in calls if hasattr(dynamics, name)]) else None
+    return methods if len(methods) == len([name for name, _, _ in calls if hasattr(dynamics, name)]) else None
 
 
 def why_not_compiled(dynamics: Any, error: Exception) -> list[Finding]:
-    """The reasons why compiling ended with that error, method by method if they can be told apart."""
+    """Return the reasons for a compilation error, method by method where possible."""
     findings = Findings()
     try:
         state = tuple(map(float, reset(dynamics, 0)))
@@ -156,17 +91,17 @@ def why_not_compiled(dynamics: Any, error: Exception) -> list[Finding]:
 
 
 def as_in_training(action: Any) -> Any:
-    """An action with the types that training gives it."""
+    """Return an action with the types that it has in training."""
     return action if isinstance(action, tuple) else np.int32(action)
 
 
 def flat(parts: tuple[Any, float, bool]) -> tuple[float, ...]:
-    """Next state, reward and end as one tuple."""
+    """Return next state, reward and end as one tuple."""
     return (*parts[0], parts[1], parts[2])
 
 
 def plainer(error: Exception, dynamics: Any, name: str, arguments: tuple[Any, ...]) -> Exception:
-    """The error that compiling the method alone gives, which says less about how it was called."""
+    """Return the error from compiling the method alone, which says less about how it was called."""
     try:
         numba.njit(getattr(type(dynamics), name)).compile(tuple(map(numba.typeof, (dynamics, *arguments))))
     except Exception as alone:
@@ -175,24 +110,24 @@ def plainer(error: Exception, dynamics: Any, name: str, arguments: tuple[Any, ..
 
 
 def close(expected: Any, got: Any) -> bool:
-    """Whether two numbers are the same but for rounding."""
+    """Return True if two numbers agree up to rounding."""
     return got is not None and math.isclose(expected, got, rel_tol=TOLERANCE, abs_tol=SMALL)
 
 
 def agree(findings: Findings, name: str, expected: Any, got: Any, where: str) -> None:
-    """Note a difference between uncompiled and compiled."""
+    """Note a difference between plain Python and compiled code."""
     same = len(got) == len(expected) and all(map(close, expected, got))
     if not same:
         findings.add(
             f"{name} differs",
-            f"{name} gives {shown(expected)} uncompiled, {shown(got)} compiled, {where}",
-            "most often: a global that changes, or a random number from elsewhere than `key`; whole numbers beyond 64 "
-            "bits; a division by zero",
+            f"{name} returns {shown(expected)} uncompiled, {shown(got)} compiled, {where}",
+            "usually a global that changes, a random number that does not come from `key`, an integer beyond 64 bits, "
+            "or a division by zero",
         )
 
 
 def speeds(dynamics: Any) -> tuple[float, float]:
-    """Steps a second, uncompiled and compiled, of one episode at a time on one core."""
+    """Return steps per second, uncompiled and compiled, of one episode at a time on one core."""
     space = dynamics.action_space
     chosen = [random_action(space, fold_in(0, k)) for k in range(1024)]
     like_action = chosen[0]

@@ -1,4 +1,4 @@
-"""What can be found out about any Gymnasium environment from outside."""
+"""Check any Gymnasium environment from outside: play it, repeat it, and step it as training does."""
 
 import math
 import time
@@ -29,34 +29,34 @@ ADVICE = (
 TRAINED_SECONDS = 5.0  # or fewer steps, of a slow environment
 COLOURS = "\x1b[33m", "\x1b[0m", "WARN: "
 
-WRAPPED = "is different from the unwrapped version"  # check_env's words on wrappers
+WRAPPED = "is different from the unwrapped version"  # in check_env's warning about wrappers
 
 Make = Callable[[], "gymnasium.Env[Any, Any]"]
 
 
-class Told(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Says where it is, to a watcher and in messages."""
+class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Wrapper that reports its calls to a watchdog and knows where it is, for messages."""
 
     def __init__(self, env: "gymnasium.Env[Any, Any]", watchdog: Watchdog) -> None:
         super().__init__(env)
         self.watchdog, self.where, self.steps = watchdog, "", 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As it is."""
+        """Forward to the wrapped environment."""
         self.where, self.seed, self.steps = f"in reset(seed={seed})", seed, 0
         with self.watchdog.call(f"reset(seed={seed})"):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """As it is."""
+        """Forward to the wrapped environment."""
         self.steps += 1
         self.where = f"at step {self.steps} of seed {self.seed}, action {action}"
         with self.watchdog.call(f"step({action}), {self.where},"):
             return self.env.step(action)
 
 
-class Allowed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Takes an allowed action in place of the given one: check_env knows nothing of masks."""
+class OnlyAllowed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Wrapper that replaces each action by an allowed one: check_env knows nothing of masks."""
 
     def __init__(self, env: "gymnasium.Env[Any, Any]") -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self)
@@ -64,38 +64,40 @@ class Allowed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         self.info: Any = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As it is."""
+        """Forward to the wrapped environment."""
         obs, self.info = self.env.reset(seed=seed, options=options)
         return obs, self.info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """With an action that is allowed; the same one whenever the same ones are."""
+        """Step with an allowed action, always the same one for the same mask."""
         action = random_action(self.env.action_space, self.info, np.random.default_rng(0))
         obs, reward, terminated, truncated, self.info = self.env.step(action)
         return obs, reward, terminated, truncated, self.info
 
 
 def random_action(space: "gymnasium.Space[Any]", info: Any, random: np.random.Generator) -> Any:
-    """One of the actions that `info` allows."""
+    """Return a random action among those that `info` allows."""
     actions = actions_of(space, "it")
     mask = mask_of_one(info, actions.counts)
     return actions.native(actions.random(1, random, None if mask is None else mask[None]))[0]
 
 
 def run_check_env(make: Make, findings: Findings) -> None:
-    """Gymnasium's own check; what it raises is a problem, what it warns of a hint."""
+    """Run Gymnasium's own check: what it raises is a problem, what it warns of a hint."""
     env = make()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             env.action_space.seed(0)
             masked = KEY in env.reset(seed=0)[1]
-            check_env(Allowed(env.unwrapped) if masked else env.unwrapped, skip_render_check=True)
+            check_env(OnlyAllowed(env.unwrapped) if masked else env.unwrapped, skip_render_check=True)
         except (Exception, SystemExit) as error:
-            told = (
+            message = (
                 str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
             )
-            findings.add("check_env", f"Gymnasium's check_env: {told}", "see Gymnasium's documentation of Env")
+            findings.add(
+                "check_env", f"Gymnasium's check_env: {message}", "see Gymnasium's documentation of gymnasium.Env"
+            )
         finally:
             env.close()
     for warning in caught:
@@ -104,16 +106,19 @@ def run_check_env(make: Make, findings: Findings) -> None:
             for colour in COLOURS:
                 text = text.replace(colour, "")
             findings.add(
-                text, f"Gymnasium's check_env warns: {text}", "Gymnasium's advice; pgrad does not mind", hint=True
+                text,
+                f"Gymnasium's check_env warns: {text}",
+                "this is Gymnasium's advice; pgrad trains on it anyway",
+                hint=True,
             )
 
 
 def play(
     make: Make, findings: Findings, watchdog: Watchdog, seed: int = 0
 ) -> tuple[list[int], list[float], float | None]:
-    """Random episodes of two copies side by side; returns lengths, returns and steps a second of one copy."""
+    """Play random episodes with two copies; return lengths, returns, and the steps per second of one copy."""
     lengths, returns, seconds = [], [], 0.0
-    env, copy = Told(make(), watchdog), Told(make(), watchdog)
+    env, copy = Watched(make(), watchdog), Watched(make(), watchdog)
     try:
         for episode in range(EPISODES):
             env.action_space.seed(seed + episode)
@@ -132,12 +137,14 @@ def play(
         env.close()
         copy.close()
     if lengths and set(lengths) == {1} and not findings.problems:
-        findings.add("one step", "every episode ended at its first step", "look at `terminated`", hint=True)
+        findings.add(
+            "one step", "every episode ended at its first step", "check the condition behind `terminated`", hint=True
+        )
     return lengths, returns, sum(lengths) / seconds if seconds else None
 
 
 def train_on(described: Description, findings: Findings, watchdog: Watchdog, seed: int = 0) -> None:
-    """Random steps as training takes them, with all that it insists on; what it refuses is a problem."""
+    """Take random steps as training does, and note what training would refuse."""
     random, actions = np.random.default_rng(seed), described.actions
     try:
         envs = VectorEnv(described, 2, seed, "sync", None, watchdog)
@@ -150,15 +157,17 @@ def train_on(described: Description, findings: Findings, watchdog: Watchdog, see
         finally:
             envs.close()
     except EnvError as error:
-        findings.add("training", f"training would end here: {error}", "docs/environments.md says what it needs")
+        findings.add("training", f"training would stop here: {error}", "docs/environments.md says what training needs")
 
 
-def play_episode(env: Told, copy: Told, findings: Findings, seed: int) -> tuple[int, float, float]:
-    """One episode; returns its length, its return and the seconds of the first copy."""
+def play_episode(env: Watched, copy: Watched, findings: Findings, seed: int) -> tuple[int, float, float]:
+    """Play one episode; return its length, its return, and the seconds that the first copy took."""
     repeat = "draw every random number from self.np_random, which reset(seed=...) seeds"
-    (obs, info), (twin, _) = env.reset(seed=seed), copy.reset(seed=seed)
-    if not data_equivalence(obs, twin):
-        findings.add("reset repeats", f"two resets with seed {seed} gave {shown(obs)} and {shown(twin)}", repeat)
+    (obs, info), (obs_again, _) = env.reset(seed=seed), copy.reset(seed=seed)
+    if not data_equivalence(obs, obs_again):
+        findings.add(
+            "reset repeats", f"two resets with seed {seed} returned {shown(obs)} and {shown(obs_again)}", repeat
+        )
         return 0, 0.0, 0.0
     total, seconds, random = 0.0, 0.0, np.random.default_rng(seed)
     for _ in range(MOST_STEPS):
@@ -166,23 +175,25 @@ def play_episode(env: Told, copy: Told, findings: Findings, seed: int) -> tuple[
         began = time.perf_counter()
         obs, reward, terminated, truncated, info = env.step(action)
         seconds += time.perf_counter() - began
-        twin, twin_reward, *ends, _ = copy.step(action)
+        obs_again, reward_again, *ends, _ = copy.step(action)
         where = env.where
-        look(env, findings, obs, reward, where)
+        check_values(env, findings, obs, reward, where)
         total += float(reward)
-        if not data_equivalence(obs, twin) or (reward, terminated, truncated) != (twin_reward, *ends):
-            same = (obs, float(reward), terminated, truncated), (twin, float(twin_reward), *ends)
-            findings.add("step repeats", f"two copies gave {same[0]} and {same[1]} {where}", repeat)
+        if not data_equivalence(obs, obs_again) or (reward, terminated, truncated) != (reward_again, *ends):
+            same = (obs, float(reward), terminated, truncated), (obs_again, float(reward_again), *ends)
+            findings.add("step repeats", f"two copies returned {same[0]} and {same[1]} {where}", repeat)
             break
         if terminated or truncated:
             break
     return env.steps, total, seconds
 
 
-def look(env: "gymnasium.Env[Any, Any]", findings: Findings, obs: Any, reward: Any, where: str) -> None:
-    """Note what is not finite or outside its space."""
+def check_values(env: "gymnasium.Env[Any, Any]", findings: Findings, obs: Any, reward: Any, where: str) -> None:
+    """Note an observation or reward that is not finite or outside its space."""
     if not all(np.isfinite(numbers).all() for numbers in leaves(obs)):
-        findings.add("obs finite", f"the observation is {shown(obs)} {where}", "look for a division by zero or growth")
+        findings.add(
+            "obs finite", f"the observation is {shown(obs)} {where}", "look for a division by zero or unbounded growth"
+        )
     elif not env.observation_space.contains(obs):
         way_out = f"observation_space is {env.observation_space}: widen it, or keep values and dtype inside"
         findings.add("obs inside", f"the observation {shown(obs)} is outside its space {where}", way_out)
@@ -191,7 +202,7 @@ def look(env: "gymnasium.Env[Any, Any]", findings: Findings, obs: Any, reward: A
 
 
 def leaves(obs: Any) -> Iterator[Any]:
-    """The arrays of numbers in an observation of any form."""
+    """Yield the arrays of numbers in an observation of any structure."""
     if isinstance(obs, dict):
         obs = tuple(obs.values())
     if isinstance(obs, tuple | list):

@@ -1,4 +1,4 @@
-"""What a check of an environment finds, each thing once: what is wrong, and the way out."""
+"""Findings of a check: what is wrong and what to do, each kind once."""
 
 from dataclasses import dataclass, field
 from textwrap import indent
@@ -8,15 +8,15 @@ MARK = "    → "
 
 @dataclass
 class Finding:
-    """One thing that was found."""
+    """A problem or hint."""
 
     what: str
     way_out: str
-    hint: bool  # it may be meant
+    hint: bool  # it may be intended
     times: int = 1
 
     def __str__(self) -> str:
-        again = f" (and {self.times - 1:,} times more)" if self.times > 1 else ""
+        again = f" (and {self.times - 1:,} more times)" if self.times > 1 else ""
         first, *rest = self.what.splitlines()
         what = "\n".join([f"{first}{again}", *rest])
         way_out = indent(self.way_out, " " * len(MARK)).lstrip()
@@ -25,12 +25,12 @@ class Finding:
 
 @dataclass
 class Findings:
-    """All that was found; of a kind only the first is told, and how often it came again."""
+    """All findings: of each kind the first, and how often it recurred."""
 
     by_kind: dict[str, Finding] = field(default_factory=dict)
 
     def add(self, kind: str, what: str, way_out: str, hint: bool = False) -> None:
-        """Note something."""
+        """Add a finding."""
         if kind in self.by_kind:
             self.by_kind[kind].times += 1
         else:
@@ -38,10 +38,10 @@ class Findings:
 
     @property
     def problems(self) -> list[Finding]:
-        """What cannot be meant."""
+        """What cannot be intended."""
         return [finding for finding in self.by_kind.values() if not finding.hint]
 
     @property
     def hints(self) -> list[Finding]:
-        """What may be meant."""
+        """What may be intended."""
         return [finding for finding in self.by_kind.values() if finding.hint]

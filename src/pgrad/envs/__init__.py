@@ -1,4 +1,4 @@
-"""Environments: compiled ones, one file each; the registry and Gymnasium. The names below are for writing one's own."""
+"""Compiled environments, one file each, and `make`. The names exported here are for writing your own."""
 
 from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.jit import both as helper

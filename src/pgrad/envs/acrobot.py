@@ -9,8 +9,7 @@ whole episode rounding does not stay small.
 
 from typing import NamedTuple
 
-from pgrad.envs.angles import PI, wrapped
-from pgrad.kernels.fast_math import sin_cos
+from pgrad.kernels.fast_math import PI, sin_cos, wrap_angle
 from pgrad.kernels.jit import both
 from pgrad.kernels.random import uniform
 from pgrad.spaces import Box, Discrete
@@ -51,7 +50,7 @@ class Acrobot(NamedTuple):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Of the three torques."""
+        """Names of the three torques."""
         return ("clockwise", "none", "anticlockwise")
 
     @property
@@ -65,12 +64,12 @@ class Acrobot(NamedTuple):
         return -100.0
 
     def reset(self, key: int) -> AcrobotState:
-        """All four state variables uniform within ± start_range."""
+        """Draw all four state variables uniformly within ± start_range."""
         b = self.start_range
         return uniform(key, 0, -b, b), uniform(key, 1, -b, b), uniform(key, 2, -b, b), uniform(key, 3, -b, b)
 
     def step(self, state: AcrobotState, action: int, key: int) -> tuple[AcrobotState, float, bool]:
-        """One step of Runge and Kutta's. Reward -1, or 0 for the step that lifts the tip above target_height."""
+        """Take a Runge-Kutta step. Reward -1; 0 and terminal when the tip is above target_height."""
         theta_1, theta_2, speed_1, speed_2 = state
         torque = self.torque * (float(action) - 1.0)
         h = self.time_step
@@ -81,8 +80,8 @@ class Acrobot(NamedTuple):
         c_1, c_2 = accelerations(self, theta_1 + h / 2 * v_1, theta_2 + h / 2 * v_2, w_1, w_2, torque)
         z_1, z_2 = speed_1 + h * c_1, speed_2 + h * c_2
         d_1, d_2 = accelerations(self, theta_1 + h * w_1, theta_2 + h * w_2, z_1, z_2, torque)
-        theta_1 = wrapped(theta_1 + h / 6 * (speed_1 + 2 * v_1 + 2 * w_1 + z_1))
-        theta_2 = wrapped(theta_2 + h / 6 * (speed_2 + 2 * v_2 + 2 * w_2 + z_2))
+        theta_1 = wrap_angle(theta_1 + h / 6 * (speed_1 + 2 * v_1 + 2 * w_1 + z_1))
+        theta_2 = wrap_angle(theta_2 + h / 6 * (speed_2 + 2 * v_2 + 2 * w_2 + z_2))
         speed_1 = speed_1 + h / 6 * (a_1 + 2 * b_1 + 2 * c_1 + d_1)
         speed_2 = speed_2 + h / 6 * (a_2 + 2 * b_2 + 2 * c_2 + d_2)
         speed_1 = min(max(speed_1, -self.max_speed_1), self.max_speed_1)
@@ -94,7 +93,7 @@ class Acrobot(NamedTuple):
         return (theta_1, theta_2, speed_1, speed_2), 0.0 if terminated else -1.0, terminated
 
     def observe(self, state: AcrobotState) -> Observation:
-        """(cos θ₁, sin θ₁, cos θ₂, sin θ₂, θ̇₁, θ̇₂)."""
+        """Return (cos θ₁, sin θ₁, cos θ₂, sin θ₂, θ̇₁, θ̇₂)."""
         sine_1, cosine_1 = sin_cos(state[0])
         sine_2, cosine_2 = sin_cos(state[1])
         return cosine_1, sine_1, cosine_2, sine_2, state[2], state[3]
@@ -104,7 +103,7 @@ class Acrobot(NamedTuple):
 def accelerations(
     bot: Acrobot, theta_1: float, theta_2: float, speed_1: float, speed_2: float, torque: float
 ) -> tuple[float, float]:
-    """θ̈₁ and θ̈₂ [rad/s²] in a state under a torque at the joint. d₁, d₂, φ₁, φ₂ as in the book."""
+    """Return θ̈₁ and θ̈₂ [rad/s²] in a state under a torque at the joint; d₁, d₂, φ₁, φ₂ as in the book."""
     sine_1, cosine_1 = sin_cos(theta_1)
     sine_2, cosine_2 = sin_cos(theta_2)
     coupling = bot.link_mass_2 * bot.link_length_1 * bot.centre_2

@@ -29,7 +29,7 @@ class CartPole(NamedTuple):
 
     @property
     def observation_space(self) -> Box:
-        """The state, as far as twice the limits; speeds have none."""
+        """The state, up to twice the limits; speeds are unbounded."""
         high = (2 * self.position_limit, math.inf, 2 * self.angle_limit, math.inf)
         return Box([-bound for bound in high], high)
 
@@ -40,7 +40,7 @@ class CartPole(NamedTuple):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Of the two pushes."""
+        """Names of the two pushes."""
         return ("left", "right")
 
     @property
@@ -59,12 +59,12 @@ class CartPole(NamedTuple):
         return 500.0
 
     def reset(self, key: int) -> CartPoleState:
-        """All four state variables uniform within ± start_range."""
+        """Draw all four state variables uniformly within ± start_range."""
         b = self.start_range
         return uniform(key, 0, -b, b), uniform(key, 1, -b, b), uniform(key, 2, -b, b), uniform(key, 3, -b, b)
 
     def step(self, state: CartPoleState, action: int, key: int) -> tuple[CartPoleState, float, bool]:
-        """One Euler step under the chosen push. Reward 1 for every step; terminal where a limit is exceeded."""
+        """Take an Euler step under the chosen push. Reward 1 per step; terminal beyond a limit."""
         x, x_dot, theta, theta_dot = state
         force = self.force if action == 1 else -self.force
         mass = self.pole_mass + self.cart_mass
@@ -83,5 +83,5 @@ class CartPole(NamedTuple):
         return (x, x_dot, theta, theta_dot), 1.0, terminated
 
     def observe(self, state: CartPoleState) -> CartPoleState:
-        """The whole state."""
+        """Return the whole state."""
         return state

@@ -1,13 +1,13 @@
-"""What a compiled environment is: a NamedTuple of its parameters, with its spaces and a few pure methods.
+"""Interface of a compiled environment: a NamedTuple of its parameters, with its spaces and a few pure methods.
 
     observation_space, action_space, max_episode_steps        class attributes (or properties)
     reset(self, key) -> state                                  state: a tuple of numbers
     step(self, state, action, key) -> state, reward, terminated
-    observe(self, state) -> obs                                a tuple of numbers; without it the state is observed
-                                                               (whole numbers one-hot, by a Discrete observation_space)
-    mask(self, state) -> allowed                               a tuple of A truth values; without it all actions are
+    observe(self, state) -> obs                                a tuple of numbers; without it, the state itself
+                                                               (a Discrete observation_space makes integers one-hot)
+    mask(self, state) -> allowed                               a tuple of A booleans; without it, all actions are
 
-An action is a whole number where the action space is Discrete, and a tuple of numbers where it is MultiDiscrete or Box
+An action is an integer where the action space is Discrete, and a tuple of numbers where it is MultiDiscrete or Box
 (within the bounds). The methods are written in plain Python scalars, so the same code runs under a debugger and
 compiled. Compiled code calls the functions below, which find the method by the environment's *type*: changed parameters
 cost no recompilation, and Numba's cache keeps working (a function passed as an argument would defeat it). `key` feeds
@@ -21,48 +21,48 @@ from pgrad.kernels.lanes import set_column, set_one_hot
 from pgrad.spaces import Discrete, MultiDiscrete, Space
 
 State = tuple[float, ...]
-Action = Any  # a whole number, or a tuple of numbers
+Action = Any  # an integer, or a tuple of numbers
 
 
 class Dynamics(Protocol):
-    """The members that every one has, for type checkers."""
+    """The members that every environment has, for type checkers."""
 
     @property
     def observation_space(self) -> Space:
-        """What `observe` returns, or the state where there is none."""
+        """The space of what `observe` returns, or of the state if there is no `observe`."""
 
     @property
     def action_space(self) -> Space:
-        """What `step` accepts."""
+        """The space of actions that `step` accepts."""
 
     @property
     def max_episode_steps(self) -> int:
         """The time limit."""
 
     def reset(self, key: int) -> Any:
-        """A start state."""
+        """Return a start state."""
 
     def step(self, state: Any, action: Any, key: int) -> tuple[Any, float, bool]:
-        """The next state, the reward for getting there, and whether it is terminal."""
+        """Return the next state, the reward for reaching it, and whether it is terminal."""
 
 
 def reset(env: Any, key: int) -> State:
-    """A start state."""
+    """Return a start state."""
     return env.reset(key)  # type: ignore[no-any-return]
 
 
 def step(env: Any, state: State, action: Action, key: int) -> tuple[State, float, bool]:
-    """The next state, the reward for getting there, and whether it is terminal."""
+    """Return the next state, the reward for reaching it, and whether it is terminal."""
     return env.step(state, action, key)  # type: ignore[no-any-return]
 
 
 def observe(env: Any, state: State) -> State:
-    """What the policy sees of a state."""
+    """Return what the policy sees of a state."""
     return env.observe(state) if hasattr(env, "observe") else state
 
 
 def mask(env: Any, state: State) -> tuple[bool, ...]:
-    """Which actions are allowed in a state; nothing where all of them always are."""
+    """Return which actions are allowed in a state; () if all actions always are."""
     return env.mask(state) if hasattr(env, "mask") else ()
 
 
@@ -85,7 +85,7 @@ def mask_into(env: Any, state: State, rows: Any, lane: int) -> None:
 
 
 def has_mask(env: Any) -> bool:
-    """Whether some states forbid actions."""
+    """Return True if some states forbid actions."""
     return bool(getattr(env, "has_mask", hasattr(env, "mask")))
 
 

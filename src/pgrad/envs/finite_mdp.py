@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 @both
 def draw(cumulative: Any, uniform_number: float) -> int:
-    """The index that a number in [0, 1) falls on, given cumulative probabilities [n]."""
+    """Return the index that a number in [0, 1) falls on, given cumulative probabilities [n]."""
     index = 0
     while index < cumulative.size - 1 and uniform_number >= cumulative[index]:
         index += 1
@@ -26,9 +26,9 @@ def draw(cumulative: Any, uniform_number: float) -> int:
 
 
 class FiniteMDP(NamedTuple):
-    """The model as arrays of what is possible; make it with `finite` or `of_outcomes`.
+    """The model as arrays of possible outcomes; make it with `finite` or `of_outcomes`.
 
-    K is the largest number of outcomes that a state and action have, K₀ that of the start.
+    K is the largest number of outcomes of a state and action, K₀ that of the start.
     """
 
     start_state: Ints  # [K₀]
@@ -39,11 +39,11 @@ class FiniteMDP(NamedTuple):
     terminal: Bools  # [S]
     features: Floats  # [S, O] what is observed of each state
     allowed: Bools  # [S, A]
-    max_episode_steps: int  # the time limit; 0 where none is known
+    max_episode_steps: int  # the time limit; 0: none
 
     @property
     def observation_space(self) -> Discrete | Box:
-        """Discrete where each state shows a single 1 among zeros; a Box without bounds otherwise."""
+        """Discrete if each state's features are one-hot, otherwise an unbounded Box."""
         size = self.features.shape[1]
         one_hot = ((self.features == 0) | (self.features == 1)).all() and (self.features.sum(axis=1) == 1).all()
         return Discrete(size) if one_hot else Box(-math.inf, math.inf, size)
@@ -55,15 +55,15 @@ class FiniteMDP(NamedTuple):
 
     @property
     def has_mask(self) -> bool:
-        """Whether some states forbid actions."""
+        """True if some states forbid actions."""
         return not self.allowed.all()
 
     def reset(self, key: int) -> tuple[float]:
-        """A start state."""
+        """Return a start state."""
         return (float(self.start_state[draw(self.start, uniform(key, 0))]),)
 
     def step(self, state: tuple[float], action: int, key: int) -> tuple[tuple[float], float, bool]:
-        """A next state, the reward for getting there, and whether it is terminal."""
+        """Return a next state, the reward for reaching it, and whether it is terminal."""
         s = int(state[0])
         outcome = draw(self.transition[s, action], uniform(key, 0))
         following = self.following[s, action, outcome]
@@ -82,16 +82,16 @@ class FiniteMDP(NamedTuple):
             rows[a, lane] = self.allowed[s, a]
 
     def observe(self, state: tuple[float]) -> tuple[float, ...]:
-        """The state's features, for Python only: how many there are is not part of the type."""
+        """Return the state's features, in Python only: their number is not part of the type."""
         return tuple(self.features[int(state[0])].tolist())
 
     def mask(self, state: tuple[float]) -> tuple[bool, ...]:
-        """Which actions the state allows, for Python only."""
+        """Return which actions the state allows, in Python only."""
         return tuple(self.allowed[int(state[0])].tolist())
 
 
 def cumulative(probabilities: npt.ArrayLike) -> Floats:
-    """Cumulative sums over the last axis that end with 1 exactly, so that nothing of probability zero is drawn."""
+    """Return cumulative sums over the last axis, ending with exactly 1, so that probability zero is never drawn."""
     sums = np.cumsum(probabilities, axis=-1)
     return np.asarray(sums / sums[..., -1:])
 
@@ -105,9 +105,9 @@ def finite(
     allowed: npt.ArrayLike | None = None,
     max_episode_steps: int = 0,
 ) -> FiniteMDP:
-    """The environment of start [S], transition [S, A, S'], reward [S, A, S'], terminal [S] and features [S, O].
+    """Build an environment from start [S], transition [S, A, S'], reward [S, A, S'], terminal [S] and features [S, O].
 
-    Every action is allowed unless `allowed` [S, A] says otherwise; raises MDPError where it does not fit.
+    Every action is allowed unless `allowed` [S, A] says otherwise; raises MDPError if shapes do not fit.
     """
     probability = np.asarray(transition, dtype=np.float64)
     following = np.broadcast_to(np.arange(probability.shape[-1]), probability.shape)
@@ -124,9 +124,9 @@ def of_outcomes(
     allowed: npt.ArrayLike | None = None,
     max_episode_steps: int = 0,
 ) -> FiniteMDP:
-    """The same from lists of outcomes: the next state, probability and reward of each, all [S, A, outcomes].
+    """Build an environment from lists of outcomes: next state, probability and reward, each [S, A, outcomes].
 
-    Outcomes of probability zero are left out; the others keep their order, which draws go by.
+    Outcomes of probability zero are left out; the others keep their order, on which the draws depend.
     """
     chances = np.asarray(probability, dtype=np.float64)
     start_state, start_chances = possible(np.asarray(start, dtype=np.float64))
@@ -145,7 +145,7 @@ def of_outcomes(
 
 
 def possible(probabilities: Floats) -> tuple[Ints, Floats]:
-    """Where the last axis is not zero, in order, and the numbers there; shorter rows are filled up with zeros."""
+    """Return the nonzero positions along the last axis, in order, and their values; rows are padded with zeros."""
     order = np.argsort(probabilities == 0, axis=-1, kind="stable")
     order = order[..., : np.count_nonzero(probabilities, axis=-1).max()]
     return np.ascontiguousarray(order, dtype=np.int64), np.take_along_axis(probabilities, order, axis=-1)

@@ -1,6 +1,6 @@
-"""The Gymnasium face of an environment written as `dynamics`: gymnasium.make, wrappers, check_env, other libraries.
+"""Adapt dynamics to gymnasium.Env, for gymnasium.make, wrappers, check_env and other libraries.
 
-The only module of this room that imports Gymnasium when it is imported. A file of one's own may end with
+This is the only module of this room that imports Gymnasium at import. A user's file may end with
 `register(MyEnv, "MyEnv-v0")`; then `gymnasium.make("my_env:MyEnv-v0")` needs nothing else.
 """
 
@@ -15,24 +15,23 @@ import numpy.typing as npt
 from gymnasium.envs.registration import EnvSpec
 
 from pgrad import spaces
-from pgrad.envs.contract import class_problems, dynamics_problems, told
+from pgrad.envs.contract import require_dynamics
 from pgrad.envs.dynamics import Dynamics, has_mask, mask, observe, reset, step
 from pgrad.envs.reference import load, parse
 from pgrad.envs.robot_arm import RobotArm
 from pgrad.errors import EnvError
-from pgrad.kernels.random import fold_in
+from pgrad.kernels.random import DYNAMICS_KEY, RESET_KEY, fold_in
 
-RESET_KEY, DYNAMICS_KEY = 0, 2  # as in rollouts.compiled
 DEFAULT_FPS = 30
 
 Array = npt.NDArray[Any]
 
 
 class GymnasiumAdapter(gymnasium.Env[Any, Any]):
-    """Dynamics as a gymnasium.Env. The time limit is Gymnasium's TimeLimit, put around it by `gymnasium.make`."""
+    """Dynamics as a gymnasium.Env. `gymnasium.make` adds the time limit, as Gymnasium's TimeLimit."""
 
     def __init__(self, dynamics: Dynamics, render_mode: str | None = None, **parameters: Any) -> None:
-        """dynamics: with `parameters` in place of its own; render_mode: where it has `render(self, state)`."""
+        """Adapt dynamics, with `parameters` in place of its own; a render_mode needs `render(self, state)`."""
         self.dynamics = replaced(dynamics, parameters)
         self.observation_space = gymnasium_space(self.dynamics.observation_space)
         self.action_space = gymnasium_space(self.dynamics.action_space)
@@ -41,15 +40,15 @@ class GymnasiumAdapter(gymnasium.Env[Any, Any]):
             "render_fps": getattr(self.dynamics, "render_fps", DEFAULT_FPS),
         }
         if render_mode not in (None, *self.metadata["render_modes"]):
-            known = self.metadata["render_modes"] or f"none: {type(dynamics).__name__} has no render(self, state)"
-            raise EnvError(f"unknown render_mode {render_mode!r}; there is {known}")
+            known = self.metadata["render_modes"] or f"none, since {type(dynamics).__name__} has no render(self, state)"
+            raise EnvError(f"unknown render_mode {render_mode!r}: known: {known}")
         self.render_mode = render_mode
         self.state: tuple[float, ...] | None = None
         self._key = self._steps = 0
         self._window: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """A start state, drawn from Gymnasium's generator; options are ignored."""
+        """Return a start state from Gymnasium's seeded generator; options are ignored."""
         super().reset(seed=seed)
         self._key, self._steps = int(self.np_random.integers(0, 2**64, dtype=np.uint64)), 0
         self.state = as_floats(reset(self.dynamics, fold_in(self._key, RESET_KEY)))
@@ -58,7 +57,7 @@ class GymnasiumAdapter(gymnasium.Env[Any, Any]):
         return self._observation(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step; never truncated here."""
+        """Take one step; `truncated` is always False here."""
         if self.state is None:
             raise EnvError("step was called before reset")
         key = fold_in(fold_in(self._key, DYNAMICS_KEY), self._steps)
@@ -70,8 +69,8 @@ class GymnasiumAdapter(gymnasium.Env[Any, Any]):
         return self._observation(), float(reward), bool(terminated), False, self._info()
 
     def render(self) -> Any:
-        """The picture as uint8 [H, W, 3] where render_mode is rgb_array; a window is kept up to date by itself."""
-        return self._picture() if self.render_mode == "rgb_array" else None
+        """Return the image, uint8 [H, W, 3], if render_mode is rgb_array; a window updates in step and reset."""
+        return self._image() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -94,35 +93,35 @@ class GymnasiumAdapter(gymnasium.Env[Any, Any]):
             raise EnvError("render was called before reset")
         return self.state
 
-    def _picture(self) -> Array:
-        picture = np.asarray(self.dynamics.render(self._begun()))  # type: ignore[attr-defined]
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise EnvError(f"render returned {picture.dtype} {list(picture.shape)}; it must be uint8 [H, W, 3]")
-        return picture
+    def _image(self) -> Array:
+        image = np.asarray(self.dynamics.render(self._begun()))  # type: ignore[attr-defined]
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise EnvError(f"render returned {image.dtype} {list(image.shape)}; it must be uint8 [H, W, 3]")
+        return image
 
     def _show(self) -> None:
         try:
             import pygame
         except ImportError as error:
             raise EnvError("render_mode 'human' needs pygame: pip install pygame") from error
-        picture = self._picture()
+        image = self._image()
         if self._window is None:
             pygame.display.init()
-            self._window = pygame.display.set_mode((picture.shape[1], picture.shape[0]))
+            self._window = pygame.display.set_mode((image.shape[1], image.shape[0]))
             pygame.display.set_caption(type(self.dynamics).__name__)
-        self._window.blit(pygame.surfarray.make_surface(picture.swapaxes(0, 1)), (0, 0))
+        self._window.blit(pygame.surfarray.make_surface(image.swapaxes(0, 1)), (0, 0))
         pygame.event.pump()
         pygame.display.flip()
         pygame.time.Clock().tick(self.metadata["render_fps"])
 
 
 def as_floats(state: Any) -> tuple[float, ...]:
-    """A state as compiled code keeps it."""
+    """Return a state as compiled code keeps it."""
     return tuple(float(number) for number in state)
 
 
 def replaced(dynamics: Any, parameters: dict[str, Any]) -> Dynamics:
-    """The dynamics with some parameters changed."""
+    """Return the dynamics with some parameters changed."""
     if unknown := [name for name in parameters if name not in dynamics._fields]:
         known = ", ".join(dynamics._fields) or "none"
         raise EnvError(f"{type(dynamics).__name__} has no parameter '{unknown[0]}'; it has {known}")
@@ -130,7 +129,7 @@ def replaced(dynamics: Any, parameters: dict[str, Any]) -> Dynamics:
 
 
 def gymnasium_space(space: spaces.Space) -> "gymnasium.Space[Any]":
-    """The same space as Gymnasium has it; real numbers are float32."""
+    """Convert a space to Gymnasium's; a Box is float32."""
     if isinstance(space, spaces.Discrete):
         return gymnasium.spaces.Discrete(space.n)
     if isinstance(space, spaces.MultiDiscrete):
@@ -139,14 +138,14 @@ def gymnasium_space(space: spaces.Space) -> "gymnasium.Space[Any]":
 
 
 def gymnasium_observation(space: spaces.Space, obs: Any) -> Any:
-    """An observation as an element of Gymnasium's space."""
+    """Convert an observation to an element of Gymnasium's space."""
     if isinstance(space, spaces.Discrete):
         return np.int64(obs[0])
     return np.array(obs, np.int64 if isinstance(space, spaces.MultiDiscrete) else np.float32)
 
 
 def plain_action(dynamics: Dynamics, action: Any) -> Any:
-    """A Gymnasium action as `step` takes it; raises EnvError where it is outside the action space."""
+    """Convert a Gymnasium action to what `step` takes; raise EnvError if it is outside the action space."""
     space, numbers = dynamics.action_space, np.asarray(action).reshape(-1)
     if not accepts(space, numbers):
         raise EnvError(f"action {action!r} is not in {type(dynamics).__name__}'s action space, {space}")
@@ -160,28 +159,28 @@ def plain_action(dynamics: Dynamics, action: Any) -> Any:
 
 
 def accepts(space: spaces.Space, numbers: Array) -> bool:
-    """Whether these numbers are an element of the space, real ones to the precision of float32."""
+    """Return True if these numbers are in the space, those of a Box to the precision of float32."""
     if isinstance(space, spaces.Box):
         rounded = numbers.astype(np.float32) if numbers.dtype.kind in "iuf" else np.array([])
         bounds = np.array([space.low, space.high], np.float32)
         return rounded.size == space.flat_size and bool(((bounds[0] <= rounded) & (rounded <= bounds[1])).all())
-    whole = numbers.size == len(space.counts) and numbers.dtype.kind in "iub"
-    return whole and all(0 <= number < count for number, count in zip(numbers, space.counts, strict=True))
+    fits = numbers.size == len(space.counts) and numbers.dtype.kind in "iub"
+    return fits and all(0 <= number < count for number, count in zip(numbers, space.counts, strict=True))
 
 
 # --- registering
 
 
 def register(dynamics: Any, env_id: str) -> str:
-    """Let `gymnasium.make(env_id)` make it. dynamics: a NamedTuple class, with its defaults, or an instance of one.
+    """Register dynamics (a NamedTuple class with its defaults, or an instance) with Gymnasium, and return the id.
 
-    Keyword arguments of `gymnasium.make` change parameters. Returns the id.
+    Keyword arguments of `gymnasium.make(env_id, ...)` change parameters.
     """
-    made = instance(dynamics)
+    made = require_dynamics(dynamics, getattr(dynamics, "__name__", type(dynamics).__name__))
     known = gymnasium.registry.get(env_id)
     if known is not None:
         if not is_ours(known):
-            raise EnvError(f"'{env_id}' is taken by another environment, {known.entry_point}: choose another id")
+            raise EnvError(f"'{env_id}' belongs to another environment, {known.entry_point}: choose another id")
         del gymnasium.registry[env_id]
     try:
         gymnasium.register(env_id, functools.partial(GymnasiumAdapter, made), max_episode_steps=made.max_episode_steps)
@@ -190,27 +189,15 @@ def register(dynamics: Any, env_id: str) -> str:
     return env_id
 
 
-def instance(dynamics: Any) -> Dynamics:
-    """The dynamics, or a class of them with its defaults; raises EnvError with all that is wrong."""
-    name = getattr(dynamics, "__name__", type(dynamics).__name__)
-    if isinstance(dynamics, type):
-        if problems := class_problems(dynamics):
-            raise EnvError(told(name, problems))
-        dynamics = dynamics()
-    if problems := dynamics_problems(dynamics):
-        raise EnvError(told(name, problems))
-    return dynamics  # type: ignore[no-any-return]
-
-
 def is_ours(spec: EnvSpec) -> bool:
-    """Whether `register` has put it there."""
+    """Return True if `register` added it."""
     return isinstance(spec.entry_point, functools.partial) and spec.entry_point.func is GymnasiumAdapter
 
 
 def gymnasium_id(reference: str) -> str:
-    """Load what is at `file.py:Name` or `module:Name` and register it, as `file/Name-v0`; returns that id.
+    """Load `file.py:Name` or `module:Name`, register it as `file/Name-v0`, and return that id.
 
-    Where a namesake in another folder has the id in this process, a part of the path's hash is in it too.
+    If this process has another file of that name, the id includes a part of the path's hash.
     """
     made, source = load(reference), parse(reference)
     place = str(source.file.resolve()) if source.file else source.module
@@ -226,12 +213,12 @@ def gymnasium_id(reference: str) -> str:
     return env_id
 
 
-OWNERS: dict[str, str] = {}  # the file that each id of `gymnasium_id` stands for
+OWNERS: dict[str, str] = {}  # the file behind each id that `gymnasium_id` gave
 
 
 register(RobotArm, "RobotArm-v0")
 
 
 def slug(text: str) -> str:
-    """The text with whatever an id cannot hold made a dash."""
+    """Replace by a dash what an id cannot contain."""
     return re.sub(r"[^\w-]+", "-", text).strip("-") or "env"

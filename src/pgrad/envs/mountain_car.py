@@ -40,7 +40,7 @@ class MountainCar(NamedTuple):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Of the three pushes."""
+        """Names of the three pushes."""
         return ("left", "none", "right")
 
     @property
@@ -54,12 +54,12 @@ class MountainCar(NamedTuple):
         return -110.0
 
     def reset(self, key: int) -> CarState:
-        """At rest, the position uniform between start_low and start_high."""
+        """Start at rest, the position uniform between start_low and start_high."""
         return uniform(key, 0, self.start_low, self.start_high), 0.0
 
     def step(self, state: CarState, action: int, key: int) -> tuple[CarState, float, bool]:
         """Roll for one step. Reward -1 for every step; terminal at the goal."""
-        after = rolled(self, state, self.force * (float(action) - 1.0))
+        after = roll(self, state, self.force * (float(action) - 1.0))
         return after, -1.0, at_goal(self, after)
 
 
@@ -99,24 +99,24 @@ class MountainCarContinuous(NamedTuple):
         return 90.0
 
     def reset(self, key: int) -> CarState:
-        """At rest, the position uniform between start_low and start_high."""
+        """Start at rest, the position uniform between start_low and start_high."""
         return uniform(key, 0, self.start_low, self.start_high), 0.0
 
     def step(self, state: CarState, action: tuple[float], key: int) -> tuple[CarState, float, bool]:
         """Roll for one step. Reward goal_reward at the goal, less the cost of the force; terminal at the goal.
 
-        As Gymnasium has it, a force beyond the bounds pushes as the nearest bound does but costs what it is.
+        As in Gymnasium, a force beyond the bounds is clipped in its effect but not in its cost.
         """
         force = min(max(action[0], -1.0), 1.0)
-        after = rolled(self, state, self.power * force)
+        after = roll(self, state, self.power * force)
         terminated = at_goal(self, after)
         reward = (self.goal_reward if terminated else 0.0) - self.force_cost * (action[0] * action[0])
         return after, reward, terminated
 
 
 @both
-def rolled(car: MountainCar | MountainCarContinuous, state: CarState, push: float) -> CarState:
-    """The state one step later under a push; the wall on the left takes the car's speed."""
+def roll(car: MountainCar | MountainCarContinuous, state: CarState, push: float) -> CarState:
+    """Return the state one step later under a push; the wall on the left stops the car."""
     position, velocity = state
     _, slope = sin_cos(3.0 * position)
     velocity = min(max(velocity + push - car.gravity * slope, -car.max_speed), car.max_speed)
@@ -127,5 +127,5 @@ def rolled(car: MountainCar | MountainCarContinuous, state: CarState, push: floa
 
 @both
 def at_goal(car: MountainCar | MountainCarContinuous, state: CarState) -> bool:
-    """Whether the car has reached the goal, fast enough."""
+    """Return True if the car has reached the goal fast enough."""
     return (state[0] >= car.goal_position) & (state[1] >= car.goal_velocity)

@@ -2,13 +2,12 @@
 
 Gymnasium's equations, which name no source: a rod hinged at its end, integrated by semi-implicit Euler steps in
 float64. Gymnasium rounds the torque's share to float32 where the action is float32; here it stays float64. The angle
-grows from turn to turn and only its cost is wrapped, as there.
+grows from turn to turn and is wrapped only in the cost, as there.
 """
 
 from typing import NamedTuple
 
-from pgrad.envs.angles import PI, wrapped
-from pgrad.kernels.fast_math import sin_cos
+from pgrad.kernels.fast_math import PI, sin_cos, wrap_angle
 from pgrad.kernels.random import uniform
 from pgrad.spaces import Box
 
@@ -45,17 +44,17 @@ class Pendulum(NamedTuple):
         return 200
 
     def reset(self, key: int) -> PendulumState:
-        """Angle and speed uniform within their ranges."""
+        """Draw angle and speed uniformly within their ranges."""
         return (
             uniform(key, 0, -self.start_angle, self.start_angle),
             uniform(key, 1, -self.start_speed, self.start_speed),
         )
 
     def step(self, state: PendulumState, action: tuple[float], key: int) -> tuple[PendulumState, float, bool]:
-        """One Euler step. Reward -(θ² + 0.1 θ̇² + 0.001 torque²) of the state before it; nothing is terminal."""
+        """Take an Euler step. Reward -(θ² + 0.1 θ̇² + 0.001 torque²) of the state before it; never terminal."""
         angle, speed = state
         torque = min(max(action[0], -self.max_torque), self.max_torque)
-        error = wrapped(angle)
+        error = wrap_angle(angle)
         reward = -(error * error + self.speed_cost * (speed * speed) + self.torque_cost * (torque * torque))
         sine, _ = sin_cos(angle)
         weight = 3.0 * self.gravity / (2.0 * self.length) * sine
@@ -64,6 +63,6 @@ class Pendulum(NamedTuple):
         return (angle + speed * self.time_step, speed), reward, False
 
     def observe(self, state: PendulumState) -> tuple[float, float, float]:
-        """(cos θ, sin θ, θ̇)."""
+        """Return (cos θ, sin θ, θ̇)."""
         sine, cosine = sin_cos(state[0])
         return cosine, sine, state[1]

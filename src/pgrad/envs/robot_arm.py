@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.robot_arm_image import picture
+from pgrad.envs.robot_arm_image import draw
 from pgrad.errors import EnvError
 from pgrad.kernels.fast_math import sin_cos
 from pgrad.kernels.jit import both, compiled_as
@@ -41,7 +41,7 @@ class Link(NamedTuple):
 
 
 def unrolled(function: F) -> F:
-    """Let compiled code call a recursion over tuples: each length of them makes a function of its own."""
+    """Let compiled code call a recursion over tuples: each length becomes a function of its own."""
 
     @functools.wraps(function)
     def choose(*types: Any) -> Any:
@@ -53,7 +53,7 @@ def unrolled(function: F) -> F:
 
 @unrolled
 def joint_points(links: Any, angles: Any, angle: float, x: float, y: float) -> tuple[Point, ...]:
-    """The joints' positions from (x, y) on, the tip last. `angle` is that of the link before, from the x-axis."""
+    """Return the joints' positions from (x, y) on, the tip last; `angle` is the previous link's, from the x-axis."""
     if len(angles) == 0:
         return ((x, y),)
     angle = angle + angles[0]
@@ -64,14 +64,14 @@ def joint_points(links: Any, angles: Any, angle: float, x: float, y: float) -> t
 
 @both
 def tip_from_target(links: Any, state: Floats) -> Point:
-    """The vector from the target to the tip [m]."""
+    """Return the vector from the target to the tip [m]."""
     x, y = joint_points(links, state[:7], 0.0, 0.0, 0.0)[7]
     return x - state[14], y - state[15]
 
 
 @unrolled
 def inward(links: Any, angles: Any, velocities: Any, action: Any, angle: float, spin: float) -> tuple[Floats, Any]:
-    """What it takes to move the arm from its first joint on, and how each link will respond: from the tip inwards.
+    """Return the articulated inertia of the arm from its first joint on, and each link's response, tip to base.
 
     If the first joint has the acceleration a [m/s²] and the link before it the angular acceleration α [rad/s²], then
     force f [N] and moment n [N·m] through the joint are
@@ -112,7 +112,7 @@ def inward(links: Any, angles: Any, velocities: Any, action: Any, angle: float, 
 
 @unrolled
 def outward(responses: Any, before: float, ax: float, ay: float) -> Floats:
-    """The joints' angular accelerations, from the base outwards. `before` is that of the link before, a its end's."""
+    """Return the joints' angular accelerations, outwards; `before` is the previous link's, (ax, ay) that of its end."""
     if len(responses) == 0:
         return ()
     s, r, gx, gy, ex, ey, cx, cy = responses[0]
@@ -122,7 +122,7 @@ def outward(responses: Any, before: float, ax: float, ay: float) -> Floats:
 
 @both
 def joint_accelerations(links: Any, gravity: float, angles: Any, velocities: Any, action: Any) -> Floats:
-    """q̈ [rad/s²] for any number of links: angles q [rad], velocities q̇ [rad/s], and action · torque_limit [N·m].
+    """Return q̈ [rad/s²] for any number of links: angles q [rad], velocities q̇ [rad/s], action · torque_limit [N·m].
 
     It solves M(q) q̈ + C(q, q̇) q̇ + G(q) = torque - damping · q̇, where M includes the rotors' inertia on its diagonal.
     Gravity, towards -y, is the same as a base that accelerates towards +y.
@@ -133,7 +133,7 @@ def joint_accelerations(links: Any, gravity: float, angles: Any, velocities: Any
 
 @unrolled
 def moved(values: Any, rates: Any, time: float) -> Floats:
-    """values + time · rates."""
+    """Return values + time · rates."""
     if len(values) == 0:
         return ()
     return (values[0] + time * rates[0],) + moved(values[1:], rates[1:], time)
@@ -141,7 +141,7 @@ def moved(values: Any, rates: Any, time: float) -> Floats:
 
 @unrolled
 def moved_by_four(values: Any, k1: Any, k2: Any, k3: Any, k4: Any, time: float) -> Floats:
-    """values + time · (k₁ + 2 k₂ + 2 k₃ + k₄) / 6."""
+    """Return values + time · (k₁ + 2 k₂ + 2 k₃ + k₄) / 6."""
     if len(values) == 0:
         return ()
     mean = (k1[0] + 2.0 * (k2[0] + k3[0]) + k4[0]) / 6.0
@@ -150,7 +150,7 @@ def moved_by_four(values: Any, k1: Any, k2: Any, k3: Any, k4: Any, time: float) 
 
 @both
 def runge_kutta(links: Any, gravity: float, q: Any, v: Any, action: Any, time: float) -> tuple[Floats, Floats]:
-    """Angles and velocities after `time` seconds under one action.
+    """Return angles and velocities after `time` seconds under one action.
 
     The error of a step is O(time⁵): at 0.025 s below 1e-3 rad, even under full torques that change side at random.
     """
@@ -167,7 +167,7 @@ def runge_kutta(links: Any, gravity: float, q: Any, v: Any, action: Any, time: f
 
 @unrolled
 def sum_of_squares(values: Any) -> float:
-    """Σ values²."""
+    """Return Σ values²."""
     if len(values) == 0:
         return 0.0
     first: float = values[0]
@@ -176,7 +176,7 @@ def sum_of_squares(values: Any) -> float:
 
 @unrolled
 def cosines_and_sines(angles: Any) -> tuple[Floats, Floats]:
-    """The cosines, and the sines."""
+    """Return the cosines, and the sines."""
     if len(angles) == 0:
         return (), ()
     sine, cosine = sin_cos(angles[0])
@@ -186,7 +186,7 @@ def cosines_and_sines(angles: Any) -> tuple[Floats, Floats]:
 
 @unrolled
 def scaled(values: Any, factor: float) -> Floats:
-    """factor · values."""
+    """Return factor · values."""
     if len(values) == 0:
         return ()
     return (factor * values[0],) + scaled(values[1:], factor)
@@ -232,11 +232,11 @@ class RobotArm(NamedTuple):
 
     @property
     def render_fps(self) -> int:
-        """Pictures a second that show it at the speed it has."""
+        """Frames per second that show it in real time."""
         return round(1.0 / self.time_step)
 
     def reset(self, key: int) -> Floats:
-        """At rest, all angles uniform within ± start_range; the target uniform over the ring that targets lie in."""
+        """Return the arm at rest, angles uniform within ± start_range, the target uniform over its ring."""
         b = self.start_range
         near, far = self.nearest_target * self.nearest_target, self.farthest_target * self.farthest_target
         radius = math.sqrt(uniform(key, 7, near, far))
@@ -253,7 +253,7 @@ class RobotArm(NamedTuple):
         return angles + (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0) + (radius * cosine, radius * sine)
 
     def step(self, state: Floats, action: Floats, key: int) -> tuple[Floats, float, bool]:
-        """Hold the torques for one time step. Reward: -|tip - target| [m] after it, less control_cost · Σ action².
+        """Apply the torques for one time step. Reward: -|tip - target| [m] after it, less control_cost · Σ action².
 
         Never terminal: an arm that is there has to stay there until the time limit.
         """
@@ -264,20 +264,20 @@ class RobotArm(NamedTuple):
         return after, reward, False
 
     def observe(self, state: Floats) -> Floats:
-        """Cosines and sines of the joint angles, velocities over velocity_unit, target [m], tip - target [m]."""
+        """Return cos and sin of the joint angles, velocities / velocity_unit, target [m], tip - target [m]."""
         cosines, sines = cosines_and_sines(state[:7])
         velocities = scaled(state[7:14], 1.0 / self.velocity_unit)
         return cosines + sines + velocities + state[14:] + tip_from_target(self.links, state)
 
     def joint_positions(self, state: Floats) -> npt.NDArray[np.float64]:
-        """[8, 2] in metres: the joints from the base outwards, and the tip."""
+        """Return [8, 2] in metres: the joints from the base outwards, and the tip."""
         if len(state) != 2 * JOINTS + 2:
             raise EnvError(
-                f"a state of the robot arm has {2 * JOINTS + 2} numbers (`reset` makes one), not {len(state)}"
+                f"a state of the robot arm has {2 * JOINTS + 2} numbers (`reset` returns one), not {len(state)}"
             )
         return np.array(joint_points(self.links, state[:7], 0.0, 0.0, 0.0))
 
     def render(self, state: Floats) -> npt.NDArray[np.uint8]:
-        """A picture from above, [480, 480, 3]: x to the right, y upwards, the circle of the arm's reach around it."""
+        """Return an image from above, [480, 480, 3]: x to the right, y upwards, and the circle of its reach."""
         reach = sum(link.length for link in self.links)
-        return picture(self.joint_positions(state), state[14:], reach, self.nearest_target, self.farthest_target)
+        return draw(self.joint_positions(state), state[14:], reach, self.nearest_target, self.farthest_target)

@@ -1,4 +1,4 @@
-"""The picture of a robot arm: drawn three times too large and reduced, so that edges are smooth."""
+"""Draw a robot arm, at three times the size and then reduced, so that edges are smooth."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]
 
 SIZE = 480  # pixels, width and height
 FINENESS = 3
-FILLED = 0.92  # of the picture, by the reach
+FILLED = 0.92  # of the image, by the reach
 
 PAPER: Colour = (250, 250, 248)  # the ground, and outlines
 REACHED: Colour = (239, 242, 245)  # the disc within reach
@@ -47,25 +47,25 @@ class Sheet:
         self.surface.fill(PAPER)
 
     def pixel(self, point: npt.ArrayLike) -> Point:
-        """Where a point is on the enlarged surface."""
+        """Return a point's position on the enlarged surface."""
         x, y = np.asarray(point, dtype=np.float64)
         return float(self.fine * (1 + FILLED * x) / 2), float(self.fine * (1 - FILLED * y) / 2)
 
     def length(self, distance: float) -> float:
-        """How many pixels of the enlarged surface a distance is."""
+        """Return a distance in pixels of the enlarged surface."""
         return self.fine * FILLED * distance / 2
 
     def disc(self, colour: Colour, centre: npt.ArrayLike, radius: float) -> None:
-        """A filled circle."""
+        """Draw a filled circle."""
         self.pygame.draw.circle(self.surface, colour, self.pixel(centre), self.length(radius))
 
     def ring(self, colour: Colour, centre: npt.ArrayLike, radius: float, width: float) -> None:
-        """A circle's line, inside of the radius."""
+        """Draw a circle's line, inside the radius."""
         pixels = max(1, round(self.length(width)))
         self.pygame.draw.circle(self.surface, colour, self.pixel(centre), self.length(radius), pixels)
 
     def rod(self, colour: Colour, start: Any, end: Any, start_width: float, end_width: float) -> None:
-        """A line that tapers, with round ends."""
+        """Draw a tapering line with round ends."""
         along = end - start
         across = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-12) / 2
         corners = [start + start_width * across, end + end_width * across]
@@ -75,15 +75,15 @@ class Sheet:
         self.disc(colour, end, end_width / 2)
 
     def reduced(self) -> npt.NDArray[np.uint8]:
-        """The picture, [SIZE, SIZE, 3]."""
+        """Return the image, [SIZE, SIZE, 3]."""
         small = self.pygame.transform.smoothscale(self.surface, (SIZE, SIZE))
         return np.ascontiguousarray(self.pygame.surfarray.array3d(small).swapaxes(0, 1))
 
 
-def picture(
+def draw(
     joints: npt.NDArray[np.float64], target: npt.ArrayLike, reach: float, nearest: float, farthest: float
 ) -> npt.NDArray[np.uint8]:
-    """Joints [n + 1, 2] from the base to the tip, the target [2], and the ring that targets lie in, all in metres."""
+    """Return the image of an arm: joints [n + 1, 2] from base to tip, target [2], and the targets' ring, in metres."""
     sheet = Sheet(import_pygame())
     origin = (0.0, 0.0)
     sheet.disc(REACHED, origin, 1.0)
@@ -99,7 +99,7 @@ def picture(
 
 
 def draw_arm(sheet: Sheet, joints: npt.NDArray[np.float64]) -> None:
-    """From the tip inwards, so that inner links lie on top, each with the joint at its end; the tip above them all."""
+    """Draw links from the tip inwards, so that inner ones lie on top, each with the joint at its end; the tip last."""
     count = len(joints) - 1
     widths = np.linspace(*LINK_WIDTHS, count + 1)
     for k in range(count - 1, -1, -1):
@@ -114,13 +114,13 @@ def draw_arm(sheet: Sheet, joints: npt.NDArray[np.float64]) -> None:
 
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
-    """A colour between two."""
+    """Return a colour between two."""
     red, green, blue = (round(a + share * (b - a)) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def import_pygame() -> Any:
-    """pygame, without the greeting that it prints."""
+    """Import pygame without the greeting that it prints."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         import pygame

@@ -1,7 +1,7 @@
 """Gymnasium's tabular environments (FrozenLake, CliffWalking, Taxi), read from the models that they publish.
 
-Read so, they cannot differ from the original by a slip of the pen. A state that some transitions enter as a terminal
-one and others do not gets a terminal twin, numbered after the rest and observed as the original.
+So they cannot differ from the original by a typing error. A state that only some transitions enter as a terminal one
+gets a terminal copy, numbered after the rest and observed as the original.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,6 @@ import numpy as np
 
 from pgrad.envs.finite_mdp import Bools, FiniteMDP, Floats, Ints, of_outcomes
 from pgrad.errors import EnvError
-from pgrad.vector.originals import make_gymnasium
 
 Outcomes = list[tuple[int, int, int, bool, float, float]]  # state, action, next state, terminated, probability, reward
 
@@ -24,20 +23,20 @@ ACTION_NAMES = {  # by the id without its version
 
 
 class States(NamedTuple):
-    """The states of a model, S of them with the twins."""
+    """The states of a model, S of them including terminal copies."""
 
     outcomes: Outcomes  # between these states
     terminal: Bools  # [S]
-    shown: Ints  # [S] the state that each one is observed as
+    shown: Ints  # [S] the state that each is observed as
 
 
 class Model(NamedTuple):
-    """What a tabular environment of Gymnasium's publishes, with terminal twins."""
+    """What a tabular environment of Gymnasium's publishes, with terminal copies."""
 
     env_id: str
     states: States
     start: Floats  # [S] probabilities
-    allowed: Bools | None  # [S, A]; None where all actions always are
+    allowed: Bools | None  # [S, A]; None if all actions always are
     num_observations: int  # O
     num_actions: int  # A
     max_episode_steps: int | None
@@ -45,20 +44,22 @@ class Model(NamedTuple):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Of the actions, as far as they are known."""
+        """Names of the actions, as far as they are known."""
         return ACTION_NAMES.get(self.env_id.partition("-")[0], ())
 
 
 def load(env_id: str, **options: Any) -> FiniteMDP:
-    """The compiled twin of a tabular environment; `options` are for gymnasium.make, like is_slippery=False.
+    """Return the compiled port of a tabular environment; `options` are for gymnasium.make, like is_slippery=False.
 
-    Raises EnvError where the environment cannot be made or has no model.
+    Raises EnvError if the environment cannot be made or has no model.
     """
     return dynamics(read(env_id, **options))
 
 
 def read(env_id: str, **options: Any) -> Model:
-    """The model of a tabular environment (its `P`); errors as for `load`."""
+    """Return the model of a tabular environment (its `P`); errors as for `load`."""
+    from pgrad.vector.make import make_gymnasium
+
     env = make_gymnasium(env_id, **options)
     original: Any = env.unwrapped
     model, start, spec = getattr(original, "P", None), _start(original), env.spec
@@ -66,12 +67,12 @@ def read(env_id: str, **options: Any) -> Model:
     env.close()
     if model is None or start is None:
         raise EnvError(
-            f"'{env_id}' has no model (its `P` and initial_state_distrib) to compute with: tabular environments such "
-            "as FrozenLake-v1 and CliffWalking-v1 have one"
+            f"'{env_id}' has no model (`P` and initial_state_distrib): use a tabular environment such as "
+            "FrozenLake-v1 or CliffWalking-v1"
         )
     if fickle:
-        raise EnvError(f"'{env_id}' with a fickle passenger does not follow its own model: leave fickle_passenger out")
-    states = with_twins(_outcomes(model), start)
+        raise EnvError(f"'{env_id}' with a fickle passenger does not follow its own model: remove fickle_passenger")
+    states = add_terminal_copies(_outcomes(model), start)
     masked = hasattr(original, "action_mask")
     return Model(
         env_id,
@@ -86,7 +87,7 @@ def read(env_id: str, **options: Any) -> Model:
 
 
 def dynamics(model: Model) -> FiniteMDP:
-    """A model as a compiled environment. A state is observed one-hot, as one of Gymnasium's numbers."""
+    """Compile a model. A state is observed one-hot, as its number in Gymnasium."""
     size = len(model.states.shown)
     chances: dict[tuple[int, int], dict[tuple[int, float], float]] = {
         (s, a): {} for s in range(size) for a in range(model.num_actions)
@@ -112,19 +113,19 @@ def dynamics(model: Model) -> FiniteMDP:
     )
 
 
-def with_twins(outcomes: Outcomes, start: Floats) -> States:
-    """The states of start [S] and of its outcomes, with the twins of those that only sometimes end an episode."""
+def add_terminal_copies(outcomes: Outcomes, start: Floats) -> States:
+    """Add terminal copies of the states that only sometimes end an episode to those of `start` [S]."""
     ending = {t for _, _, t, end, _, _ in outcomes if end}
     going_on = {t for s, _, t, end, _, _ in outcomes if not end and s != t} | set(np.flatnonzero(start > 0).tolist())
     states, split = len(start), sorted(ending & going_on)
-    twins = {t: states + k for k, t in enumerate(split)}
-    moved = [(s, a, twins.get(t, t) if end else t, end, p, paid) for s, a, t, end, p, paid in outcomes]
-    terminal = np.isin(np.arange(states + len(split)), [*(ending - going_on), *twins.values()])
+    copies = {t: states + k for k, t in enumerate(split)}
+    moved = [(s, a, copies.get(t, t) if end else t, end, p, paid) for s, a, t, end, p, paid in outcomes]
+    terminal = np.isin(np.arange(states + len(split)), [*(ending - going_on), *copies.values()])
     return States(moved, terminal, np.array([*range(states), *split]))
 
 
 def _start(env: Any) -> Floats | None:
-    """The distribution of the first state; older versions of CliffWalking give its index only."""
+    """Return the distribution of the first state; CliffWalking gives its index only."""
     distribution = getattr(env, "initial_state_distrib", None)
     if distribution is not None:
         return np.array(distribution, dtype=np.float64)

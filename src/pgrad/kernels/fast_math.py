@@ -13,6 +13,9 @@ from pgrad.kernels.jit import both
 f4 = np.float32
 i4 = np.int32
 
+PI = 3.141592653589793
+TURN = 2.0 * PI  # rad
+
 
 @both
 def sin_cos(angle: float) -> tuple[float, float]:
@@ -37,6 +40,12 @@ def sin_cos(angle: float) -> tuple[float, float]:
     sine = -sine if quadrant >= 2.0 else sine
     cosine = -cosine if (quadrant == 1.0) | (quadrant == 2.0) else cosine
     return sine, cosine
+
+
+@both
+def wrap_angle(angle: float) -> float:
+    """Return the same direction [rad] in [-π, π), up to rounding."""
+    return angle - TURN * np.floor((angle + PI) / TURN)  # type: ignore[no-any-return]
 
 
 @both

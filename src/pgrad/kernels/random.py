@@ -19,6 +19,9 @@ GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio, made odd
 MIX_1 = 0xBF58476D1CE4E5B9
 MIX_2 = 0x94D049BB133111EB
 
+# Streams of an episode: children of its key.
+RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2
+
 
 def fold_in(key: int, index: int) -> int:
     """The random 64 bits that `key` holds at `index`, which also serve as a key of their own."""

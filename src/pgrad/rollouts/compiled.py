@@ -17,7 +17,7 @@ from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
 from pgrad.kernels.lanes import column, set_column
 from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
-from pgrad.kernels.random import fold_in
+from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in
 from pgrad.rollouts.actions import choose
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.spaces import Box, Discrete, Space
@@ -25,8 +25,6 @@ from pgrad.spaces import Box, Discrete, Space
 f4 = np.float32
 
 Array = Any
-
-RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2
 
 
 class Lanes(NamedTuple):

@@ -14,8 +14,8 @@ from pgrad.envs.dynamics import mask, observe
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError
 from pgrad.kernels.fingerprint import foreign_types
-from pgrad.kernels.random import fold_in
-from pgrad.rollouts.compiled import BEGUN, RESET_KEY, STEPS, Lanes
+from pgrad.kernels.random import RESET_KEY, fold_in
+from pgrad.rollouts.compiled import BEGUN, STEPS, Lanes
 from pgrad.spaces import Box, Discrete
 from pgrad.user_code import own_traceback
 from pgrad.watchdog import Watchdog

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.kernels.heads import NO_MASK
-from pgrad.kernels.random import fold_in
+from pgrad.kernels.random import ACTION_KEY, fold_in
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.compiled import ACTION_KEY
 from pgrad.rollouts.rollout import Stopped
 
 Array = npt.NDArray[Any]

@@ -111,7 +111,7 @@ class Result:
             episodes = next(seed.evaluation.returns.size for seed in played if seed.evaluation)
             where = self.env.id
             if self.env.compiled:
-                where = f"Gymnasium's {where}" if self.env.gymnasiums else f"{where}, uncompiled"
+                where = f"Gymnasium's {where}" if self.env.has_original else f"{where}, uncompiled"
             lines.append(f"frozen policies, {episodes} episode{'s' if episodes > 1 else ''} each in {where}:")
             over = "seeds" if count > 1 else "episodes"
             lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")

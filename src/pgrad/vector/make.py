@@ -1,20 +1,25 @@
-"""From an id, a factory or an instance to what training needs to know of an environment, and how to make more of it."""
+"""Make Gymnasium's environments from an id, an instance or a factory, and describe them for training."""
 
 import contextlib
 import copy
 import dataclasses
 import functools
+import importlib
+import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from pgrad.errors import EnvError
+from pgrad.user_code import own_traceback
 from pgrad.vector.envpool import describe_envpool
-from pgrad.vector.hints import way_out
-from pgrad.vector.originals import imported
+from pgrad.vector.hints import explain_failure, package_of
 from pgrad.vector.spaces import actions_of, observations_of
 from pgrad.vector.spec import Description, GymnasiumEnv, quietly
 from pgrad.vector.wrappers import stateful_notes
@@ -22,48 +27,122 @@ from pgrad.vector.wrappers import stateful_notes
 # What gymnasium.make warns of.
 OUT_OF_DATE = re.compile(r"out of date.*upgrading to version `(v\d+)`")
 
+# The module that each of Gymnasium's families of environments imports and that a plain installation lacks.
+REQUIREMENTS = {
+    "gymnasium.envs.box2d": "Box2D",
+    "gymnasium.envs.mujoco": "mujoco",
+    "gymnasium.envs.phys2d": "jax",
+    "gymnasium.envs.tabular": "jax",
+}
+
+
+def installed_ids() -> tuple[list[str], dict[str, list[str]]]:
+    """Return the ids in Gymnasium's registry that can be made here, and for each missing package those that need it.
+
+    Nothing is imported for it: modules are only looked for. Ids that merely say where they have gone are left out.
+    """
+    present: list[str] = []
+    missing: dict[str, list[str]] = {}
+    for env_id, spec in sorted(gymnasium.registry.items()):
+        entry = spec.entry_point
+        if getattr(entry, "__module__", None) == "gymnasium.envs" or entry is None:
+            continue  # a function that raises
+        home = entry.partition(":")[0] if isinstance(entry, str) else ""
+        needed = next((module for family, module in REQUIREMENTS.items() if home.startswith(f"{family}.")), None)
+        needed = needed or home.partition(".")[0]
+        if not needed or _is_installed(needed):
+            present.append(env_id)
+        else:
+            missing.setdefault(package_of(needed), []).append(env_id)
+    return present, missing
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except ValueError:  # its __spec__ is None
+        return False
+
+
+def make_gymnasium(env_id: str, **options: Any) -> GymnasiumEnv:
+    """Return gymnasium.make(env_id, **options), also of `module:id`; raise EnvError that says what to do."""
+    env, _ = _make_by_id(env_id)
+    if not options:
+        return env
+    env.close()
+    try:
+        return gymnasium.make(env_id, **options)
+    except Exception as error:  # whatever the environment makes of options that it does not know
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise EnvError(f"'{env_id}' cannot be made with {given}: {error}") from error
+
+
+def _make_by_id(env_id: str) -> tuple[GymnasiumEnv, list[str]]:
+    """Return an instance, and what Gymnasium warned of."""
+    try:
+        import_module_of(env_id)
+        with quietly() as warned:
+            return gymnasium.make(env_id, disable_env_checker=True), warned
+    except EnvError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise EnvError(explain_failure(env_id, error)) from error
+
+
+def import_module_of(env_id: str) -> None:
+    """Import the module of an id like `module:id`, which registers the id with Gymnasium.
+
+    A script finds modules beside it, and the `pgrad` command those in the current folder; they stay importable, also in
+    worker processes. What the module raises becomes an EnvError; a missing one raises ModuleNotFoundError.
+    """
+    module = env_id.rpartition(":")[0]
+    if not module:
+        return
+    here, top = Path.cwd(), module.partition(".")[0]
+    if str(here) not in sys.path and (here.joinpath(f"{top}.py").is_file() or here.joinpath(top).is_dir()):
+        sys.path.append(str(here))
+        importlib.invalidate_caches()
+    try:
+        with quietly():
+            importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise EnvError(f"'{module}' raised when it was imported:\n{own_traceback(error)}") from error
+
 
 def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Description:
-    """The environment of that id (also `module:id`), from that factory, or like that instance; raises EnvError."""
+    """Return what training needs to know of the environment of that id, like that instance, or from that factory."""
     if isinstance(env, str):
         return _of_id(env)
     if isinstance(env, gymnasium.Env):
         return _of_instance(env)
-    if callable(env):
-        name = getattr(env, "__name__", type(env).__name__)
-        make = functools.partial(_from_factory, env, name)
-        instance = make()
-        try:
-            return _described(instance, name_of(instance), make)
-        finally:
-            _give_up(instance)
-    if isinstance(env, gymnasium.vector.VectorEnv):
-        raise EnvError(f"{env!r} holds several environments already; pass an id, one environment, or a factory of one")
-    raise EnvError(f"an environment is an id, a gymnasium.Env or a function that returns one, not {env!r}")
+    name = getattr(env, "__name__", type(env).__name__)
+    make = functools.partial(_from_factory, env, name)
+    instance = make()
+    try:
+        return _described(instance, name_of(instance), make)
+    finally:
+        _discard(instance)
 
 
 def _of_id(env_id: str) -> Description:
-    notes: list[str] = []
     try:
-        module = imported(env_id)
-        with quietly() as caught:
-            instance = gymnasium.make(env_id, disable_env_checker=True)
-        newer = [found[1] for message in caught if (found := OUT_OF_DATE.search(message))]
-        notes += [f"it is an old version, and there is a {version}" for version in newer[:1]]
+        instance, warned = _make_by_id(env_id)
     except EnvError:
-        raise
-    except (Exception, SystemExit) as error:
         if (there := describe_envpool(env_id)) is not None:
             return there
-        raise EnvError(way_out(env_id, error)) from error
+        raise
     try:
         assert instance.spec is not None
-        spec = gymnasium.spec(instance.spec.id)
-        make = functools.partial(_from_spec, spec)
+        spec, module = gymnasium.spec(instance.spec.id), env_id.rpartition(":")[0]
+        newer = [found[1] for message in warned if (found := OUT_OF_DATE.search(message))]
+        notes = tuple(f"this version is out of date: the newest is {version}" for version in newer[:1])
         name = spec.id if module.partition(".")[0] in ("", "gymnasium") else f"{module}:{spec.id}"
-        return _described(instance, name, make, spec=spec, by_id=True, notes=tuple(notes))
+        make = functools.partial(_from_spec, spec)
+        return _described(instance, name, make, spec=spec, by_id=True, notes=notes)
     finally:
-        _give_up(instance)
+        _discard(instance)
 
 
 def _of_instance(instance: GymnasiumEnv) -> Description:
@@ -71,7 +150,7 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
     if instance.spec is not None:
         make: Callable[[], GymnasiumEnv] = functools.partial(_from_spec, instance.spec)
         try:
-            _give_up(make())
+            _discard(make())
             return _described(instance, name, make, spec=instance.spec)
         except EnvError:
             pass  # a wrapper that does not record its arguments: copying may still work
@@ -87,7 +166,7 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
 
 
 def name_of(instance: GymnasiumEnv) -> str:
-    """What to call it: its id where that alone makes it; else its wrappers and arguments too, or its class."""
+    """Return its id where that alone makes it, else the id with its arguments and wrappers, or its class's name."""
     spec = instance.spec
     if spec is None:
         return type(instance.unwrapped).__name__
@@ -95,9 +174,9 @@ def name_of(instance: GymnasiumEnv) -> str:
     usual = {} if plain is None else {**plain.kwargs, "max_episode_steps": plain.max_episode_steps}
     arguments = {**spec.kwargs, "max_episode_steps": spec.max_episode_steps}
     changed = [
-        f"{argument}={value!r:.40}"
+        f"{argument}={' '.join(repr(value).split()):.40}"
         for argument, value in arguments.items()
-        if argument != "render_mode" and value != usual.get(argument)
+        if argument != "render_mode" and not same_value(value, usual.get(argument))
     ]
     name = f"{spec.id}({', '.join(changed)})" if changed else spec.id
     for wrapper in spec.additional_wrappers:
@@ -105,12 +184,20 @@ def name_of(instance: GymnasiumEnv) -> str:
     return name
 
 
+def same_value(one: Any, other: Any) -> bool:
+    """Return True if two arguments are equal; arrays and tables are, if they are of one shape and equal throughout."""
+    try:
+        return one is other or (np.shape(one) == np.shape(other) and bool(np.all(one == other)))
+    except Exception:  # not comparable, or not to one boolean
+        return False
+
+
 def limited(description: Description, max_episode_steps: int) -> Description:
-    """The same with a time limit, in place of what wrappers set; EnvError where EnvPool alone has it."""
+    """Return a copy with a time limit in place of its own; raise EnvError if only EnvPool has the environment."""
     if not description.original:
         raise EnvError(
-            f"'{description.name}' is there through EnvPool alone, which keeps the time limit that it has: leave "
-            "max_episode_steps out"
+            f"'{description.name}' is only available through EnvPool, whose time limit is fixed: remove "
+            "max_episode_steps"
         )
     return dataclasses.replace(
         description,
@@ -129,8 +216,8 @@ def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> Gymnas
     return made if theirs else gymnasium.wrappers.TimeLimit(made, max_episode_steps)
 
 
-def _give_up(instance: GymnasiumEnv) -> None:
-    """Close an instance that nobody needs any more, whatever it says to that."""
+def _discard(instance: GymnasiumEnv) -> None:
+    """Close an instance, ignoring what that raises."""
     with contextlib.suppress(Exception):
         instance.close()
 
@@ -151,7 +238,7 @@ def _described(
             )
     observations = observations_of(instance.observation_space, name)
     if observations.left_out:
-        notes += (f"the policy does not see what is no number: {', '.join(observations.left_out)}",)
+        notes += (f"the policy does not see what is not a number: {', '.join(observations.left_out)}",)
     notes += stateful_notes(instance)
     known, plain = instance.spec or spec, name.rpartition(":")[2]
     return Description(
@@ -160,7 +247,9 @@ def _described(
         actions_of(instance.action_space, name),
         make,
         (known.max_episode_steps if known else None) or _time_limit(instance),
-        known.reward_threshold if known and known.id == plain else None,  # of another one it would say nothing
+        known.reward_threshold
+        if known and known.id == plain
+        else None,  # the threshold of an unchanged environment only
         spec,
         by_id=by_id,
         notes=notes,
@@ -168,12 +257,12 @@ def _described(
 
 
 def _time_limit(env: GymnasiumEnv) -> int | None:
-    """Of a wrapper, where there is no specification."""
+    """Return the limit that a wrapper sets."""
     return next((int(wrapper._max_episode_steps) for wrapper in _time_limits(env)), None)
 
 
 def _time_limits(env: GymnasiumEnv) -> Iterator[gymnasium.wrappers.TimeLimit[Any, Any]]:
-    """The wrappers that end episodes, from the outside in."""
+    """Yield the wrappers that end episodes, from the outside in."""
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, gymnasium.wrappers.TimeLimit):
             yield env

@@ -31,7 +31,7 @@ def choose_backend(
         workers = Workers(description, seeds, num_processes(len(seeds)), timeout, watchdog)
         return workers, f"stepped in {len(workers.envs.processes)} worker processes, as requested"
     why_not: list[str] = []
-    if vectorization in ("auto", "envpool"):
+    if vectorization == "envpool" or (vectorization == "auto" and description.envpool):
         pool, reason = envpool.backend(description, seeds, num_processes(len(seeds)))
         if pool is not None:
             return pool, "stepped by EnvPool"
