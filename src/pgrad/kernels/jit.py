@@ -1,4 +1,4 @@
-"""How pgrad compiles: two sets of floating-point rules and one cache that is never stale.
+"""Compilation: two sets of floating-point rules, and one cache that is never stale.
 
 `strict` keeps IEEE arithmetic in the order written: environments, returns, optimisers, anything that looks for NaN.
 `dense` lets LLVM reorder sums and fuse multiply-adds, which is what vectorises a dot product. A NaN passes through it,

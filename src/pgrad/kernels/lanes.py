@@ -12,7 +12,7 @@ Scalars = tuple[Any, ...]
 
 
 def column(array: Any, lane: int, like: Scalars) -> Scalars:
-    """(array[0, lane], array[1, lane], …), as many as `like` has items."""
+    """Return lane `lane` of an array [features, lanes] as a tuple, as long as `like`."""
     return tuple(array[i, lane].item() for i in range(len(like)))
 
 
@@ -27,7 +27,7 @@ def _column_compiled(array: Any, lane: Any, like: Any) -> Any:
 
 
 def set_column(array: Any, lane: int, values: Scalars) -> None:
-    """array[i, lane] = values[i] for every i."""
+    """Set lane `lane` of an array [features, lanes] to a tuple: array[i, lane] = values[i]."""
     for i, value in enumerate(values):
         array[i, lane] = value
 
@@ -52,8 +52,10 @@ def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
 
 
 def set_one_hot(array: Any, lane: int, values: Scalars, counts: tuple[int, ...]) -> None:
-    """Below each other in array[:, lane], for each whole number of `values` as many rows as its count: 1 in its own, 0
-    elsewhere."""
+    """Set lane `lane` of an array [Σ counts, lanes] to integers in one-hot form, one below the other.
+
+    For each of `values` there are as many rows as its count: 1 in the row of that number, 0 in the others.
+    """
     first = 0
     for value, count in zip(values, counts, strict=True):
         for i in range(count):
