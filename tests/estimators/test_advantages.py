@@ -11,9 +11,8 @@ from pgrad.algorithms.update import advantages
 
 from pgrad.algorithms.learner import Settings
 from pgrad.estimators.advantages import Multipliers, corrections, multipliers, normaliser, weights
-from pgrad.estimators.baselines import summarised
+from pgrad.estimators.baselines import summarise
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     BASELINES,
     BY_BATCH,
     BY_EPISODE,
@@ -22,6 +21,7 @@ from pgrad.estimators.spec import (
     LEAVE_ONE_OUT,
     MEAN,
     NO_BASELINE,
+    NOT_STANDARDIZED,
     OPTIMAL,
     REWARD_TO_GO,
     STANDARDIZATIONS,
@@ -29,7 +29,7 @@ from pgrad.estimators.spec import (
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
 from pgrad.rollouts.batch import Batch
@@ -130,14 +130,14 @@ def test_the_optimal_baseline_of_three_trajectories_by_hand(
     """Twice g · u and ‖u‖² are 5 and 1 of the second trajectory, 10 and 5 of the third. The first one's two scores are
     opposite: with Ψ = 4, 2 and γ = ½ they make 2 · (4 - 1) · (1 - ½) = 3 and 2 · (1 - ½)² = ½; without γ^t, 0 and 0."""
     settings = SETTINGS._replace(estimator=SETTINGS.estimator._replace(**changes))
-    policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), Categorical(inverse_temperature))
+    policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), CategoricalHead(inverse_temperature))
     weight = advantages(settings, policy, NO_CRITIC, THREE, 3).weight
     np.testing.assert_allclose(weight, np.array(expected) / 3, rtol=1e-6)
 
 
 def test_without_scores_the_optimal_baseline_is_zero() -> None:
     """A policy that has no spec: every score is zero, and so is what would be divided by."""
-    policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), Categorical(1.0))
+    policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), CategoricalHead(1.0))
     weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32)), 3).weight
     np.testing.assert_allclose(weight, np.array([4, 5, 1, 2]) / 3, rtol=1e-14)
 
@@ -189,7 +189,7 @@ def test_weights_are_the_product_of_their_parts() -> None:
     value, overlap = rng.normal(size=24), rng.uniform(0.1, 1.0, size=(2, 4))
     for estimator in specs():
         multiplied = multipliers(estimator, batch, value, NOTHING, 4)
-        baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.trajectory, 4), overlap)
+        baseline, scale = corrections(estimator, summarise(multiplied.psi, batch.trajectory, 4), overlap)
         assert baseline.shape == scale.shape == (4,)
         expected = (multiplied.psi - baseline[batch.trajectory]) * scale[batch.trajectory] * multiplied.discount_power
         expected *= normaliser(estimator, 24, 4)
@@ -247,7 +247,7 @@ def of_rewards(batch: Batch, **chosen: Any) -> Array:
     [
         ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": BY_BATCH}, True),
         ([6, 3, 9], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": BY_BATCH}, False),
-        ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": AS_IT_IS}, False),
+        ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": NOT_STANDARDIZED}, False),
         ([6, 3, 9], {"discount": 0.0, "standardize": BY_BATCH, "exact_discounting": False}, True),
         ([6, 3, 9], {"discount": 0.0, "standardize": BY_EPISODE, "exact_discounting": False}, True),
         ([6, 3, 9], {"discount": 0.9, "standardize": BY_EPISODE}, False),

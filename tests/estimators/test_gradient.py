@@ -10,7 +10,7 @@ import torch
 
 from pgrad.estimators import gradient as estimators
 from pgrad.estimators.gradient import by_trajectory, overlaps, value_gradient
-from pgrad.kernels.heads import NO_MASK, Categorical, Policy
+from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
 from pgrad.kernels.mlp import BLOCK, MLP, network, num_parameters
 
 Array = npt.NDArray[Any]
@@ -34,14 +34,14 @@ BATCHES = [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 37]
 def policy_gradient(
     net: MLP, inverse_temperature: float, obs: Array, action: Array, weight: Array, entropy_weight: float
 ) -> tuple[Array, float]:
-    policy = Policy(net, Categorical(inverse_temperature))
+    policy = Policy(net, CategoricalHead(inverse_temperature))
     return estimators.policy_gradient(policy, obs, action, NO_MASK, weight, entropy_weight)
 
 
 def trajectory_gradients(
     net: MLP, inverse_temperature: float, obs: Array, action: Array, order: Array, first: Array, weight: Array
 ) -> Array:
-    policy = Policy(net, Categorical(inverse_temperature))
+    policy = Policy(net, CategoricalHead(inverse_temperature))
     return estimators.trajectory_gradients(policy, obs, action, NO_MASK, order, first, weight)
 
 

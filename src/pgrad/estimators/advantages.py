@@ -15,16 +15,16 @@ from pgrad.estimators.baselines import (
     mean_baseline,
     optimal_baseline,
     standardization,
-    summarised,
+    summarise,
 )
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go, total_returns
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     BY_EPISODE,
     CONSTANT,
     GAE,
     LEAVE_ONE_OUT,
     MEAN,
+    NOT_STANDARDIZED,
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
@@ -119,7 +119,7 @@ def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Arra
         baseline = leave_one_out_baseline(psi, whole)
     elif spec.baseline == OPTIMAL:
         baseline = optimal_baseline(overlap)
-    if spec.standardize != AS_IT_IS:
+    if spec.standardize != NOT_STANDARDIZED:
         centre, scale = standardization(psi, baseline, spec.standardize == BY_EPISODE)
         for n in range(num_trajectories):
             baseline[n] += centre[n]
@@ -146,7 +146,7 @@ def weights(spec: EstimatorSpec, multiplied: Multipliers, batch: Batch, overlap:
     bias is that of the choices in `spec`.
     """
     psi, trajectory = multiplied.psi, batch.trajectory
-    baseline, scale = corrections(spec, summarised(psi, trajectory, batch.num_trajectories), overlap)
+    baseline, scale = corrections(spec, summarise(psi, trajectory, batch.num_trajectories), overlap)
     step_weight, result = normaliser(spec, psi.size, batch.num_trajectories), np.empty(psi.size)
     for b in range(psi.size):
         n = trajectory[b]

@@ -26,7 +26,7 @@ class Summary(NamedTuple):
 
 
 @strict
-def summarised(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
+def summarise(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
     """Return the summary of Ψ [B]; trajectory [B] says which of N trajectories each sample belongs to.
 
     The mean of a trajectory without samples is 0. Two passes, for the spread's accuracy.

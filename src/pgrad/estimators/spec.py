@@ -15,8 +15,8 @@ BASELINES = {
     "value": VALUE,
 }
 
-AS_IT_IS, BY_BATCH, BY_EPISODE = 0, 1, 2
-STANDARDIZATIONS = {"none": AS_IT_IS, "batch": BY_BATCH, "episode": BY_EPISODE}
+NOT_STANDARDIZED, BY_BATCH, BY_EPISODE = 0, 1, 2
+STANDARDIZATIONS = {"none": NOT_STANDARDIZED, "batch": BY_BATCH, "episode": BY_EPISODE}
 
 
 class EstimatorSpec(NamedTuple):
@@ -32,7 +32,7 @@ class EstimatorSpec(NamedTuple):
     psi: int = REWARD_TO_GO
     baseline: int = NO_BASELINE
     constant: float = 0.0  # the constant baseline, in units of reward
-    standardize: int = AS_IT_IS
+    standardize: int = NOT_STANDARDIZED
     discount: float = 1.0
     gae_lambda: float = 1.0
     exact_discounting: bool = True  # keep the factor γ^t of ∇J, else drop it

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pgrad.kernels import gaussian, softmax
 from pgrad.kernels.jit import compiled_as, strict
-from pgrad.kernels.lanes import column, set_column
+from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import MLP
 from pgrad.kernels.random import fold_in
 
@@ -32,7 +32,7 @@ Array = Any
 NO_MASK = np.empty((0, 0), np.bool_)
 
 
-class Categorical(NamedTuple):
+class CategoricalHead(NamedTuple):
     """One of A actions: softmax(outputs / τ)."""
 
     inverse_temperature: float
@@ -60,7 +60,7 @@ class Categorical(NamedTuple):
         return action[b]  # type: ignore[no-any-return]
 
 
-class MultiCategorical(NamedTuple):
+class MultiCategoricalHead(NamedTuple):
     """D integers at once, independent of each other given the state, each with a softmax over its own outputs."""
 
     inverse_temperature: float
@@ -104,10 +104,10 @@ class MultiCategorical(NamedTuple):
 
     def env_action(self, action: Array, b: int) -> tuple[int, ...]:
         """Return the integers themselves."""
-        return column(action, b, self.like)
+        return read_lane(action, b, self.like)
 
 
-class Gaussian(NamedTuple):
+class GaussianHead(NamedTuple):
     """D continuous numbers, independent of each other given the state."""
 
     log_std: npt.NDArray[np.float32]  # [D] the end of the parameters; empty where the outputs hold log σ
@@ -265,4 +265,4 @@ def _first_actions_compiled(action: Any, count: Any) -> Any:
 def env_actions(head: Any, action: Array, result: Array) -> None:
     """Set result[:, b] to what the environment's `step` gets of sampled action b; action and result [D, B]."""
     for b in range(result.shape[1]):
-        set_column(result, b, env_action(head, action, b))
+        write_lane(result, b, env_action(head, action, b))

@@ -59,6 +59,8 @@ NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an ed
     "envs/robot_arm_image.py",
     "estimators/catalogue.py",
     "estimators/episodes.py",
+    "kernels/compile_clock.py",
+    "rollouts/compiled_stepwise.py",
     "rollouts/user_env_guard.py",
     "rollouts/vectorized.py",
 }

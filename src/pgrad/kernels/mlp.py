@@ -42,7 +42,7 @@ class MLP(NamedTuple):
     scale: npt.NDArray[np.float32]  # [inputs] that then multiplies them
 
 
-AS_THEY_ARE = np.empty(0, np.float32)
+NOT_NORMALISED = np.empty(0, np.float32)
 INPUT_LIMIT = 10.0  # normalised inputs are clipped to ± this
 
 
@@ -50,8 +50,8 @@ def network(
     parameters: npt.NDArray[np.float32],
     sizes: npt.ArrayLike,
     activation: str,
-    shift: npt.NDArray[np.float32] = AS_THEY_ARE,
-    scale: npt.NDArray[np.float32] = AS_THEY_ARE,
+    shift: npt.NDArray[np.float32] = NOT_NORMALISED,
+    scale: npt.NDArray[np.float32] = NOT_NORMALISED,
 ) -> MLP:
     """Return the record for compiled code; the arrays are shared, not copied."""
     layers = np.ascontiguousarray(sizes, dtype=np.int64)

@@ -60,7 +60,7 @@ class Distribution(Protocol):
 
 
 @dataclass(frozen=True)
-class Categorical:
+class CategoricalDistribution:
     """One discrete action: π(a) = softmax(logits / τ)."""
 
     logits: Floats  # [N, A]; -inf for a forbidden action
@@ -89,10 +89,10 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class MultiCategorical:
+class MultiCategoricalDistribution:
     """A multi-discrete action: independent softmaxes side by side."""
 
-    parts: tuple[Categorical, ...]
+    parts: tuple[CategoricalDistribution, ...]
 
     def sample(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Draw [N, D] integers."""
@@ -112,7 +112,7 @@ class MultiCategorical:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class GaussianDistribution:
     """A continuous action: u ~ N(μ, σ²) in each component, clipped to the bounds or squashed into them by tanh."""
 
     mean: Floats  # [N, D]
@@ -191,13 +191,14 @@ def distribution_of(
         if log_std is None:
             outputs, log_std = np.split(outputs, 2, axis=-1)
             log_std = np.clip(log_std, LOG_STD_LOW, LOG_STD_HIGH)
-        return Gaussian(outputs, np.broadcast_to(log_std, outputs.shape).astype(np.float64), actions, squash)
+        log_std = np.broadcast_to(log_std, outputs.shape).astype(np.float64)
+        return GaussianDistribution(outputs, log_std, actions, squash)
     if mask is not None:
         outputs = np.where(_checked_mask(mask, outputs.shape), outputs, -np.inf)
     if isinstance(actions, Discrete):
-        return Categorical(outputs, temperature)
-    ends = np.cumsum(actions.counts)[:-1]
-    return MultiCategorical(tuple(Categorical(part, temperature) for part in np.split(outputs, ends, axis=-1)))
+        return CategoricalDistribution(outputs, temperature)
+    parts = np.split(outputs, np.cumsum(actions.counts)[:-1], axis=-1)
+    return MultiCategoricalDistribution(tuple(CategoricalDistribution(part, temperature) for part in parts))
 
 
 def _checked_mask(mask: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
-from pgrad.kernels.mlp import AS_THEY_ARE, MLP, forward, network, num_parameters
+from pgrad.kernels.mlp import MLP, NOT_NORMALISED, forward, network, num_parameters
 from pgrad.policies.distributions import (
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
@@ -38,8 +38,8 @@ class MLPNetwork:
     parameters: Parameters  # [P], layer by layer: weight [outputs, inputs], then bias [outputs]
     sizes: tuple[int, ...]  # (inputs, hidden …, outputs)
     activation: str = "tanh"  # or "relu", between layers
-    shift: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # [inputs] become (x - shift) · scale
-    scale: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # or stay as they are, if both are empty
+    shift: Parameters = field(default_factory=NOT_NORMALISED.copy, kw_only=True)  # [inputs] become (x - shift) · scale
+    scale: Parameters = field(default_factory=NOT_NORMALISED.copy, kw_only=True)  # or, if both are empty, stay
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -203,11 +203,11 @@ def require_fit(policy: MLPPolicy, env: Env) -> None:
 def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temperature: float) -> Any:
     """Return the head for compiled code; log σ is a view of the end of `parameters`."""
     if isinstance(actions, Discrete):
-        return heads.Categorical(1 / temperature)
+        return heads.CategoricalHead(1 / temperature)
     if isinstance(actions, Box):
         log_std = parameters[parameters.size - num_extra(actions, std) :]
-        return heads.Gaussian(log_std, actions.low, actions.high, squash)
-    return heads.MultiCategorical(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
+        return heads.GaussianHead(log_std, actions.low, actions.high, squash)
+    return heads.MultiCategoricalHead(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
 
 def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:

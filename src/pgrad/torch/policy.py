@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, PgradError, PolicyError
-from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
+from pgrad.kernels.mlp import INPUT_LIMIT, NOT_NORMALISED
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
 from pgrad.rollouts.actions import OutputsNotFinite
@@ -167,7 +167,7 @@ class TorchPolicy:
         return np.asarray(probabilities[0] if one else probabilities)
 
     def log_prob(self, obs: npt.ArrayLike, action: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """log π(action | s); a number or [N]. Real actions: the density, see distributions.Gaussian.log_prob."""
+        """log π(action | s); a number or [N]. Continuous actions: the log density, see policies.distributions."""
         batch, one = self.inputs.as_batch(obs)
         actions = checked_actions(action, self.actions, len(batch))
         log_prob = self.distribution(obs, mask).log_prob(actions)
@@ -270,7 +270,7 @@ def shape_of(env: Env) -> tuple[int, ...]:
 
 def no_normalization(env: Env, device: torch.device) -> Inputs:
     """Observations as they are."""
-    return Inputs(shape_of(env), AS_THEY_ARE, AS_THEY_ARE, device)
+    return Inputs(shape_of(env), NOT_NORMALISED, NOT_NORMALISED, device)
 
 
 def _doubles(tensor: Tensor) -> Floats:
