@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
+from pgrad.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.cli import main as cli
 from pgrad.config import ARGUMENTS, FIELDS, SYNONYMS, Config, TrainSettings, check_arguments, checked, resolve, to_toml
 from pgrad.errors import ConfigError

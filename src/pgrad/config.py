@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
-from pgrad.algorithms.presets import ALGORITHMS, DEFAULT_ALGORITHM
+from pgrad.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.envs.make import BACKENDS
 from pgrad.errors import ConfigError, closest, collecting, nearest
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS

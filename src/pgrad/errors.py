@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 
 class PgradError(Exception):
     """Something the user can put right; the command prints the message alone and exits with `exit_code`."""
@@ -72,3 +75,14 @@ def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> st
     names = sorted(known)
     meant = closest(name, names)
     return f"did you mean '{meant}'?" if meant else otherwise or f"known: {', '.join(names)}"
+
+
+def as_floats(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
+    """Return values in float64; raise InputError where they are not real numbers, or some are masked."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # of unequal lengths, or a PyTorch tensor that needs a gradient
+        array = np.array(None)
+    if array.dtype.kind not in "biuf" or np.ma.is_masked(values):
+        raise InputError(f"{what} must be real numbers, not {values!r:.80}")
+    return array.astype(np.float64)

@@ -8,7 +8,7 @@ import pytest
 from pgrad.algorithms.checkpoints import keep as keep_of
 from pgrad.algorithms.learner import Checkpoints, Learner, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.training.build import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 
@@ -36,7 +36,7 @@ def keep(
     net, normalization = network(np.zeros(2, np.float32), (1, 1), "tanh"), new_normalization(4, 0)
     normalization.shift[:], normalization.scale[:], normalization.reward_scale[0] = shift, scale, reward_scale
     states = new_optimizer_state(policy), new_optimizer_state(critic)
-    keep_of(Learner(Policy(net, Categorical(1.0)), net, *states, normalization, np.array([iteration]), room))
+    keep_of(Learner(Policy(net, CategoricalHead(1.0)), net, *states, normalization, np.array([iteration]), room))
 
 
 def parameters_at(iteration: int) -> tuple[Any, Any]:

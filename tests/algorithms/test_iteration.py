@@ -30,19 +30,19 @@ from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient as estimate
 from pgrad.estimators.gradient import value_gradient
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     BY_BATCH,
     BY_EPISODE,
     GAE,
     LEAVE_ONE_OUT,
     MEAN,
     NO_BASELINE,
+    NOT_STANDARDIZED,
     REWARD_TO_GO,
     TOTAL_RETURN,
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.heads import NO_MASK, Categorical, Policy
+from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
 from pgrad.policies.mlp import MLPPolicy
@@ -73,7 +73,7 @@ def changed(settings: Settings, **changes: Any) -> Settings:
 # V(s) = 2s + 1, and a critic that must not be asked.
 CRITIC = network(np.array([2, 1], np.float32), (1, 1), "relu")
 NO_CRITIC = network(np.full(2, np.nan, np.float32), (1, 1), "relu")
-UNASKED = Policy(NO_CRITIC, Categorical(1.0))
+UNASKED = Policy(NO_CRITIC, CategoricalHead(1.0))
 
 
 def make_batch(
@@ -272,7 +272,7 @@ def exact_gradient(discount: float) -> Array:
 
 def expected_estimate(settings: Settings) -> Array:
     """The mean of the estimate from two episodes, over all sixteen pairs of episodes of two steps."""
-    policy, total = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), np.zeros(4)
+    policy, total = Policy(network(POLICY.copy(), (1, 2), "relu"), CategoricalHead(1.0)), np.zeros(4)
     theta = torch.tensor(POLICY.astype(np.float64))
     for a, b, c, d in itertools.product(range(2), repeat=4):
         batch = make_batch(
@@ -356,7 +356,7 @@ def room(every: int, size: int = 8) -> Checkpoints:
 
 
 def random_policy(temperature: float = 1.0) -> Policy:
-    return Policy(random_network((2, 5, 3), 1), Categorical(1 / temperature))
+    return Policy(random_network((2, 5, 3), 1), CategoricalHead(1 / temperature))
 
 
 def random_learner() -> Learner:
@@ -537,7 +537,7 @@ def bytes_of(learner: Learner) -> tuple[bytes, ...]:
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
-@pytest.mark.parametrize("standardize", [AS_IT_IS, BY_BATCH, BY_EPISODE])
+@pytest.mark.parametrize("standardize", [NOT_STANDARDIZED, BY_BATCH, BY_EPISODE])
 @pytest.mark.parametrize("baseline", [NO_BASELINE, MEAN, VALUE])
 @pytest.mark.parametrize("bad", BAD_NUMBERS)
 def test_bad_numbers_in_a_batch_change_no_parameter(
@@ -572,7 +572,7 @@ def test_large_observations_are_finite() -> None:
     assert improved(SETTINGS, learner, batch._replace(obs=np.full_like(batch.obs, 3e38)))[0] == FINE
 
 
-@pytest.mark.parametrize("standardize", [AS_IT_IS, BY_BATCH, BY_EPISODE])
+@pytest.mark.parametrize("standardize", [NOT_STANDARDIZED, BY_BATCH, BY_EPISODE])
 @pytest.mark.parametrize("estimator", [REWARD_TO_GO, GAE])
 def test_a_bad_final_observation_changes_no_parameter(estimator: int, standardize: int) -> None:
     settings = changed(SETTINGS, baseline=VALUE, psi=estimator, standardize=standardize)

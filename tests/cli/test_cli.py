@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import pgrad
+from pgrad.algorithms import ALGORITHMS
 from pgrad.algorithms.iteration import METRICS
-from pgrad.algorithms.presets import ALGORITHMS
 from pgrad.cli import main as cli
 from pgrad.config import FIELDS, resolve
 from pgrad.envs.make import COMPILED

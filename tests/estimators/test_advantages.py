@@ -11,9 +11,8 @@ import pytest
 from pgrad.algorithms.iteration import advantages
 from pgrad.algorithms.learner import Settings
 from pgrad.estimators.advantages import Multipliers, corrections, multipliers, normaliser, weights
-from pgrad.estimators.baselines import summarised
+from pgrad.estimators.baselines import summarise
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     BASELINES,
     BY_BATCH,
     BY_EPISODE,
@@ -22,6 +21,7 @@ from pgrad.estimators.spec import (
     LEAVE_ONE_OUT,
     MEAN,
     NO_BASELINE,
+    NOT_STANDARDIZED,
     OPTIMAL,
     REWARD_TO_GO,
     STANDARDIZATIONS,
@@ -29,7 +29,7 @@ from pgrad.estimators.spec import (
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.heads import Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
 from pgrad.rollouts.batch import Batch
@@ -45,7 +45,7 @@ OVERLAP = np.array([[0.0, 6, 3, 3], [1, 2, 1, 2]])  # of the others: 12/5, 6/4, 
 
 def weigh(by: Array, **specs: Any) -> Array:
     multiplied = Multipliers(by, KEPT, np.full_like(by, np.nan))
-    result: Array = weights(EstimatorSpec(**specs), multiplied, ENV, OVERLAP, 4)
+    result: Array = weights(EstimatorSpec(**specs), multiplied, BATCH, OVERLAP)
     return result
 
 
@@ -112,6 +112,8 @@ def batch_of(env: Any, reward: Any, obs: Any = None, action: Any = None) -> Batc
     )
 
 
+BATCH = batch_of(ENV, np.zeros(8))  # of which `weights` reads the trajectories alone
+
 # Between two equal preferences the score is ±½ (s, -s, 1, -1): 2‖u‖² is 1 at s = 0, 2 at s = 1, 5 at s = 2.
 THREE = batch_of([0, 1, 0, 2], [3, 5, 2, 2], obs=[1, 0, 1, 2], action=[0, 0, 1, 1])
 
@@ -131,14 +133,14 @@ def test_the_optimal_baseline_of_three_trajectories_by_hand(
     """Twice g · u and ‖u‖² are 5 and 1 of the second trajectory, 10 and 5 of the third. The first one's two scores are
     opposite: with Ψ = 4, 2 and γ = ½ they make 2 · (4 - 1) · (1 - ½) = 3 and 2 · (1 - ½)² = ½; without γ^t, 0 and 0."""
     settings = SETTINGS._replace(estimator=SETTINGS.estimator._replace(**changes))
-    policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), Categorical(inverse_temperature))
+    policy = Policy(network(np.zeros(4, np.float32), (1, 2), "relu"), CategoricalHead(inverse_temperature))
     weight = advantages(settings, policy, NO_CRITIC, THREE).weight
     np.testing.assert_allclose(weight, np.array(expected) / 3, rtol=1e-6)
 
 
 def test_without_scores_the_optimal_baseline_is_zero() -> None:
     """A policy that has no spec: every score is zero, and so is what would be divided by."""
-    policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), Categorical(1.0))
+    policy = Policy(network(np.ones(2, np.float32), (1, 1), "relu"), CategoricalHead(1.0))
     weight = advantages(SETTINGS, policy, NO_CRITIC, THREE._replace(action=np.zeros(4, np.int32))).weight
     np.testing.assert_allclose(weight, np.array([4, 5, 1, 2]) / 3, rtol=1e-14)
 
@@ -190,11 +192,11 @@ def test_weights_are_the_product_of_their_parts() -> None:
     value, overlap = rng.normal(size=24), rng.uniform(0.1, 1.0, size=(2, 4))
     for estimator in specs():
         multiplied = multipliers(estimator, batch, value, NOTHING)
-        baseline, scale = corrections(estimator, summarised(multiplied.psi, batch.trajectory, 4), overlap)
+        baseline, scale = corrections(estimator, summarise(multiplied.psi, batch.trajectory, 4), overlap)
         assert baseline.shape == scale.shape == (4,)
         expected = (multiplied.psi - baseline[batch.trajectory]) * scale[batch.trajectory] * multiplied.discount_power
         expected *= normaliser(estimator, 24, 4)
-        result = weights(estimator, multiplied, batch.trajectory, overlap, 4)
+        result = weights(estimator, multiplied, batch, overlap)
         np.testing.assert_allclose(result, expected, rtol=1e-13, atol=1e-16, err_msg=str(estimator))
         assert np.isfinite(result).all()
 
@@ -209,7 +211,7 @@ def test_a_constant_is_subtracted_before_discounting(
     batch = interleaved([7, 1, 12, 4])
     estimator = EstimatorSpec(psi=psi, discount=0.9, exact_discounting=exact_discounting, per_episode=per_episode)
     plain, lowered = (
-        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING), batch.trajectory, OVERLAP, 4)
+        weights(chosen, multipliers(chosen, batch, NOTHING, NOTHING), batch, OVERLAP)
         for chosen in (estimator, estimator._replace(baseline=CONSTANT, constant=constant))
     )
     kept = 0.9**batch.time if exact_discounting and psi == REWARD_TO_GO else np.ones(24)
@@ -221,7 +223,7 @@ def test_only_a_constant_baseline_reads_the_constant_and_only_the_optimal_one_th
     multiplied = Multipliers(PSI, KEPT, PSI)
     for baseline in set(BASELINES.values()) - {CONSTANT, OPTIMAL}:
         one, other = (EstimatorSpec(baseline=baseline, constant=constant) for constant in (0.0, np.nan))
-        assert weights(other, multiplied, ENV, unread, 4).tolist() == weights(one, multiplied, ENV, OVERLAP, 4).tolist()
+        assert weights(other, multiplied, BATCH, unread).tolist() == weights(one, multiplied, BATCH, OVERLAP).tolist()
 
 
 @pytest.mark.parametrize("standardize", [BY_BATCH, BY_EPISODE])
@@ -238,7 +240,7 @@ def test_standardised_weights_do_not_know_the_units_of_psi(
 
 def of_rewards(batch: Batch, **chosen: Any) -> Array:
     estimator = EstimatorSpec(**chosen)
-    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING), batch.trajectory, OVERLAP, 3)
+    result: Array = weights(estimator, multipliers(estimator, batch, NOTHING, NOTHING), batch, OVERLAP)
     return result
 
 
@@ -248,7 +250,7 @@ def of_rewards(batch: Batch, **chosen: Any) -> Array:
     [
         ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": BY_BATCH}, True),
         ([6, 3, 9], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": BY_BATCH}, False),
-        ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": AS_IT_IS}, False),
+        ([6, 6, 6], {"psi": TOTAL_RETURN, "discount": 0.9, "standardize": NOT_STANDARDIZED}, False),
         ([6, 3, 9], {"discount": 0.0, "standardize": BY_BATCH, "exact_discounting": False}, True),
         ([6, 3, 9], {"discount": 0.0, "standardize": BY_EPISODE, "exact_discounting": False}, True),
         ([6, 3, 9], {"discount": 0.9, "standardize": BY_EPISODE}, False),

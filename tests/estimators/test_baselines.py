@@ -16,12 +16,12 @@ from pgrad.estimators.baselines import (
     mean_baseline,
     optimal_baseline,
     standardization,
-    summarised,
+    summarise,
 )
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.estimators.spec import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, EstimatorSpec
-from pgrad.kernels.heads import NO_MASK, Categorical, Policy
+from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import SGD
 from pgrad.kernels.reductions import mean, variance
@@ -130,38 +130,36 @@ PER_TRAJECTORY = np.array([7.0, 9.0, 7.0, 9.0, 7.0, 11.0])
     ],
 )
 def test_baselines_by_hand(baseline: Any, psi: Array, per_trajectory: bool, expected: list[float]) -> None:
-    np.testing.assert_allclose(baseline(summarised(psi, ENV, 3), per_trajectory), expected, rtol=1e-14)
+    np.testing.assert_allclose(baseline(summarise(psi, ENV, 3), per_trajectory), expected, rtol=1e-14)
 
 
 def test_a_summary_by_hand() -> None:
-    result = summarised(PSI, ENV, 4)
+    result = summarise(PSI, ENV, 4)
     assert [array.tolist() for array in result] == [[3, 2, 1, 0], [3, 15, 100, 0], [8, 50, 0, 0]]
 
 
 def test_the_mean_baseline_centres_the_batch() -> None:
     psi, _, _, env, _ = interleaved()
-    assert abs(np.mean(psi - mean_baseline(summarised(psi, env, N), False)[env])) < 1e-15
+    assert abs(np.mean(psi - mean_baseline(summarise(psi, env, N), False)[env])) < 1e-15
 
 
 @pytest.mark.parametrize("per_trajectory", [False, True])
 def test_leave_one_out_of_equal_returns_leaves_nothing(per_trajectory: bool) -> None:
     psi = np.full(ENV.size, 0.1)
-    np.testing.assert_allclose(
-        psi - leave_one_out_baseline(summarised(psi, ENV, 3), per_trajectory)[ENV], 0, atol=1e-16
-    )
+    np.testing.assert_allclose(psi - leave_one_out_baseline(summarise(psi, ENV, 3), per_trajectory)[ENV], 0, atol=1e-16)
 
 
 def test_leave_one_out_does_not_depend_on_ones_own_returns() -> None:
     changed = np.where(ENV == 1, -555.0, PSI)
-    before, after = (leave_one_out_baseline(summarised(psi, ENV, 3), False) for psi in (PSI, changed))
+    before, after = (leave_one_out_baseline(summarise(psi, ENV, 3), False) for psi in (PSI, changed))
     assert after[1] == pytest.approx(before[1], rel=1e-12)
     assert (np.abs(after - before)[[0, 2]] > 1).all()
 
 
 def test_leave_one_out_is_the_mean_baseline_scaled() -> None:
     """G_n - mean of the others = N / (N - 1) · (G_n - mean of all)."""
-    one_out = PER_TRAJECTORY - leave_one_out_baseline(summarised(PER_TRAJECTORY, ENV, 3), True)[ENV]
-    all_in = PER_TRAJECTORY - mean_baseline(summarised(PER_TRAJECTORY, ENV, 3), True)[ENV]
+    one_out = PER_TRAJECTORY - leave_one_out_baseline(summarise(PER_TRAJECTORY, ENV, 3), True)[ENV]
+    all_in = PER_TRAJECTORY - mean_baseline(summarise(PER_TRAJECTORY, ENV, 3), True)[ENV]
     np.testing.assert_allclose(one_out, 3 / 2 * all_in, rtol=1e-13)
 
 
@@ -194,7 +192,7 @@ def standardized(x: Any) -> Array:
     psi = np.array(x, dtype=float)
     env = np.arange(psi.size, dtype=np.int32) % 2  # over the batch, however it is made of trajectories
     count = min(2, psi.size)
-    centre, scale = standardization(summarised(psi, env, count), np.zeros(count), False)
+    centre, scale = standardization(summarise(psi, env, count), np.zeros(count), False)
     assert len(set(centre.tolist())) == len(set(scale.tolist())) == 1 or np.isnan(psi).any()
     result: Array = (psi - centre[0]) * scale[0]
     return result
@@ -207,13 +205,13 @@ def test_standardize_by_hand() -> None:
 
 def test_each_group_is_standardised_by_itself() -> None:
     """(1, 3, 5), (10, 20), and one sample that has no deviation."""
-    centre, scale = standardization(summarised(PSI, ENV, 3), np.zeros(3), True)
+    centre, scale = standardization(summarise(PSI, ENV, 3), np.zeros(3), True)
     np.testing.assert_allclose(centre, [3, 15, 100], rtol=1e-14)
     np.testing.assert_allclose(scale, [math.sqrt(3 / 8), 1 / 5, 0], rtol=1e-14)
 
 
 def test_nan_in_one_group_stays_there() -> None:
-    centre, scale = standardization(summarised(np.where(ENV == 1, np.nan, PSI), ENV, 3), np.zeros(3), True)
+    centre, scale = standardization(summarise(np.where(ENV == 1, np.nan, PSI), ENV, 3), np.zeros(3), True)
     assert np.isnan(centre).tolist() == np.isnan(scale).tolist() == [False, True, False]
 
 
@@ -294,7 +292,7 @@ def exact_gradient() -> Array:
 
 def estimated(episodes: tuple[tuple[int, int], ...], **specs: Any) -> Array:
     settings = Settings(EstimatorSpec(discount=GAMMA, **specs), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
-    policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0)), batch_of(episodes)
+    policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), CategoricalHead(1.0)), batch_of(episodes)
     advantage = estimated_advantages(settings, policy, NO_CRITIC, batch)
     return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
 
@@ -326,7 +324,7 @@ def test_no_constant_has_a_smaller_variance_than_the_optimal_one(psi: int) -> No
     kept = GAMMA**batch.time if psi == REWARD_TO_GO else np.ones(8)
     returns = FIRST[batch.action[:4]] + GAMMA * batch.reward[4:]
     multiplied = np.concatenate([returns, batch.reward[4:] if psi == REWARD_TO_GO else returns])
-    policy = Policy(network(POLICY.copy(), (1, 2), "relu"), Categorical(1.0))
+    policy = Policy(network(POLICY.copy(), (1, 2), "relu"), CategoricalHead(1.0))
     gradients = trajectory_gradients(
         policy,
         batch.obs,

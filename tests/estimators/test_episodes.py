@@ -2,6 +2,7 @@
 
 import doctest
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,15 @@ def test_the_first_reward_to_go_is_the_return() -> None:
 @pytest.mark.parametrize(
     ("rewards", "discount", "named"),
     [
-        ([[1, 2], [3, 4]], 0.9, r"\(2, 2\)"),
-        (1.0, 0.9, r"\(\)"),
+        ([[1, 2], [3, 4]], 0.9, r"one episode's list of finite numbers, not \[\[1, 2"),
+        (1.0, 0.9, "one episode's list of finite numbers, not 1.0"),
+        ([1, None, 2], 0.9, r"real numbers, not \[1, None, 2\]"),
+        ([1, math.nan, 2], 0.9, r"finite numbers, not \[1, nan, 2\]"),
+        ([1, math.inf], 0.9, "finite numbers"),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), 0.9, "real numbers"),
+        ([1, 2j], 0.9, "real numbers"),
+        (["1"], 0.9, "real numbers"),
+        ([[1], [2, 3]], 0.9, "real numbers"),
         ([1], 1.1, "1.1"),
         ([1], -0.1, "-0.1"),
         ([1], np.nan, "nan"),
@@ -107,6 +115,12 @@ def test_the_surrogates_gradient_is_the_estimate() -> None:
     estimate_policy_gradient([[log_policy[a] for a in actions] for actions in episodes], returns).backward()
     scores = [[score(preferences, a, temperature) for a in actions] for actions in episodes]
     np.testing.assert_allclose(leaf.grad, estimate_policy_gradient(scores, returns), rtol=1e-12)
+
+
+def test_equal_episodes_can_be_rows_of_an_array_in_a_list() -> None:
+    """A list of rows is a list of episodes, whatever their lengths."""
+    assert estimate_policy_gradient(list(np.ones((5, 1))), list(np.ones((5, 1)))) == 1.0
+    assert estimate_policy_gradient(np.ones((5, 1)), np.ones(5)) == 5.0
 
 
 def test_a_tensor_of_log_probs_works_like_a_list() -> None:
@@ -157,8 +171,15 @@ def test_its_expectation_is_the_gradient(psi: str) -> None:
         ([-1.0], [1.0, 2.0], "1 log_probs but 2 returns"),
         ([[-1.0], [-2.0]], [[1.0]], "2 episodes, returns has 1"),
         ([[-1.0], [-2.0, -3.0]], [[1.0], [2.0]], "2 log_probs but 1 returns"),
+        ([-1.0, -2.0], [[1.0], [2.0]], "log_probs are of one episode"),
+        (np.ones((5, 1)), np.ones((5, 1)), r"shape \(5, 1\) can mean one episode or several"),
+        (torch.ones(5, 3), torch.ones(5, 3), r"shape .*5, 3.* can mean one episode or several"),
+        ([-1.0, -2.0], [1.0, None], "returns must be real numbers"),
+        ([-1.0, -2.0], [1.0, math.nan], "finite"),
+        ([[-1.0], [-2.0]], [[1.0], [math.inf]], "finite"),
+        ([-1.0], torch.ones(1, requires_grad=True), "real numbers"),
     ],
 )
-def test_lengths_that_differ_are_named(log_probs: Any, returns: Any, named: str) -> None:
+def test_what_is_no_estimate_is_named(log_probs: Any, returns: Any, named: str) -> None:
     with pytest.raises(InputError, match=named):
         estimate_policy_gradient(log_probs, returns)

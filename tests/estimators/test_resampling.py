@@ -1,5 +1,6 @@
 """One backward pass serves every baseline, scale and batch size: groups against training's own functions."""
 
+import copy
 import dataclasses
 from typing import NamedTuple
 
@@ -44,9 +45,7 @@ def problem(request: pytest.FixtureRequest) -> Problem:
     policy = MLPPolicy(parameters(sizes, 2), sizes, activation, temperature)
     critic = MLPValue(10 * parameters((4, 6, 1), 1), (4, 6, 1), "relu")
     env = dataclasses.replace(make("CartPole-v1"), max_episode_steps=LIMIT)
-    batches = [
-        Batch(*(column.copy() for column in batch)) for batch in rolled_out(env, policy, PARTS, 5)
-    ]  # the next one overwrites it
+    batches = [copy.deepcopy(batch) for batch in rolled_out(env, policy, PARTS, 5)]  # the next overwrites each
     cut = np.concatenate([batch.truncated for batch in batches]).sum()
     assert 0.1 * SIZE < cut < 0.9 * SIZE, "some episodes have to reach the time limit, and some not"
     specs = [spec_of(named, DISCOUNT, 3.3) for named in CATALOGUE]
@@ -72,7 +71,9 @@ def batch_of(batches: list[Batch], lowest: int, size: int) -> Batch:
             )
         )
         before, samples = before + number, samples + chosen.size
-    return Batch(*(np.ascontiguousarray(np.concatenate(column, axis=-1)) for column in zip(*kept, strict=True)))
+    arrays = [name for name, value in kept[0]._asdict().items() if isinstance(value, np.ndarray)]
+    joined_arrays = {name: np.concatenate([getattr(part, name) for part in kept], axis=-1) for name in arrays}
+    return kept[0]._replace(**{name: np.ascontiguousarray(array) for name, array in joined_arrays.items()})
 
 
 def trained_on(problem: Problem, spec: EstimatorSpec, lowest: int, size: int) -> np.ndarray:

@@ -97,20 +97,24 @@ def test_strict_keeps_arithmetic_as_written() -> None:
 
 def test_compiled_functions_give_the_bits_of_the_plain_ones() -> None:
     rng = np.random.default_rng(0)
-    reward, value, tail = rng.normal(size=(3, 20))
-    cut, env = rng.random(20) < 0.2, rng.integers(0, 3, 20).astype(np.int32)
+    reward, value, bootstrap_value = rng.normal(size=(3, 20))
+    segment_end, trajectory = rng.random(20) < 0.2, rng.integers(0, 3, 20).astype(np.int32)
     for function, arguments in (
-        (rewards_to_go, (reward, cut, env, tail, 0.97, 3)),
-        (generalized_advantages, (reward, value, cut, env, tail, 0.97, 0.9, 3)),
+        (rewards_to_go, (reward, segment_end, trajectory, bootstrap_value, 0.97, 3)),
+        (generalized_advantages, (reward, value, segment_end, trajectory, bootstrap_value, 0.97, 0.9, 3)),
     ):
         assert function(*arguments).tobytes() == function.__wrapped__(*arguments).tobytes()  # type: ignore[attr-defined]
-    gradient, start = rng.normal(size=(2, 20)).astype(np.float32)
+
+
+def test_the_compiled_optimiser_does_as_the_plain_one() -> None:
+    """But for the last bit: 0.9^count is LLVM's in the one and the C library's in the other."""
+    gradient, start = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
     results = []
     for function in (ascend, ascend.__wrapped__):  # type: ignore[attr-defined]
         parameters, moments = start.copy(), np.full((2, 20), 0.5, np.float32)
         function(1, parameters, gradient, moments, 7, 0.01, 0.3)
-        results.append((parameters.tobytes(), moments.tobytes()))
-    assert results[0] == results[1]
+        results.append(np.vstack([parameters, moments]))
+    np.testing.assert_allclose(*results, rtol=3e-7)
 
 
 # --- functions chosen by type
@@ -174,11 +178,39 @@ def test_the_hash_changes_with_every_source_of_a_compiled_room(
     package = copy_of_package(tmp_path, monkeypatch)
     seen = {source_hash()}
     for file in sorted((package / room).glob("*.py")):
-        file.write_text(file.read_text() + "\n# edited\n")
-        assert source_hash() not in seen, file.name
-        seen.add(source_hash())
+        if file.relative_to(package).as_posix() not in jit.NOT_COMPILED:
+            file.write_text(file.read_text() + "\n# edited\n")
+            assert source_hash() not in seen, file.name
+            seen.add(source_hash())
     (package / room / "of_a_new_idea.py").write_text("GRAVITY = 9.8\n")
     assert source_hash() not in seen
+
+
+def test_the_hash_stays_when_files_without_compiled_code_are_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, package = source_hash(), copy_of_package(tmp_path, monkeypatch)
+    for name in jit.NOT_COMPILED:
+        file = package / name
+        file.write_text((file.read_text() if file.exists() else "") + '\n"""Better words."""\n')
+    assert source_hash() == before
+
+
+IMPORTERS = {  # files with compiled code whose uncompiled functions need what is outside the hash
+    "env_check/compiled.py",  # reports
+    "envs/robot_arm.py",  # draws itself
+}
+
+
+@pytest.mark.parametrize("name", sorted(jit.NOT_COMPILED))
+def test_no_compiled_code_comes_from_a_file_outside_the_hash(name: str) -> None:
+    """It compiles nothing, and no file that compiles imports a type, a function or a constant from it."""
+    file, module = PACKAGE / name, name.removesuffix(".py").replace("/", ".")
+    if file.exists():
+        assert not COMPILES.search(file.read_text())
+    imports = re.compile(rf"^(from|import) pgrad\.{module}\b", re.M)
+    importers = {f.relative_to(PACKAGE).as_posix() for f in jit.compiled_sources() if imports.search(f.read_text())}
+    assert importers <= IMPORTERS
 
 
 def test_the_hash_stays_when_nothing_compiled_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,13 +227,13 @@ def test_the_hash_changes_with_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     assert source_hash() != before
 
 
+COMPILES = re.compile(r"^from pgrad\.kernels\.jit import .*\b(strict|dense|both|compiled_as)\b|njit", re.M)
+
+
 def test_everything_compiled_lives_in_a_compiled_room() -> None:
     for file in PACKAGE.rglob("*.py"):
-        if re.search(
-            r"^from pgrad\.kernels\.jit import .*(strict|dense|both|compiled_as)|njit", file.read_text(), re.M
-        ):
-            room, *deeper = file.relative_to(PACKAGE).parts
-            assert room in jit.COMPILED_ROOMS and len(deeper) == 1, file
+        if COMPILES.search(file.read_text()):
+            assert file in jit.compiled_sources(), file
 
 
 def old_cache(root: Path, name: str, age: int) -> Path:
@@ -246,6 +278,14 @@ def test_files_beside_the_caches_stay(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("note *"))) == KEPT_CACHES + 3
 
 
+def test_what_a_killed_process_left_of_a_stale_cache_goes_too(tmp_path: Path) -> None:
+    stale = old_cache(tmp_path, "0" * 16, 1)
+    (stale / "mlp_0a1b" / "mlp.forward-106.py311.nbi.tmp.0123456789abcdef").write_bytes(b"half an ind")
+    (stale / "notes.txt").write_text("mine")
+    jit.remove_cache(stale)
+    assert [path.name for path in stale.rglob("*")] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("in_the_way", ["home", "home/root", "home/root/name"])
 def test_where_nothing_can_be_written_there_is_no_cache(tmp_path: Path, in_the_way: str) -> None:
     file = tmp_path / in_the_way
@@ -286,17 +326,30 @@ print(jit.CACHE_FOLDER is not None, sum(global_norm.outer.stats.cache_hits.value
 """
 
 
-def run_with_cache(root: Path) -> list[str]:
+def run_with_cache(root: Path) -> tuple[list[str], str]:
     environment = {**os.environ, "PGRAD_CACHE_DIR": str(root)}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    return done.stdout.split(), done.stderr
 
 
-def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
-    assert run_with_cache(tmp_path) == ["True", "0"]
-    assert run_with_cache(tmp_path) == ["True", "1"]
+def test_a_second_process_compiles_nothing_and_a_third_mends_a_damaged_cache(
+    tmp_path: Path,
+) -> None:
+    assert run_with_cache(tmp_path) == (["True", "0"], "")
+    assert run_with_cache(tmp_path) == (["True", "1"], "")
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} == jit.NUMBA_SUFFIXES
+    for file in files:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert run_with_cache(tmp_path) == (["True", "0"], "")
+    assert run_with_cache(tmp_path) == (["True", "1"], "")
 
 
 def test_without_a_cache_everything_still_works(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert run_with_cache(tmp_path / "file") == ["False", "0"]
+    result, message = run_with_cache(tmp_path / "file")
+    assert result == ["False", "0"]
+    assert message.splitlines() == [
+        f"the cache at {tmp_path / 'file'} cannot be used (it cannot be written), so compilation repeats each time; "
+        "PGRAD_CACHE_DIR chooses another folder"
+    ]

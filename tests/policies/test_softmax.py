@@ -124,6 +124,11 @@ def test_log_softmax_does_not_round_a_small_probability_to_zero() -> None:
         ([0.0, 1.0], -1.0, "-1"),
         ([0.0, 1.0], math.inf, "temperature"),
         ([0.0, 1.0], math.nan, "temperature"),
+        ([1 + 2j, 0.0], 1.0, "real numbers"),
+        (np.ma.array([0.0, 1.0], mask=[True, False]), 1.0, "real numbers"),
+        ([0.0, None], 1.0, "real numbers"),
+        ([[0.0, 1.0], [0.0]], 1.0, "real numbers"),
+        ("ab", 1.0, "real numbers, not 'ab'"),
     ],
 )
 def test_what_has_no_softmax_is_named(preferences: Any, temperature: float, named: str) -> None:
@@ -135,7 +140,7 @@ def test_what_has_no_softmax_is_named(preferences: Any, temperature: float, name
 @pytest.mark.parametrize("action", [-1, 2, 1.0, [0, 2], True])
 def test_actions_must_exist(action: Any) -> None:
     preferences = np.zeros((2, 2)) if isinstance(action, list) else np.zeros(2)
-    with pytest.raises(InputError, match="actions must be whole numbers in 0 … 1"):
+    with pytest.raises(InputError, match="actions must be integers in 0 … 1"):
         score(preferences, action)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.kernels.random import ACTION_KEY, RESET_KEY, fold_in
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
@@ -22,7 +22,7 @@ ENV, RUN_KEY = CartPole(), 12345
 
 def small_policy() -> Policy:
     parameters = initial_parameters((4, 5, 2), "uniform", 1.0, np.random.default_rng(0))
-    return Policy(network(parameters, (4, 5, 2), "tanh"), Categorical(1.0))
+    return Policy(network(parameters, (4, 5, 2), "tanh"), CategoricalHead(1.0))
 
 
 class Roller:
@@ -146,7 +146,7 @@ class Clock(NamedTuple):
 
 def test_whole_numbers_are_observed_one_hot() -> None:
     env, lanes = Clock(), 2
-    policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), Categorical(1.0))
+    policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), CategoricalHead(1.0))
     simulation = new_simulation(env, policy, Plan(0, 20, 7, np.uint64(RUN_KEY)), lanes)
     batch = rollout(simulation, policy)
     time = np.asarray(batch.time)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pgrad
-from pgrad.kernels.heads import Categorical, Policy
+from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts.actions import CompiledActor
@@ -22,7 +22,7 @@ LANES = 6
 
 def policy() -> Policy:
     parameters = initial_parameters((4, 8, 2), "uniform", 1.0, np.random.default_rng(2)) * np.float32(2)
-    return Policy(network(parameters, (4, 8, 2), "tanh"), Categorical(1.0))
+    return Policy(network(parameters, (4, 8, 2), "tanh"), CategoricalHead(1.0))
 
 
 def filled(batch: Batch) -> dict[str, Any]:

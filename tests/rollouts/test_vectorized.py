@@ -10,7 +10,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import pgrad
-from pgrad.kernels.heads import Categorical, MultiCategorical, Policy
+from pgrad.kernels.heads import CategoricalHead, MultiCategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts.actions import CompiledActor
@@ -79,7 +79,7 @@ def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def actor() -> CompiledActor:
     parameters = initial_parameters((3, 2), "uniform", 1.0, np.random.default_rng(0))
-    return CompiledActor(Policy(network(parameters, (3, 2), "tanh"), Categorical(1.0)))
+    return CompiledActor(Policy(network(parameters, (3, 2), "tanh"), CategoricalHead(1.0)))
 
 
 def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, bool, bool]]:
@@ -174,7 +174,7 @@ class Corridor(gymnasium.Env[Any, Any]):
 
 def test_masks_observations_and_several_actions_reach_the_batch() -> None:
     envs = VectorEnv(describe(Corridor), 5, seed=1, vectorization="sync")
-    several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
+    several = MultiCategoricalHead(1.0, np.array([2, 2]), (0, 0))
     parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
     batch = rollout(EnvLanes(envs, 1), CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several)), 40)
     size = batch.reward.size
@@ -196,7 +196,7 @@ class Reserved(Corridor):
 @pytest.mark.parametrize("amount", [{"num_steps": 8}, {"episodes": 4}], ids=["steps", "episodes"])
 def test_a_mask_that_begins_within_an_episode_stays_with_its_samples(amount: dict[str, int]) -> None:
     envs = VectorEnv(describe(Reserved), 3, seed=1, vectorization="sync")
-    several = MultiCategorical(1.0, np.array([2, 2]), (0, 0))
+    several = MultiCategoricalHead(1.0, np.array([2, 2]), (0, 0))
     parameters = initial_parameters((4, 4), "uniform", 1.0, np.random.default_rng(0))
     acting = CompiledActor(Policy(network(parameters, (4, 4), "tanh"), several))
     batch = rollout(EnvLanes(envs, 1), acting, **amount)
@@ -209,7 +209,7 @@ def test_a_rollout_can_be_stopped_between_two_steps() -> None:
     envs, stopping = VectorEnv(describe("CartPole-v1"), 2, seed=1), threading.Event()
     stopping.set()
     parameters = np.zeros(10, np.float32)
-    zeros = CompiledActor(Policy(network(parameters, (4, 2), "tanh"), Categorical(1.0)))
+    zeros = CompiledActor(Policy(network(parameters, (4, 2), "tanh"), CategoricalHead(1.0)))
     with pytest.raises(Stopped):
         VectorCollector(envs, 1, num_steps=1, stopping=stopping).collect(zeros)
     assert envs.total_steps == 0

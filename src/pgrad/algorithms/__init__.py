@@ -1,1 +1,12 @@
-"""The loop and its mathematics, and the algorithms as named presets of one configuration."""
+"""One training iteration; a file for each algorithm with its formula and its preset, registered here."""
+
+from typing import Any
+
+from pgrad.algorithms import actor_critic, notebook, reinforce
+
+ALGORITHMS: dict[str, dict[str, Any]] = {
+    "notebook": notebook.PRESET,
+    "reinforce": reinforce.PRESET,
+    "actor-critic": actor_critic.PRESET,
+}
+DEFAULT_ALGORITHM = "actor-critic"

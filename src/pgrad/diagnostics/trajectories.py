@@ -13,15 +13,15 @@ from pgrad.algorithms.iteration import values
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
 from pgrad.estimators.advantages import multipliers
-from pgrad.estimators.baselines import Summary, summarised
+from pgrad.estimators.baselines import Summary, summarise
 from pgrad.estimators.catalogue import Named
 from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
 from pgrad.estimators.resampling import Pieces, group_estimate
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     CONSTANT,
     GAE,
     NO_BASELINE,
+    NOT_STANDARDIZED,
     OPTIMAL,
     REWARD_TO_GO,
     TOTAL_RETURN,
@@ -58,7 +58,7 @@ class Block:
 
     def power(self, spec: EstimatorSpec) -> float:
         """‖·‖² of the parts that estimates are sums of, on average; 0 for standardised ones, which have no scale."""
-        if spec.standardize != AS_IT_IS:
+        if spec.standardize != NOT_STANDARDIZED:
             return 0.0
         pieces = self.of(spec)
         factor = 1.0 if spec.per_episode else len(self.returns) / self.steps
@@ -76,7 +76,7 @@ def family_of(spec: EstimatorSpec) -> EstimatorSpec:
     """What decides Ψ and γ^t: the estimator without its corrections that are one number a trajectory."""
     baseline = VALUE if spec.baseline == VALUE else NO_BASELINE
     psi = REWARD_TO_GO if spec.psi == GAE and spec.gae_lambda == 1 else spec.psi  # the same numbers
-    bare = spec._replace(psi=psi, baseline=baseline, constant=0.0, standardize=AS_IT_IS, per_episode=True)
+    bare = spec._replace(psi=psi, baseline=baseline, constant=0.0, standardize=NOT_STANDARDIZED, per_episode=True)
     return bare if psi == GAE else bare._replace(gae_lambda=1.0)
 
 
@@ -163,7 +163,7 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs
     for family, m in multiplied.items():
         a, u = with_psi[family], without_psi[_keeps(family)]
         overlap = overlaps(a, u) if family in wanting_overlap else np.zeros((2, size))
-        pieces[family] = Pieces(summarised(m.psi, batch.trajectory, size), a, u, overlap)
+        pieces[family] = Pieces(summarise(m.psi, batch.trajectory, size), a, u, overlap)
     returns = np.bincount(batch.trajectory, weights=batch.reward, minlength=size).astype(np.float64)
     return Block(int(batch.reward.size), returns, pieces)
 

@@ -9,7 +9,7 @@ import numba
 
 from pgrad.envs.dynamics import mask, mask_into, observe, reset, step
 from pgrad.kernels.jit import compiled_as, strict
-from pgrad.kernels.lanes import column, set_column
+from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.random import fold_in
 
 
@@ -39,13 +39,13 @@ def compiled_mask(env: Any, state: Any) -> Any:
 
 def action_at(actions: Any, index: int, like: Any) -> Any:
     """Return the action in a column of `actions`: as many numbers as `like` has, or one integer."""
-    return column(actions, index, like) if isinstance(like, tuple) else int(actions[0, index])
+    return read_lane(actions, index, like) if isinstance(like, tuple) else int(actions[0, index])
 
 
 @compiled_as(action_at)
 def _action_at_compiled(actions: Any, index: Any, like: Any) -> Any:
     if isinstance(like, numba.types.BaseTuple):
-        return lambda actions, index, like: column(actions, index, like)
+        return lambda actions, index, like: read_lane(actions, index, like)
     return lambda actions, index, like: actions[0, index]
 
 
@@ -60,19 +60,19 @@ def timed_steps(
     total, t = 0.0, limit
     for n in range(count):
         if t >= limit:
-            set_column(state, 0, reset(env, fold_in(0, n)))
+            write_lane(state, 0, reset(env, fold_in(0, n)))
             t = 0
         chosen = n % actions.shape[1]
         if allowed.shape[0] > 0:
-            mask_into(env, column(state, 0, like), allowed, 0)
+            mask_into(env, read_lane(state, 0, like), allowed, 0)
             for _ in range(actions.shape[1]):
                 if allowed[int(actions[0, chosen]), 0]:
                     break
                 chosen = (chosen + 1) % actions.shape[1]
         after, reward, terminated = step(
-            env, column(state, 0, like), action_at(actions, chosen, like_action), fold_in(1, n)
+            env, read_lane(state, 0, like), action_at(actions, chosen, like_action), fold_in(1, n)
         )
-        set_column(state, 0, after)
+        write_lane(state, 0, after)
         total += reward
         t = limit if terminated else t + 1
     return total

@@ -17,7 +17,7 @@ cost no recompilation, and Numba's cache keeps working (a function passed as an 
 from typing import Any, Protocol
 
 from pgrad.kernels.jit import compiled_as
-from pgrad.kernels.lanes import set_column, set_one_hot
+from pgrad.kernels.lanes import write_lane, write_one_hot
 from pgrad.spaces import Discrete, MultiDiscrete, Space
 
 State = tuple[float, ...]
@@ -71,9 +71,9 @@ def observe_into(env: Any, state: State, rows: Any, lane: int) -> None:
     if hasattr(env, "observe_into"):
         env.observe_into(state, rows, lane)
     elif isinstance(env.observation_space, Discrete | MultiDiscrete):
-        set_one_hot(rows, lane, observe(env, state), env.observation_space.counts)
+        write_one_hot(rows, lane, observe(env, state), env.observation_space.counts)
     else:
-        set_column(rows, lane, observe(env, state))
+        write_lane(rows, lane, observe(env, state))
 
 
 def mask_into(env: Any, state: State, rows: Any, lane: int) -> None:
@@ -81,7 +81,7 @@ def mask_into(env: Any, state: State, rows: Any, lane: int) -> None:
     if hasattr(env, "mask_into"):
         env.mask_into(state, rows, lane)
     else:
-        set_column(rows, lane, mask(env, state))
+        write_lane(rows, lane, mask(env, state))
 
 
 def has_mask(env: Any) -> bool:
@@ -112,13 +112,13 @@ def _mask_compiled(env: Any, state: Any) -> Any:
 @compiled_as(observe_into)
 def _observe_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
     def through_a_tuple(env: Any, state: Any, rows: Any, lane: Any) -> None:
-        set_column(rows, lane, observe(env, state))
+        write_lane(rows, lane, observe(env, state))
 
     space = getattr(env.instance_class, "observation_space", None)
     counts = space.counts if isinstance(space, Discrete | MultiDiscrete) else ()
 
     def one_hot(env: Any, state: Any, rows: Any, lane: Any) -> None:
-        set_one_hot(rows, lane, observe(env, state), counts)
+        write_one_hot(rows, lane, observe(env, state), counts)
 
     return getattr(env.instance_class, "observe_into", one_hot if counts else through_a_tuple)
 
@@ -126,6 +126,6 @@ def _observe_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
 @compiled_as(mask_into)
 def _mask_into_compiled(env: Any, state: Any, rows: Any, lane: Any) -> Any:
     def through_a_tuple(env: Any, state: Any, rows: Any, lane: Any) -> None:
-        set_column(rows, lane, mask(env, state))
+        write_lane(rows, lane, mask(env, state))
 
     return getattr(env.instance_class, "mask_into", through_a_tuple)

@@ -1,6 +1,6 @@
-"""From a batch to the number that multiplies each sample's score. Training, proofs and diagnosis call these functions.
+"""The number that multiplies each sample's score. Training, proofs and diagnosis call these functions.
 
-    weight_b = normaliser · scale_n · γ^t · (Ψ_b - baseline_n)        b the sample, n its trajectory
+    weight_b = normaliser · scale_n · γ^t · (Ψ_b - baseline_n)        b the sample, n its trajectory, t its step
 
 `multipliers` gives Ψ and γ^t, `corrections` the baseline and the scale of each trajectory, `weights` the product.
 """
@@ -15,16 +15,16 @@ from pgrad.estimators.baselines import (
     mean_baseline,
     optimal_baseline,
     standardization,
-    summarised,
+    summarise,
 )
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go, total_returns
 from pgrad.estimators.spec import (
-    AS_IT_IS,
     BY_EPISODE,
     CONSTANT,
     GAE,
     LEAVE_ONE_OUT,
     MEAN,
+    NOT_STANDARDIZED,
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
@@ -38,18 +38,31 @@ Array = Any
 
 
 class Multipliers(NamedTuple):
-    """What multiplies the scores before any baseline that is one number a trajectory."""
+    """Factors of each sample's score before any baseline that is one number a trajectory."""
 
     psi: Array  # [B] G(τ), G_t, G_t - V(s_t) or Â_t
-    discount_power: Array  # [B] γ^t where it is kept outside of Ψ, else 1
-    target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
+    discount_power: Array  # [B] γ^t, or 1 where it is dropped or part of Ψ
+    target: Array  # [B] what V(s_t) is fitted to: the reward-to-go, or the TD(λ) return with GAE
 
 
 @strict
 def multipliers(spec: EstimatorSpec, batch: Batch, value: Array, final_value: Array) -> Multipliers:
-    """Ψ_t and γ^t of every sample. value [B] and final_value [C] are read only with a value baseline.
+    """Return Ψ and γ^t of every sample, and V's targets.
 
-    With V, time limits bootstrap; without, the return ends at the time limit, which is then part of the problem.
+        total return    Ψ_t = G(τ) - V(s_t),  γ^t being part of G(τ)
+        reward-to-go    Ψ_t = G_t - V(s_t)
+        GAE             Ψ_t = Â_t
+
+    V is zero without a value baseline. With one, segments cut at a time limit or at the batch's end bootstrap from V;
+    without, the return ends there, as if the time limit were part of the problem.
+
+    The factor γ^t comes from J = E[Σ_t γ^t r_t] (Sutton et al. 2000, theorem 1). Without it (`exact_discounting` false)
+    the estimate is that of no objective's gradient (Thomas 2014; Nota and Thomas 2020), unless γ = 1.
+
+    spec         which Ψ, and the conventions
+    batch        B samples of N trajectories
+    value        [B] V(s_t), read with a value baseline only
+    final_value  [C] V of the observations after the C truncated samples, likewise
     """
     size, discount, whole = batch.reward.size, spec.discount, spec.psi == TOTAL_RETURN
     segment_end, bootstrap_value, discount_power = np.empty(size, np.bool_), np.zeros(size), np.ones(size)
@@ -89,9 +102,10 @@ def multipliers(spec: EstimatorSpec, batch: Batch, value: Array, final_value: Ar
 
 @strict
 def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Array, Array]:
-    """The baseline and the scale of each trajectory, [N] both.
+    """Return the baseline to subtract from Ψ and the scale to multiply it by, for each trajectory; [N] both.
 
-    `overlap` [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
+    psi sums up Ψ by trajectory; overlap [2, N] is read for the optimal baseline only (see baselines.optimal_baseline).
+    Bias and sources stand with each baseline.
     """
     whole = spec.psi == TOTAL_RETURN
     num_trajectories = psi.mean.size
@@ -105,7 +119,7 @@ def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Arra
         baseline = leave_one_out_baseline(psi, whole)
     elif spec.baseline == OPTIMAL:
         baseline = optimal_baseline(overlap)
-    if spec.standardize != AS_IT_IS:
+    if spec.standardize != NOT_STANDARDIZED:
         centre, scale = standardization(psi, baseline, spec.standardize == BY_EPISODE)
         for n in range(num_trajectories):
             baseline[n] += centre[n]
@@ -114,15 +128,25 @@ def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Arra
 
 @strict
 def normaliser(spec: EstimatorSpec, num_samples: float, num_trajectories: int) -> float:
-    """1/N per episode, 1/B per step."""
+    """Return 1/N per episode, 1/B per step.
+
+    Per episode, Σ_b becomes the mean over N trajectories of their sums over steps: unbiased. Per step, B is random if
+    episodes end by themselves: biased in direction by O(1/N), and shorter by the mean length of an episode.
+    """
     return 1.0 / (num_trajectories if spec.per_episode else num_samples)
 
 
 @strict
 def weights(spec: EstimatorSpec, multiplied: Multipliers, batch: Batch, overlap: Array) -> Array:
-    """What multiplies each sample's score, [B]."""
+    """Return what multiplies each sample's score, [B].
+
+        weight_b = normaliser · scale_n · γ^t · (Ψ_b - baseline_n)
+
+    multiplied holds Ψ and γ^t; overlap is as for `corrections`. Σ_b weight_b ∇ log π(a_b | s_b) is the estimate, whose
+    bias is that of the choices in `spec`.
+    """
     psi, trajectory = multiplied.psi, batch.trajectory
-    baseline, scale = corrections(spec, summarised(psi, trajectory, batch.num_trajectories), overlap)
+    baseline, scale = corrections(spec, summarise(psi, trajectory, batch.num_trajectories), overlap)
     step_weight, result = normaliser(spec, psi.size, batch.num_trajectories), np.empty(psi.size)
     for b in range(psi.size):
         n = trajectory[b]
@@ -131,17 +155,17 @@ def weights(spec: EstimatorSpec, multiplied: Multipliers, batch: Batch, overlap:
 
 
 class Advantages(NamedTuple):
-    """What an estimate is made from, besides the scores."""
+    """Everything that an estimate is made from, except the scores."""
 
-    weight: Array  # [B] Ψ_t, times γ^t where it is kept, over the normaliser
-    step_weight: float  # 1 / normaliser, the weight of one step's entropy
-    target: Array  # [B] what V(s_t) should have been: the return from s_t on, or its estimate by λ
+    weight: Array  # [B] what multiplies each score: see `weights`
+    step_weight: float  # the normaliser, which is the weight of one step's entropy
+    target: Array  # [B] what V(s_t) is fitted to
     explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a value function
 
 
 @strict
 def weighted(spec: EstimatorSpec, multiplied: Multipliers, value: Array, batch: Batch, overlap: Array) -> Advantages:
-    """Return the advantages that multipliers and what the optimal baseline needs make."""
+    """Return the advantages: the weights, and what training a value function and an entropy bonus needs besides."""
     explained = np.nan
     if spec.baseline == VALUE:
         explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)

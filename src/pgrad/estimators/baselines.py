@@ -1,6 +1,11 @@
-"""What is subtracted from Ψ, one number a trajectory, and standardisation.
+"""Baselines that are one number a trajectory, and standardisation.
 
-For that a trajectory's Ψ are summarised by how many they are, their mean, and how far they spread.
+Subtracting a baseline b from Ψ leaves E[(Ψ - b) ∇log π] as it is if b does not depend on the action, since the score
+has mean zero; and it can lower the variance (Williams 1992; Greensmith, Bartlett and Baxter 2004). A baseline that is
+computed from its own samples does depend on their actions: `mean_baseline` is biased, those that leave a trajectory's
+own samples out are not.
+
+All that these functions need of Ψ is a `Summary` of each trajectory: how many samples, their mean, their spread.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +18,7 @@ Array = Any
 
 
 class Summary(NamedTuple):
-    """Ψ of each of N trajectories."""
+    """Number, mean and spread of the samples Ψ of each of N trajectories."""
 
     length: Array  # [N] samples
     mean: Array  # [N]
@@ -21,8 +26,11 @@ class Summary(NamedTuple):
 
 
 @strict
-def summarised(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
-    """The summary of Ψ [B], `trajectory` [B] naming each one's trajectory."""
+def summarise(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
+    """Return the summary of Ψ [B]; trajectory [B] says which of N trajectories each sample belongs to.
+
+    The mean of a trajectory without samples is 0. Two passes, for the spread's accuracy.
+    """
     length, mean, spread = np.zeros(num_trajectories), np.zeros(num_trajectories), np.zeros(num_trajectories)
     for b in range(psi.size):
         length[trajectory[b]] += 1.0
@@ -36,10 +44,14 @@ def summarised(psi: Array, trajectory: Array, num_trajectories: int) -> Summary:
 
 @strict
 def mean_baseline(psi: Summary, per_trajectory: bool) -> Array:
-    """The mean of Ψ over the batch's samples, or over its trajectories (where Ψ is one number each); [N], all equal.
+    """Return b = the mean of Ψ over the batch, for each trajectory the same; [N].
 
-    It depends on the very actions it is subtracted for, which shrinks the expected gradient: for N trajectories with
-    the mean taken over them, by the factor (N - 1) / N. Greensmith, Bartlett and Baxter (2004) study baselines.
+        b = Σ_n w_n mean_n / Σ_n w_n,    w_n the number of samples or, with `per_trajectory`, 1
+
+    `per_trajectory` is for Ψ that is one number a trajectory, as the total return is.
+
+    Biased: b depends on the actions that it is subtracted for. Per trajectory the expected gradient is exactly
+    (N - 1)/N ∇J; over samples the bias is O(1/N).
     """
     total, weight = weighted_sum(psi, per_trajectory)
     baseline = np.empty(psi.mean.size)
@@ -50,9 +62,12 @@ def mean_baseline(psi: Summary, per_trajectory: bool) -> Array:
 
 @strict
 def leave_one_out_baseline(psi: Summary, per_trajectory: bool) -> Array:
-    """For each trajectory the mean of Ψ over the *others'* samples (or over the other trajectories); [N]. Unbiased.
+    """Return b_n = the mean of Ψ over the *other* trajectories; [N].
 
-    Needs at least two trajectories. Kool, van Hoof and Welling (2019).
+        b_n = Σ_{m ≠ n} w_m mean_m / Σ_{m ≠ n} w_m,    w_m the number of samples or, with `per_trajectory`, 1
+
+    Unbiased, since trajectories are independent of each other. With `per_trajectory`, Ψ - b_n is N/(N - 1) times what
+    `mean_baseline` leaves. Needs N ≥ 2. Kool, van Hoof and Welling (2019).
     """
     total, weight = weighted_sum(psi, per_trajectory)
     baseline = np.empty(psi.mean.size)
@@ -64,7 +79,7 @@ def leave_one_out_baseline(psi: Summary, per_trajectory: bool) -> Array:
 
 @strict
 def weighted_sum(psi: Summary, per_trajectory: bool) -> tuple[float, float]:
-    """Σ weight · mean and Σ weight over trajectories, the weight being 1 or the number of samples."""
+    """Return Σ w · mean and Σ w over trajectories, w being 1 or the number of samples."""
     total, weights = 0.0, 0.0
     for n in range(psi.mean.size):
         weight = 1.0 if per_trajectory else psi.length[n]
@@ -75,11 +90,15 @@ def weighted_sum(psi: Summary, per_trajectory: bool) -> tuple[float, float]:
 
 @strict
 def optimal_baseline(overlap: Array) -> Array:
-    """For each trajectory the constant that minimises the variance, estimated from the *others*; [N]. Unbiased.
+    """Return for each trajectory the constant that minimises the variance, estimated from the *others*; [N].
 
-    With g = Σ_t γ^t Ψ_t ∇log π and u = Σ_t γ^t ∇log π of one trajectory, E‖g - b·u‖² is least at
-    b = E[g · u] / E[‖u‖²]. overlap [2, N] holds g · u and ‖u‖². Zero where no score differs from zero. Needs at least
-    two trajectories. Greensmith, Bartlett and Baxter (2004); Peters and Schaal (2008).
+        b = E[g · u] / E[‖u‖²]    with g = Σ_t γ^t Ψ_t ∇log π and u = Σ_t γ^t ∇log π of one trajectory
+
+    minimises E‖g - b u‖², which is the trace of the covariance up to a constant, because E[u] = 0. overlap [2, N] holds
+    g · u and ‖u‖² of each trajectory.
+
+    Unbiased, since trajectory n's own overlaps are left out of b_n. Zero where ‖u‖² of all others is zero. Needs N ≥ 2.
+    Greensmith, Bartlett and Baxter (2004); Peters and Schaal (2008), who take one such constant for each parameter.
     """
     num_trajectories = overlap.shape[1]
     baseline = np.zeros(num_trajectories)
@@ -96,11 +115,15 @@ def optimal_baseline(overlap: Array) -> Array:
 
 @strict
 def standardization(psi: Summary, baseline: Array, by_episode: bool) -> tuple[Array, Array]:
-    """Mean and 1 / standard deviation of Ψ less its baseline [N], over the batch or over each episode; [N] both.
+    """Return the mean and 1 / standard deviation of Ψ less its baseline; [N] both.
 
-    Subtracting the one and multiplying by the other does not estimate ∇J: the mean is subtracted from its own samples,
-    and the gradient is rescaled by a random number. By episode the bias stays however many there are: what tells a good
-    episode from a bad one is its mean, which is taken away. The scale is 0 where Ψ does not vary.
+    Over the whole batch, or over each trajectory with `by_episode`; the standard deviation divides by the number of
+    samples. baseline [N] has been subtracted from every sample of its trajectory. The scale is 0 where Ψ does not vary.
+
+    What comes of (Ψ - baseline - mean) · scale is no estimate of ∇J. Over the batch the gradient is divided by a random
+    number and the mean is taken from its own samples: the direction of the expected gradient is right up to O(1/N). By
+    episode the direction stays wrong however large N is, since what tells a good episode from a bad one, its mean, is
+    subtracted.
     """
     num_trajectories = baseline.size
     centre, variance, largest = np.empty(num_trajectories), np.empty(num_trajectories), np.empty(num_trajectories)
@@ -119,7 +142,7 @@ def standardization(psi: Summary, baseline: Array, by_episode: bool) -> tuple[Ar
 
 @strict
 def pool(length: Array, centre: Array, variance: Array, largest: Array) -> None:
-    """Mean, variance and largest size of several sets of numbers become those of their union; [N], in place."""
+    """Replace mean, variance and largest size of N sets of numbers by those of their union; [N], in place."""
     samples, mean, spread, most = 0.0, 0.0, 0.0, 0.0
     for n in range(length.size):
         samples += length[n]

@@ -1,4 +1,4 @@
-"""The estimators by name, and what the mean of each over all batches is: the claims that `pgrad verify` proves."""
+"""The estimators by name, each with the claim about its mean over all batches that `pgrad verify` proves."""
 
 from typing import NamedTuple
 
@@ -19,23 +19,23 @@ GRADIENT, DROPPED, SHRUNK = "∇J", "∇ without γ^t", "(1 - 1/N) ∇J"
 
 
 class Named(NamedTuple):
-    """An estimator with its claim. N trajectories a batch; discount and V come from the problem at hand."""
+    """An estimator with its claim, for N trajectories a batch; discount and V come from the problem at hand."""
 
     name: str
     spec: EstimatorSpec
     mean: str | None  # GRADIENT, DROPPED or SHRUNK; None where the mean is none of them
     limit: str | None  # the direction of the mean as N → ∞: GRADIENT or DROPPED, None for neither
     bias: str  # in words
-    any_value: bool = True  # whether the claim holds for every V, not the true one alone
+    any_value: bool = True  # true if the claim holds for every V, false if for the true V alone
 
     @property
     def needs_value(self) -> bool:
-        """Whether V(s) enters."""
+        """True if V(s) is part of the estimate."""
         return self.spec.baseline == VALUE
 
 
 UNBIASED = "none"
-DROPS = "leaves out γ^t: not the gradient of any objective (Nota and Thomas 2020), the same at γ = 1"
+DROPS = "leaves out γ^t: not the gradient of any objective (Nota and Thomas 2020) unless γ = 1"
 OWN_SAMPLES = "O(1/N): the baseline depends on the samples it is subtracted from"
 RATIO = "O(1/N) in direction, as numerator and random denominator are correlated; shorter by the mean episode length"
 GAE_BIAS = "by the error of V, through λ; none with the true V"

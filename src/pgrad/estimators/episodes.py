@@ -1,4 +1,4 @@
-"""The estimators as a learner calls them, on plain lists of one or several episodes."""
+"""Estimators on plain lists, of one episode or several: for learning, and to check your own code against."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,67 +6,85 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import InputError
+from pgrad.errors import InputError, as_floats
 from pgrad.estimators import returns
 
 Floats = npt.NDArray[np.float64]
 
 
-def _rewards(rewards: npt.ArrayLike, discount: float) -> Floats:
-    array = np.asarray(rewards, dtype=np.float64)
-    if array.ndim != 1:
-        raise InputError(f"rewards must be one episode's list of numbers, not an array of shape {array.shape}")
-    if not 0 <= discount <= 1:
-        raise InputError(f"discount must be in [0, 1], not {discount}")
+def _one_episode(values: npt.ArrayLike, what: str) -> Floats:
+    array = as_floats(values, what)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise InputError(f"{what} must be one episode's list of finite numbers, not {values!r:.80}")
     return array
 
 
+def _is_number(value: Any) -> bool:
+    return bool(getattr(value, "ndim", hasattr(value, "__len__")) == 0)
+
+
 def discounted_return(rewards: npt.ArrayLike, discount: float = 0.99) -> float:
-    """G = Σ_t γ^t r_t of one episode's rewards [T].
+    """Return G = Σ_t γ^t r_t of one episode's rewards r [T]; 0 of no rewards.
+
+    `discount` is γ in [0, 1]. Raises InputError where the arguments are none of this. Sutton and Barto (2018), equation
+    3.8, where the first reward is called R_1.
 
     >>> discounted_return([1, 1, 1], discount=0.5)
     1.75
     """
-    array = _rewards(rewards, discount)
-    return float(rewards_to_go(array, discount)[0]) if array.size else 0.0
+    to_go = rewards_to_go(rewards, discount)
+    return float(to_go[0]) if to_go.size else 0.0
 
 
 def rewards_to_go(rewards: npt.ArrayLike, discount: float = 0.99) -> Floats:
-    """G_t = Σ_{k ≥ t} γ^{k-t} r_k for every step of one episode's rewards; [T] to [T].
+    """Return G_t = Σ_{k ≥ t} γ^{k-t} r_k for every step of one episode's rewards r; [T] to [T], in units of reward.
+
+    `discount` is γ in [0, 1]. G_t is an unbiased estimate of Q(s_t, a_t). Raises InputError where the arguments are
+    none of this. Computed backward by G_t = r_t + γ G_{t+1}: Sutton and Barto (2018), equation 3.9.
 
     >>> rewards_to_go([1, 1, 1], discount=0.5).tolist()
     [1.75, 1.5, 1.0]
     """
-    array = _rewards(rewards, discount)
-    size = array.size
-    one_episode = np.zeros(size, np.int32)
-    segment_end = np.zeros(size, np.bool_)
+    array = _one_episode(rewards, "rewards")
+    if not 0 <= discount <= 1:
+        raise InputError(f"discount must be in [0, 1], not {discount}")
+    one_trajectory, segment_end = np.zeros(array.size, np.int32), np.zeros(array.size, np.bool_)
     segment_end[-1:] = True
-    return returns.rewards_to_go(array, segment_end, one_episode, np.zeros(size), discount, 1)  # type: ignore[no-any-return]
+    return returns.rewards_to_go(array, segment_end, one_trajectory, np.zeros(array.size), discount, 1)  # type: ignore[no-any-return]
 
 
 def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -> Any:
-    """Σ_t G_t · x_t of one episode, or its mean over episodes where both arguments are lists of episodes.
+    """Return Σ_t G_t · x_t of one episode, or its mean over episodes if both arguments are lists of episodes.
 
     With x_t = log π(a_t | s_t) this is the surrogate whose gradient in θ estimates ∇J(θ): give it PyTorch's scalars and
     call `backward()` on the *negative*. With x_t the score ∇ log π(a_t | s_t), a vector, it is the estimate itself.
     The sum runs over the steps and only episodes are averaged: a mean over steps would weigh them by episode length.
 
-    log_probs  [T], or [T, P] for scores; or one such item for each of N episodes
-    returns    [T] the return that multiplies each step; or one such list an episode
+    log_probs  [T], or [T, P] for scores; or a list with one such item for each of N episodes
+    returns    [T] the return that multiplies each step; or a list with one such item for each episode
 
-    Raises InputError where lengths differ or nothing is given. Williams (1992), equation 10.
+    Unbiased if G_t is γ^t times the reward-to-go, or the return of the whole episode; without γ^t it is not the
+    gradient of any objective (Nota and Thomas 2020). Raises InputError where lengths differ, nothing is given, returns
+    are not finite numbers, or one array of returns could mean several episodes or one. Williams (1992), section 5.
     """
+    if getattr(returns, "ndim", 1) > 1:
+        raise InputError(
+            f"returns of shape {np.shape(returns)} can mean one episode or several: give one episode's [T], or a list "
+            "with one such item for each episode"
+        )
     if len(returns) == 0:
         raise InputError("returns are empty: there is nothing to estimate from")
-    if np.ndim(returns[0]) == 0:
+    if _is_number(returns[0]):
         log_probs, returns = [log_probs], [returns]
     if len(log_probs) != len(returns):
         raise InputError(f"log_probs has {len(log_probs)} episodes, returns has {len(returns)}")
     total: Any = 0.0
     for x, g in zip(log_probs, returns, strict=True):
-        if len(x) != len(g):
-            raise InputError(f"an episode has {len(x)} log_probs but {len(g)} returns")
+        size = len(_one_episode(g, "returns"))
+        if _is_number(x):
+            raise InputError("log_probs are of one episode, returns of a list of episodes: give both alike")
+        if len(x) != size:
+            raise InputError(f"an episode has {len(x)} log_probs but {size} returns")
         for x_t, g_t in zip(x, g, strict=True):
             total = total + x_t * g_t
     return total / len(returns)

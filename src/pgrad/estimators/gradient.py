@@ -1,6 +1,7 @@
-"""The estimate itself: Σ_b weight_b · ∇_θ log π_θ(a_b | s_b), and the gradient that fits a value network.
+"""The estimate itself, Σ_b weight_b · ∇_θ log π_θ(a_b | s_b), and the gradient that fits a value network.
 
-`weight` holds Ψ, γ^t and the normaliser, multiplied (estimators.weights).
+`weight` is the product of Ψ, γ^t and the normaliser (see estimators.advantages). Gradients are float32 [P], in the
+order of the network's parameters, and point uphill.
 """
 
 from typing import Any
@@ -31,10 +32,18 @@ Array = Any
 def policy_gradient(
     policy: Policy, obs: Array, action: Array, mask: Array, weight: Array, entropy_weight: float
 ) -> tuple[Array, float]:
-    """∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy_weight · H(π(· | s_b))], [P], and the mean entropy in nats.
+    """Return ∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy_weight · H(π(· | s_b))], [P], and the mean entropy.
 
-    obs [O, ≥ B], action [..., ≥ B], mask [Σ counts or 0, ≥ B], weight [B]. Blocks are summed in a fixed order: the same
-    bits every time.
+    policy          network and head, with P parameters together
+    obs             [O, ≥ B] s_b
+    action          [B] or [D, ≥ B] a_b as it was sampled (see kernels.heads)
+    mask            [Σ counts, ≥ B] the actions that were allowed; no rows: all of them
+    weight          [B] what multiplies each score, the normaliser included
+    entropy_weight  what multiplies each state's entropy, in units of reward a nat; 0 leaves the entropy out
+
+    The weights are held constant; the mean entropy is in nats. With entropy_weight = 0 the result is an estimate of ∇J
+    whose bias is that of the weights (Williams 1992; Sutton et al. 2000, theorem 1); an entropy bonus adds its own
+    gradient (Mnih et al. 2016). Blocks of samples are added in a fixed order: the same batch gives the same bits.
     """
     net, head, batch = policy.network, policy.head, weight.size
     gradient = np.zeros(net.parameters.size, f4)
@@ -63,10 +72,10 @@ def policy_gradient(
 def trajectory_gradients(
     policy: Policy, obs: Array, action: Array, mask: Array, order: Array, first: Array, weight: Array
 ) -> Array:
-    """Σ_{b of trajectory n} weight_kb · ∇_θ log π(a_b | s_b) for each of K weights and N trajectories; [K, N, P].
+    """Return Σ_{b of n} weight_kb · ∇_θ log π(a_b | s_b) for each of K weights and N trajectories n; [K, N, P].
 
-    obs [O, ≥ B], action [..., ≥ B], mask [Σ counts or 0, ≥ B], weight [K, B]; `order` [B] and `first` [N + 1] from
-    `by_trajectory`. The scores at the outputs are computed once and serve all K weights.
+    obs [O, ≥ B], action [B] or [D, ≥ B], mask [Σ counts or 0, ≥ B], weight [K, B]; `order` [B] and `first` [N + 1] come
+    from `by_trajectory`. The scores at the outputs are computed once and serve all K weights.
     """
     net, head, num_weights = policy.network, policy.head, weight.shape[0]
     gradients = np.zeros((num_weights, first.size - 1, net.parameters.size), f4)
@@ -104,7 +113,7 @@ def trajectory_gradients(
 
 @dense
 def multiply_rows(rows: Array, multiplier: Array, result: Array, lanes: int) -> None:
-    """result[i, n] = rows[i, n] · multiplier[n]."""
+    """Set result[i, n] = rows[i, n] · multiplier[n]."""
     for i in range(rows.shape[0]):
         source, target = rows[i], result[i]
         for n in range(lanes):
@@ -113,7 +122,7 @@ def multiply_rows(rows: Array, multiplier: Array, result: Array, lanes: int) -> 
 
 @strict
 def by_trajectory(trajectory: Array, num_trajectories: int) -> tuple[Array, Array]:
-    """The samples of each trajectory in the order of time: `order` [B], and where in it each one starts, [N + 1]."""
+    """Return the samples sorted by trajectory, then by time, [B], and where in that order each starts, [N + 1]."""
     first, order = np.zeros(num_trajectories + 1, np.int64), np.empty(trajectory.size, np.int64)
     for n in trajectory:
         first[n + 1] += 1
@@ -128,7 +137,7 @@ def by_trajectory(trajectory: Array, num_trajectories: int) -> tuple[Array, Arra
 
 @strict
 def overlaps(g: Array, u: Array) -> Array:
-    """g · u and ‖u‖² of each trajectory, [2, N], as baselines.optimal_baseline wants them; g and u [N, P]."""
+    """Return g · u and ‖u‖² of each trajectory, [2, N], for baselines.optimal_baseline; g and u [N, P]."""
     result = np.zeros((2, g.shape[0]))
     for n in range(g.shape[0]):
         for i in range(g.shape[1]):
@@ -140,9 +149,10 @@ def overlaps(g: Array, u: Array) -> Array:
 
 @dense
 def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float]:
-    """The gradient, to ascend, of -½ mean_b (V(s_b) - target_b)², [P], and that mean squared error.
+    """Return the gradient of -½ mean_b (target_b - V(s_b))², [P], and that mean squared error.
 
-    obs [O, ≥ B], target [B]. The targets are held constant (semi-gradient).
+    obs [O, ≥ B], target [B] in units of reward. Targets are held constant, even if V is part of them: a semi-gradient
+    (Sutton and Barto 2018, section 9.3).
     """
     batch = target.size
     gradient = np.zeros(critic.parameters.size, f4)

@@ -1,4 +1,4 @@
-"""The estimates of many small batches from the gradients of their trajectories.
+"""Estimates of many small batches from the gradients of their trajectories.
 
 An estimate is linear in what multiplies the scores. With A_n = Σ_t γ^t Ψ_t ∇log π and U_n = Σ_t γ^t ∇log π of each
 trajectory n, the estimate of a batch is normaliser · Σ_n scale_n (A_n - baseline_n U_n): one backward pass serves every
@@ -18,7 +18,7 @@ Array = Any
 
 
 class Pieces(NamedTuple):
-    """N trajectories, one after the other."""
+    """Sums over the samples of each of N trajectories, from which estimates are put together."""
 
     psi: Summary  # of Ψ_t before corrections
     a: Array  # [N, P] float32
@@ -28,7 +28,12 @@ class Pieces(NamedTuple):
 
 @strict
 def group_estimate(estimator: EstimatorSpec, pieces: Pieces, lowest: int, size: int, estimate: Array) -> None:
-    """estimate [P] ← what the batch of trajectories lowest … lowest + size - 1 gives."""
+    """Set `estimate` [P] to that of the batch of trajectories lowest … lowest + size - 1.
+
+        estimate = normaliser · Σ_n scale_n (A_n - baseline_n U_n)
+
+    Baseline, scale and normaliser are those of the group alone, as if nothing else had been sampled.
+    """
     end, whole = lowest + size, pieces.psi
     psi = Summary(whole.length[lowest:end], whole.mean[lowest:end], whole.spread[lowest:end])
     baseline, scale = corrections(estimator, psi, pieces.overlap[:, lowest:end])
@@ -44,9 +49,11 @@ def group_estimate(estimator: EstimatorSpec, pieces: Pieces, lowest: int, size: 
 def group_statistics(
     estimator: EstimatorSpec, pieces: Pieces, size: int, reference: Array
 ) -> tuple[Array, float, float]:
-    """Over all whole groups of `size` trajectories: the average estimate [P], ‖estimate‖², and cosine to `reference`.
+    """Return over all whole groups of `size` trajectories the mean estimate [P], mean ‖estimate‖² and mean cosine.
 
-    An estimate of length zero counts as orthogonal. reference [P] float32.
+    The cosine is that of the angle between an estimate and `reference` [P], float32; of an estimate of length zero it
+    counts as 0. Groups do not overlap, so their estimates are independent; trajectories beyond the last whole group are
+    left out.
     """
     parameters, groups = pieces.a.shape[1], pieces.a.shape[0] // size
     estimate, total = np.empty(parameters, np.float32), np.zeros(parameters, np.float32)
@@ -63,7 +70,7 @@ def group_statistics(
 
 @dense
 def add_scaled(total: Array, x: Array, factor: float) -> None:
-    """total += factor · x; [P] float32 both."""
+    """Add factor · x to `total`; [P] float32 both."""
     multiplier = np.float32(factor)
     for i in range(total.size):
         total[i] += multiplier * x[i]
@@ -71,7 +78,7 @@ def add_scaled(total: Array, x: Array, factor: float) -> None:
 
 @dense
 def inner(x: Array, y: Array) -> float:
-    """x · y; [P] float32 both, summed in float64."""
+    """Return x · y; [P] float32 both, summed in float64."""
     total = 0.0
     for i in range(x.size):
         total += np.float64(x[i]) * np.float64(y[i])

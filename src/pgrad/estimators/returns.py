@@ -1,9 +1,12 @@
 """Returns and generalised advantages over a batch of trajectories.
 
-A batch is flat: B samples in the order of time, `trajectory[b]` saying which of N trajectories sample b belongs to. A
-segment of a trajectory ends (`segment_end[b]`) at a terminal state, a time limit or the batch's end, and there
-`bootstrap_value[b]` is the value of what would have come after it: zero at a terminal state, and for an estimator
-without a value function.
+A batch is flat: B samples in the order of time, where sample b belongs to `trajectory[b]`, one of N. A segment of a
+trajectory ends (`segment_end[b]`) at a terminal state, a time limit or the end of the batch. `bootstrap_value[b]` is
+read there alone, and stands for the rewards after it: V of the state that followed, or zero at a terminal state and
+for an estimator without a value function.
+
+Every function makes one pass over the batch. Arrays over samples are [B], float64 where they hold rewards or values,
+both in units of reward.
 """
 
 from typing import Any
@@ -19,9 +22,20 @@ Array = Any
 def rewards_to_go(
     reward: Array, segment_end: Array, trajectory: Array, bootstrap_value: Array, discount: float, num_trajectories: int
 ) -> Array:
-    """G_t = Σ_{k ≥ t} γ^{k-t} r_k up to the segment's end, plus γ^{T-t} · bootstrap_value there; [B].
+    """Return G_t = Σ_{k ≥ t} γ^{k-t} r_k of every sample, [B].
 
-    Williams (1992); without bias for whole episodes. The recursion is G_t = r_t + γ G_{t+1}.
+    The sum runs over the T - t steps left in the segment, and adds γ^{T-t} · bootstrap_value of the last. It is
+    computed backward, by G_t = r_t + γ G_{t+1} (Sutton and Barto 2018, equation 3.9).
+
+    reward            [B] r_t
+    segment_end       [B] boolean, true where a segment ends
+    trajectory        [B] integers in 0 … N-1
+    bootstrap_value   [B] V(s_{t+1}), read where segment_end is true
+    discount          γ in [0, 1]
+    num_trajectories  N
+
+    G_t is an unbiased estimate of Q(s_t, a_t) if every segment is a whole episode; of a segment cut short, its error is
+    that of the bootstrap value, times γ^{T-t}. Its variance grows with the number of steps to come.
     """
     result = np.empty(reward.size)
     following = np.zeros(num_trajectories)
@@ -34,7 +48,14 @@ def rewards_to_go(
 
 @strict
 def total_returns(to_go: Array, time: Array, trajectory: Array, num_trajectories: int) -> Array:
-    """G(τ) = Σ_k γ^k r_k of each sample's whole episode, [B]: the reward-to-go of its first step (time 0)."""
+    """Return G(τ) = Σ_k γ^k r_k of each sample's whole trajectory, [B]: the reward-to-go of its first step.
+
+    to_go [B] are `rewards_to_go`, time [B] is t, counted from the episode's start, trajectory [B] integers in 0 … N-1.
+    Samples of a trajectory whose first step (t = 0) is not in the batch get 0.
+
+    As a multiplier of the score it is unbiased and already holds γ^t. It has a larger variance than the reward-to-go,
+    since rewards before an action, which the action cannot change, are part of it (Williams 1992, section 5).
+    """
     whole = np.zeros(num_trajectories)
     for b in range(to_go.size):
         if time[b] == 0:
@@ -56,10 +77,23 @@ def generalized_advantages(
     gae_lambda: float,
     num_trajectories: int,
 ) -> Array:
-    """Â_t = Σ_k (γλ)^k δ_{t+k} up to the segment's end, with the TD error δ_t = r_t + γ V(s_{t+1}) - V(s_t); [B].
+    """Return Â_t = Σ_{k ≥ 0} (γλ)^k δ_{t+k} of every sample, [B], with δ_t = r_t + γ V(s_{t+1}) - V(s_t).
 
-    λ = 0 gives the TD error, λ = 1 the reward-to-go less V(s_t). Biased by an imperfect V unless λ = 1 and no
-    trajectory is cut short. Schulman et al. (2016), equation 16.
+    The sum runs to the segment's end, where V(s_{t+1}) is bootstrap_value. It is computed backward, by
+    Â_t = δ_t + γλ Â_{t+1}. Schulman et al. (2016), equation 16.
+
+    reward            [B] r_t
+    value             [B] V(s_t)
+    segment_end       [B] boolean, true where a segment ends
+    trajectory        [B] integers in 0 … N-1
+    bootstrap_value   [B] V(s_{t+1}), read where segment_end is true
+    discount          γ in [0, 1]
+    gae_lambda        λ in [0, 1]
+    num_trajectories  N
+
+    λ = 0 gives the TD error δ_t (equation 17), of low variance but biased by the error of V; λ = 1 gives G_t - V(s_t)
+    (equation 18), unbiased if every segment is a whole episode, of high variance. With the true V no λ is biased.
+    Adding V(s_t) gives the TD(λ) return, which serves as V's target.
     """
     result = np.empty(reward.size)
     next_value, next_advantage = np.zeros(num_trajectories), np.zeros(num_trajectories)

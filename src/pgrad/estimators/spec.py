@@ -1,7 +1,4 @@
-"""Which estimate of the policy gradient: what multiplies the score, and the conventions, as numbers for compiled code.
-
-∇J(θ) ≈ normaliser · Σ_b γ^t · (Ψ_b - baseline) · scale · ∇ log π(a_b | s_b)
-"""
+"""The choices that define an estimate of the policy gradient, as integers for compiled code."""
 
 from typing import NamedTuple
 
@@ -18,18 +15,25 @@ BASELINES = {
     "value": VALUE,
 }
 
-AS_IT_IS, BY_BATCH, BY_EPISODE = 0, 1, 2
-STANDARDIZATIONS = {"none": AS_IT_IS, "batch": BY_BATCH, "episode": BY_EPISODE}
+NOT_STANDARDIZED, BY_BATCH, BY_EPISODE = 0, 1, 2
+STANDARDIZATIONS = {"none": NOT_STANDARDIZED, "batch": BY_BATCH, "episode": BY_EPISODE}
 
 
 class EstimatorSpec(NamedTuple):
-    """The choices of DESIGN §1; the default is REINFORCE as its theorem has it."""
+    """The choices that define an estimate of ∇J(θ), where J(θ) = E[Σ_t γ^t r_t].
+
+        ∇J(θ) ≈ normaliser · Σ_b scale_n · γ^t · (Ψ_b - baseline_n) · ∇ log π_θ(a_b | s_b)
+
+    Sample b is step t of trajectory n. `psi` is Ψ; `standardize` gives the scale, 1 by default. The defaults make
+    REINFORCE with reward-to-go, which is unbiased (Williams 1992; Sutton and Barto 2018, section 13.3). The formula,
+    bias and source of each choice are in returns.py, baselines.py and advantages.py; catalogue.py lists what is proved.
+    """
 
     psi: int = REWARD_TO_GO
     baseline: int = NO_BASELINE
-    constant: float = 0.0  # the constant baseline
-    standardize: int = AS_IT_IS
+    constant: float = 0.0  # the constant baseline, in units of reward
+    standardize: int = NOT_STANDARDIZED
     discount: float = 1.0
     gae_lambda: float = 1.0
-    exact_discounting: bool = True  # keep the factor γ^t of ∇J_γ
-    per_episode: bool = True  # average the sum over steps per episode, else per step
+    exact_discounting: bool = True  # keep the factor γ^t of ∇J, else drop it
+    per_episode: bool = True  # divide the sum over samples by the number of trajectories, else by that of samples

@@ -1,4 +1,4 @@
-"""How long Numba has been compiling in this process, and whether it is compiling now."""
+"""The time that Numba has spent compiling in this process, and whether it is compiling now."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from numba.core import event
 
 
 class CompileClock(event.Listener):  # type: ignore[misc]
-    """Counts the seconds during which anything was compiled; what comes from the cache does not count."""
+    """Counter of the seconds during which anything was compiled; loading from the cache does not count."""
 
     def __init__(self) -> None:
         self._lock, self._depth, self._since, self._total = threading.Lock(), 0, 0.0, 0.0
@@ -28,7 +28,7 @@ class CompileClock(event.Listener):  # type: ignore[misc]
 
     @property
     def compiling(self) -> bool:
-        """Whether anything is being compiled."""
+        """True while anything is being compiled."""
         return self._depth > 0
 
     @property

@@ -1,13 +1,12 @@
 """Dense layers over lanes: the loops in which training spends its time.
 
 Arrays of numbers to work on are feature-major, [rows, lanes], and the innermost loop runs over the first `lanes`
-columns, which is what LLVM vectorises. A tile of weights stays in registers, so that each number loaded is used several
-times. Where the inputs are no multiple of four, the tile's missing weights are zero and its missing rows repeat the
-last one.
+columns, which LLVM vectorises. A tile of weights stays in registers, so that each number loaded is used several times.
+If the inputs are not a multiple of four, the tile's missing weights are zero and its missing rows repeat the last one.
 
 Weights are read from a flat vector: row r, column i of a matrix with `inputs` columns that starts at `w` is
-weights[w + r · inputs + i]. Arrays come whole, with the number of their first row: a view of a few rows would cost more
-than the arithmetic on them where lanes are few.
+weights[w + r · inputs + i]. Arrays are passed whole, with the number of their first row: with few lanes, a view of some
+rows would cost more than the arithmetic on them.
 """
 
 from typing import Any
@@ -27,13 +26,13 @@ ACTIVATIONS = {"relu": RELU, "tanh": TANH}
 
 @both
 def at_least(value: Any, floor: Any) -> Any:
-    """max(value, floor), but NaN stays NaN."""
+    """Return max(value, floor), but NaN stays NaN."""
     return floor if value < floor else value
 
 
 @dense
 def activate(y: Array, first: int, rows: int, activation: int, lanes: int) -> None:
-    """y ← activation(y), in place, for the rows from `first` on."""
+    """Apply the activation to y, in place, for the rows from `first` on."""
     for j in range(first, first + rows):
         if activation == RELU:
             for n in range(lanes):
@@ -47,7 +46,7 @@ def activate(y: Array, first: int, rows: int, activation: int, lanes: int) -> No
 def through_activation(
     delta: Array, first: int, y: Array, first_y: int, rows: int, activation: int, lanes: int
 ) -> None:
-    """delta ← delta · activation'(z), in place, with the derivative expressed by the output y = activation(z)."""
+    """Multiply delta by activation'(z), in place, expressed by the output y = activation(z)."""
     for r in range(rows):
         j, k = first + r, first_y + r
         if activation == RELU:
@@ -72,7 +71,7 @@ def four_rows(
     floor: Any,
     lanes: int,
 ) -> None:
-    """Four rows, y[j:] = max(weights · x[h:] + biases, floor), four inputs (if there are no more, two) at a time."""
+    """Compute four rows, y[j:] = max(weights · x[h:] + biases, floor), four (or just two) inputs at a time."""
     b0, b1, b2, b3 = biases[b], biases[b + 1], biases[b + 2], biases[b + 3]
     w0, w1, w2, w3 = w, w + inputs, w + 2 * inputs, w + 3 * inputs
     if inputs <= 2:
@@ -116,7 +115,7 @@ def four_rows(
 def add_columns(
     weights: Array, w: int, inputs: int, columns: int, x: Array, h: int, y: Array, j: int, rows: int, lanes: int
 ) -> None:
-    """y[j : j + rows] += weights · x[h:] for up to four columns of a matrix, from `w` on; two rows at a time."""
+    """Add weights · x[h:] to y[j : j + rows] for up to four columns of a matrix, from `w` on; two rows at a time."""
     i1, i2, i3 = min(1, columns - 1), min(2, columns - 1), min(3, columns - 1)
     k1, k2, k3 = f4(columns > 1), f4(columns > 2), f4(columns > 3)
     h1, h2, h3 = h + i1, h + i2, h + i3
@@ -137,7 +136,7 @@ def add_columns(
 
 @dense
 def fill_rows(y: Array, j: int, rows: int, values: Array, v: int, lanes: int) -> None:
-    """y[j + r, lane] = values[v + r]."""
+    """Set y[j + r, lane] = values[v + r]."""
     for r in range(rows):
         value = values[v + r]
         for n in range(lanes):
@@ -159,7 +158,7 @@ def layer_rows(
     activation: int,
     lanes: int,
 ) -> None:
-    """Up to four rows of a layer: y[j : j + rows] = activation(weights · x[h : h + inputs] + biases)."""
+    """Compute up to four rows of a layer: y[j : j + rows] = activation(weights · x[h : h + inputs] + biases)."""
     if rows == 4:
         floor = f4(0) if activation == RELU else f4(-np.inf)
         four_rows(weights, w, inputs, biases, b, x, h, y, j, floor, lanes)
@@ -176,8 +175,10 @@ def layer_rows(
 def accumulate_outer(
     delta: Array, j: int, rows: int, x: Array, h: int, columns: int, gradient: Array, w: int, inputs: int, lanes: int
 ) -> None:
-    """Add Σ_lanes delta[j : j + rows] x[h : h + columns]ᵀ to a part of a matrix with `inputs` columns that starts at
-    gradient[w]; two rows by four columns at a time."""
+    """Add Σ_lanes delta[j : j + rows] x[h : h + columns]ᵀ to a part of a matrix; two rows by four columns at a time.
+
+    The matrix has `inputs` columns, and the part starts at gradient[w].
+    """
     for row in range(0, rows, 2):
         paired = row + 1 < rows
         j0, j1 = j + row, j + row + (1 if paired else 0)
@@ -203,7 +204,7 @@ def accumulate_outer(
 
 @dense
 def add_up_to_four(vector: Array, i: int, count: int, a: Any, b: Any, c: Any, d: Any) -> None:
-    """vector[i : i + count] += (a, b, c, d)[:count]."""
+    """Add (a, b, c, d)[:count] to vector[i : i + count]."""
     vector[i] += a
     if count > 1:
         vector[i + 1] += b
@@ -215,7 +216,7 @@ def add_up_to_four(vector: Array, i: int, count: int, a: Any, b: Any, c: Any, d:
 
 @dense
 def accumulate_sum(delta: Array, j: int, rows: int, gradient: Array, b: int, lanes: int) -> None:
-    """gradient[b + r] += Σ_lanes delta[j + r]."""
+    """Add Σ_lanes delta[j + r] to gradient[b + r]."""
     for r in range(rows):
         total = f4(0)
         for n in range(lanes):

@@ -1,7 +1,7 @@
-"""Elementary functions without branches, so that a loop over lanes vectorises.
+"""Branch-free elementary functions, so that a loop over lanes vectorises.
 
-The C library's `sin`, `exp` and `tanh` are calls: a loop that makes one runs a lane at a time (here 26 ns for sine and
-cosine against 2 ns, 4 ns for exp against 0.3 ns, 20 ns for tanh against 0.3 ns).
+The C library's `sin`, `exp` and `tanh` are calls: a loop that makes one takes one lane at a time (here 26 ns for sine
+and cosine against 2 ns, 4 ns for exp against 0.3 ns, 20 ns for tanh against 0.3 ns).
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ TURN = 2.0 * PI  # rad
 
 @both
 def sin_cos(angle: float) -> tuple[float, float]:
-    """Sine and cosine of an angle in radians, in float64.
+    """Return sine and cosine of an angle in radians, in float64.
 
-    Within 1.7e-16 of the exact value for |angle| ≤ 10; the error grows with the angle by 1e-21 a radian or so, from a
+    Within 1.7e-16 of the exact value for |angle| ≤ 10; the error grows with the angle by about 1e-21 a radian, from a
     reduction by π/2 in two parts (Cody and Waite 1980). Polynomials on [-π/4, π/4]: fdlibm's `__kernel_sin`, `_cos`.
     """
     quarter_turns = np.floor(angle * 0.6366197723675814 + 0.5)
@@ -50,7 +50,10 @@ def wrap_angle(angle: float) -> float:
 
 @both
 def exp(x: Any) -> Any:
-    """eˣ in float32, relative error below 1.2e-7 for -87 ≤ x ≤ 88; clamped outside. NaN stays NaN. Cephes' `expf`."""
+    """Return eˣ in float32, relative error below 1.2e-7 for -87 ≤ x ≤ 88; clamped outside. NaN stays NaN.
+
+    Cephes' `expf`.
+    """
     x = min(max(x, f4(-87.0)), f4(88.0)) if x == x else x
     k = np.floor(x * f4(1.44269504) + f4(0.5))
     r = (x - k * f4(0.693359375)) - k * f4(-2.12194440e-4)
@@ -63,7 +66,7 @@ def exp(x: Any) -> Any:
 
 @both
 def tanh(x: Any) -> Any:
-    """tanh x in float32, absolute error below 3e-7. NaN stays NaN. A rational fit of degree 13/6, as in Eigen."""
+    """Return tanh x in float32, absolute error below 3e-7. NaN stays NaN. Eigen's rational fit of degree 13/6."""
     x = min(max(x, f4(-7.905311)), f4(7.905311)) if x == x else x
     z = x * x
     p = f4(-2.76076847742355e-16) * z + f4(2.00018790482477e-13)
@@ -77,7 +80,7 @@ def tanh(x: Any) -> Any:
 
 @both
 def log(x: Any) -> Any:
-    """Natural logarithm in float32 of a normal x > 0, relative error below 2e-7 away from 1. Cephes' `logf`."""
+    """Return log x in float32 of a normal x > 0, relative error below 2e-7 away from 1. Cephes' `logf`."""
     bits = f4(x).view(np.int32)
     exponent = (bits >> i4(23)) - i4(126)
     mantissa = i4((bits & i4(0x007FFFFF)) | i4(0x3F000000)).view(np.float32)  # in [½, 1)

@@ -1,4 +1,4 @@
-"""What somebody's own code depends on, as a hash: compiled code is kept only as long as none of that has changed.
+"""Hash everything that compiled code for a user's types depends on: it is kept only until something of that changes.
 
 Numba's cache notices an edit in the file of one function. What is compiled for a user's environment is more: its
 methods, the functions that they call, wherever these are defined, and the module-level constants that all of them read.
@@ -6,7 +6,7 @@ Constants are baked into machine code, and an environment variable or a data fil
 
 The hash is therefore of what is in memory: bytecode and values, from the methods on, as far as names lead. The sources'
 bytes are hashed as well, for what bytecode does not show, such as the options of a decorator. Libraries count by name
-and version. Where something can be compiled in but not be hashed, there is no hash and nothing is kept.
+and version. If something can be compiled in but not be hashed, there is no hash and nothing is kept.
 """
 
 import enum
@@ -31,7 +31,7 @@ class Unhashable(Exception):
 
 
 def foreign_types(value: Any) -> tuple[type, ...]:
-    """The types of a tuple and of the tuples in it that are neither Python's nor pgrad's."""
+    """Return the types of a tuple and of the tuples in it that are neither Python's nor pgrad's."""
     if not isinstance(value, tuple):
         return ()
     own = type(value) is tuple or top_level(type(value).__module__) == PACKAGE
@@ -41,9 +41,9 @@ def foreign_types(value: Any) -> tuple[type, ...]:
 
 @functools.cache
 def fingerprint(kinds: tuple[type, ...]) -> str | None:
-    """A hash of all that code compiled for these types depends on; None where that cannot be told.
+    """Return a hash of all that code compiled for these types depends on; None if something has no hash.
 
-    It is taken once a process, before anything is compiled: what is compiled stays as it was then, too.
+    It is taken once a process, before anything is compiled: compiled code does not see later changes either.
     """
     walk = Walk()
     try:
@@ -57,7 +57,7 @@ def fingerprint(kinds: tuple[type, ...]) -> str | None:
 
 
 def importable(kind: type) -> bool:
-    """Whether module and name lead to the type itself."""
+    """Return True if module and name lead to the type itself."""
     found: Any = sys.modules.get(kind.__module__)
     for name in kind.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -65,12 +65,12 @@ def importable(kind: type) -> bool:
 
 
 def top_level(module: str) -> str:
-    """The package that a module belongs to."""
+    """Return the package that a module belongs to."""
     return module.partition(".")[0]
 
 
 def is_library(module: str) -> bool:
-    """Whether a module is Python's, pgrad's or an installed package's, and so changes with its version only."""
+    """Return True if a module is Python's, pgrad's or an installed package's, and so changes with its version only."""
     if top_level(module) in {PACKAGE, "builtins", *sys.stdlib_module_names} - {"__main__"}:
         return True
     if module.startswith("namedtuple_") and module not in sys.modules:
@@ -80,7 +80,7 @@ def is_library(module: str) -> bool:
 
 
 def names_in(code: CodeType) -> Iterator[str]:
-    """Every name that code looks up, as a global or as an attribute, the functions inside it included."""
+    """Yield every name that code looks up, as a global or as an attribute, including in the functions inside it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -88,7 +88,7 @@ def names_in(code: CodeType) -> Iterator[str]:
 
 
 class Walk:
-    """Follows everything that a type's methods refer to, and hashes it on the way."""
+    """A walk over everything that a type's methods refer to, which hashes what it meets."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256(f"{sys.version}\0{numba.__version__}\0{np.__version__}".encode())
@@ -138,7 +138,7 @@ class Walk:
             self.add(type(thing).__name__)
 
     def require_no_constant(self, thing: Any) -> None:
-        """Whatever Numba has a type for may be compiled in."""
+        """Raise Unhashable if Numba has a type for the thing, and so may compile it in."""
         try:
             numba.typeof(thing)
         except ValueError:
@@ -146,7 +146,7 @@ class Walk:
         raise Unhashable(type(thing).__name__)
 
     def named(self, thing: Any) -> None:
-        """Hash a function or a type by its name, and by what it does where no library's version says that."""
+        """Hash a function or a type by its name, and by what it does unless a library's version says that."""
         module = getattr(thing, "__module__", None) or "builtins"
         self.add(module, getattr(thing, "__qualname__", thing.__name__))
         if is_library(module):
@@ -169,7 +169,7 @@ class Walk:
             self.add(Path(file).read_bytes())
 
     def module(self, module: ModuleType, names: Iterable[str]) -> None:
-        """Hash what `names` mean in a module."""
+        """Hash what `names` stand for in a module."""
         self.add(module.__name__)
         if not is_library(module.__name__):
             for name in names:
@@ -178,7 +178,7 @@ class Walk:
                     self.see(getattr(module, name), [other for other in names if other != name])
 
     def members(self, kind: type) -> None:
-        """Hash a type's bases, its methods and what else it holds."""
+        """Hash a type's bases, methods and other attributes."""
         for base in kind.__bases__:
             self.see(base)
         for name, member in vars(kind).items():
@@ -212,7 +212,7 @@ class Walk:
                 self.see(constant)
 
     def array(self, array: Any) -> None:
-        """Hash an array's values and form."""
+        """Hash an array's values and layout."""
         if array.dtype.hasobject:
             raise Unhashable(array.dtype)
         self.add(repr(array.dtype), array.shape, array.strides, array.flags.writeable, array.tobytes())

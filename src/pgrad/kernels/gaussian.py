@@ -1,11 +1,11 @@
 """The Gaussian head over lanes: independent normal numbers, sampling and the gradient of Σ weight · log π + entropy.
 
-What is drawn is u ~ N(μ, σ²). The environment gets u clipped to its bounds or, squashed, moved into them by tanh. Of
-the squashed density log π(a) = log N(u) - log |da/du| the second term does not depend on the parameters at the u that
-was drawn, so the score is the Gaussian's in both cases (Haarnoja et al. 2018, appendix C, has the density). Only the
-entropy differs: H(a) = H(u) + E[log |da/du|], estimated at the u that were drawn, its gradient along μ + σ z.
+A sample is u ~ N(μ, σ²). The environment gets u clipped to its bounds or, squashed, moved into them by tanh. Of the
+squashed density, log π(a) = log N(u) - log |da/du|, the second term does not depend on the parameters at a given u, so
+the score is the Gaussian's in both cases (Haarnoja et al. 2018, appendix C, has the density). Only the entropy differs:
+H(a) = H(u) + E[log |da/du|], estimated at the sampled u, its gradient taken along u = μ + σ z.
 
-Rows are components, [D, ≥ lanes]; the outputs are μ or, where σ depends on the state, μ and then log σ.
+Rows are components, [D, ≥ lanes]; the outputs are μ or, if σ depends on the state, μ and then log σ.
 """
 
 import math
@@ -29,7 +29,7 @@ HALF_LOG_TWO_PI_E = 0.5 * math.log(2 * math.pi * math.e)
 
 @dense
 def log_deviations(outputs: Array, log_std: Array, parts: int, lanes: int) -> Array:
-    """log σ [D, lanes]: the parameters log_std [D] or, where there are none, the outputs from D on within bounds."""
+    """Return log σ [D, lanes]: the parameters log_std [D] or, without any, the outputs from D on, within bounds."""
     result = np.empty((parts, lanes), f4)
     for d in range(parts):
         row = result[d]
@@ -45,9 +45,9 @@ def log_deviations(outputs: Array, log_std: Array, parts: int, lanes: int) -> Ar
 
 @dense
 def sample(outputs: Array, log_std: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
-    """action[d, at + n] = μ_d + σ_d z_d with standard normal numbers z made of bits[n].
+    """Draw action[d, at + n] = μ_d + σ_d z_d with standard normal numbers z made of bits[n].
 
-    Two numbers come from one draw (Box and Muller 1958).
+    Two of them come from one draw of bits (Box and Muller 1958).
     """
     parts = action.shape[0]
     log_deviation, other = log_deviations(outputs, log_std, parts, lanes), np.empty(lanes, f4)
@@ -77,10 +77,11 @@ def scores(
     squash: bool,
     lanes: int,
 ) -> float:
-    """The gradient of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); returns Σ_n H(π_n) in nats.
+    """Compute the gradient of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); return Σ_n H(π_n) in nats.
 
     With respect to the outputs it goes to `delta`, and to each lane's share of the parameters log_std to `extra`:
-    ∂/∂μ = (u - μ) / σ², ∂/∂log σ = (u - μ)² / σ² - 1. The entropy is that of u or, squashed, of tanh u.
+    ∂/∂μ = (u - μ) / σ², ∂/∂log σ = (u - μ)² / σ² - 1 (Williams 1992, section 6). The entropy is that of u or, squashed,
+    of tanh u.
     """
     parts, free = action.shape[0], log_std.size > 0
     log_deviation = log_deviations(outputs, log_std, parts, lanes)
@@ -114,14 +115,14 @@ def scores(
 
 @both
 def log_slope(u: Any) -> Any:
-    """log (1 - tanh² u) in float32, for any u."""
+    """Return log (1 - tanh² u) in float32, for any u."""
     size = abs(u)
     return f4(2) * (f4(0.6931471805599453) - size - log(f4(1) + exp(f4(-2) * size)))
 
 
 @both
 def bounded(u: Any, low: float, high: float, squash: bool) -> float:
-    """What the environment gets for the drawn number u: clipped, or squashed to its bounds."""
+    """Return the action for a sample u: u clipped to the bounds, or squashed into them."""
     if squash:
         return low + (high - low) * 0.5 * float(1.0 + tanh(u))
     return min(max(float(u), low), high)

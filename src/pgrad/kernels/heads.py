@@ -1,18 +1,18 @@
-"""What a policy's outputs mean: a distribution over actions, found by its type as an environment's physics are.
+"""Policy heads: distributions over actions that a network's outputs describe, chosen by type when compiling.
 
-Adding a distribution is one NamedTuple with five methods, which run compiled:
+A new distribution is one NamedTuple with five methods, which run compiled:
 
     num_extra(self)                                               parameters that are in no layer of the network
-    draw(self, outputs, bits, action, at, lanes)                  an action for each lane, into `action` from `at` on
+    draw(self, outputs, bits, action, at, lanes)                  sample an action for each lane into action[at:]
     mode(self, outputs, action, at, lanes)                        the most probable one
     scores(self, outputs, delta, extra, action, weight, bonus, lanes) -> Σ_n H(π_n) in nats
-    env_action(self, action, b)                                   what `step` gets of drawn action b
+    env_action(self, action, b)                                   what `step` gets of sampled action b
 
 `scores` is the gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n): at the outputs into `delta`, and each
 lane's share for the extra parameters, which are the last of all, into `extra`. `outputs` may be overwritten.
 
-An action is what was drawn: [B] whole numbers for Categorical, [D, B] for the others, whole numbers or, before they are
-clipped or squashed to the environment's bounds, real ones.
+Actions are stored as sampled: [B] integers for one discrete action, [D, B] otherwise, integers or the continuous
+numbers before they are clipped or squashed to the environment's bounds.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pgrad.kernels import gaussian, softmax
 from pgrad.kernels.jit import compiled_as, strict
-from pgrad.kernels.lanes import column, set_column
+from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import MLP
 from pgrad.kernels.random import fold_in
 
@@ -32,47 +32,47 @@ Array = Any
 NO_MASK = np.empty((0, 0), np.bool_)
 
 
-class Categorical(NamedTuple):
+class CategoricalHead(NamedTuple):
     """One of A actions: softmax(outputs / τ)."""
 
     inverse_temperature: float
 
     def num_extra(self) -> int:
-        """None."""
+        """Return 0."""
         return 0
 
     def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
-        """action[at + n] from the outputs [A, lanes]."""
+        """Sample action[at + n] from the outputs [A, lanes]."""
         softmax.sample(outputs, self.inverse_temperature, bits, action[at:], lanes)
 
     def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
-        """The first of the largest outputs [A, lanes]."""
+        """Set action[at + n] to the first of the largest outputs [A, lanes]."""
         softmax.largest(outputs, action[at:], lanes)
 
     def scores(
         self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
     ) -> float:
-        """With outputs and delta [A, lanes] and action [lanes]."""
+        """Compute the gradient with outputs and delta [A, lanes] and action [lanes]; return Σ_n H(π_n)."""
         return softmax.logits_gradient(outputs, delta, action, weight, self.inverse_temperature, bonus, lanes)
 
     def env_action(self, action: Array, b: int) -> int:
-        """The number itself."""
+        """Return the integer itself."""
         return action[b]  # type: ignore[no-any-return]
 
 
-class MultiCategorical(NamedTuple):
-    """D numbers at once, independent of each other given the state, each with a softmax over its own outputs."""
+class MultiCategoricalHead(NamedTuple):
+    """D integers at once, independent of each other given the state, each with a softmax over its own outputs."""
 
     inverse_temperature: float
     counts: npt.NDArray[np.int64]  # [D] choices of each; their outputs are side by side
-    like: tuple[int, ...]  # D zeros: their number is part of the type, which compiled code goes by
+    like: tuple[int, ...]  # D zeros: compiled code needs D as part of a type
 
     def num_extra(self) -> int:
-        """None."""
+        """Return 0."""
         return 0
 
     def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
-        """action[d, at + n] from the outputs [Σ counts, lanes]."""
+        """Sample action[d, at + n] from the outputs [Σ counts, lanes]."""
         first, own_bits = 0, np.empty(lanes, np.uint64)
         for d in range(self.counts.size):
             for n in range(lanes):
@@ -82,7 +82,7 @@ class MultiCategorical(NamedTuple):
             first = last
 
     def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
-        """The first of the largest outputs of each."""
+        """Set action[d, at + n] to the first of the largest outputs of each."""
         first = 0
         for d in range(self.counts.size):
             last = first + self.counts[d]
@@ -92,7 +92,7 @@ class MultiCategorical(NamedTuple):
     def scores(
         self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
     ) -> float:
-        """With outputs and delta [Σ counts, lanes] and action [D, lanes]."""
+        """Compute the gradient with outputs and delta [Σ counts, lanes] and action [D, lanes]; return Σ_n H(π_n)."""
         first, entropy, inverse_temperature = 0, 0.0, self.inverse_temperature
         for d in range(self.counts.size):
             last = first + self.counts[d]
@@ -103,12 +103,12 @@ class MultiCategorical(NamedTuple):
         return entropy
 
     def env_action(self, action: Array, b: int) -> tuple[int, ...]:
-        """The numbers themselves."""
-        return column(action, b, self.like)
+        """Return the integers themselves."""
+        return read_lane(action, b, self.like)
 
 
-class Gaussian(NamedTuple):
-    """D real numbers, independent of each other given the state."""
+class GaussianHead(NamedTuple):
+    """D continuous numbers, independent of each other given the state."""
 
     log_std: npt.NDArray[np.float32]  # [D] the end of the parameters; empty where the outputs hold log σ
     low: tuple[float, ...]  # [D] of the environment's actions
@@ -116,15 +116,15 @@ class Gaussian(NamedTuple):
     squash: bool  # to the bounds by tanh, or clip
 
     def num_extra(self) -> int:
-        """D where log σ does not depend on the state."""
+        """Return D if log σ does not depend on the state, else 0."""
         return self.log_std.size
 
     def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
-        """action[d, at + n] from the outputs [D or 2 D, lanes]."""
+        """Sample action[d, at + n] from the outputs [D or 2 D, lanes]."""
         gaussian.sample(outputs, self.log_std, bits, action, at, lanes)
 
     def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
-        """The means."""
+        """Set action[d, at + n] to the mean."""
         for d in range(action.shape[0]):
             for n in range(lanes):
                 action[d, at + n] = outputs[d, n]
@@ -132,23 +132,23 @@ class Gaussian(NamedTuple):
     def scores(
         self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
     ) -> float:
-        """With outputs and delta [D or 2 D, lanes], extra [D or 0, lanes] and action [D, lanes]."""
+        """Compute the gradient with outputs, delta [D or 2 D, lanes], extra [D or 0, lanes] and action [D, lanes]."""
         return gaussian.scores(outputs, self.log_std, delta, extra, action, weight, bonus, self.squash, lanes)
 
     def env_action(self, action: Array, b: int) -> tuple[float, ...]:
-        """The numbers within the bounds."""
+        """Return the numbers within the bounds."""
         return within(action, b, self.low, self.high, self.squash)
 
 
 class Policy(NamedTuple):
-    """What compiled code needs of a policy."""
+    """A policy's network and head, for compiled code."""
 
     network: MLP
     head: Any  # one of the above
 
 
 def within(action: Array, b: int, low: tuple[float, ...], high: tuple[float, ...], squash: bool) -> tuple[float, ...]:
-    """Column b of action [D, B], clipped or squashed to the bounds."""
+    """Return column b of action [D, B], clipped or squashed to the bounds."""
     return tuple(gaussian.bounded(u, a, z, squash) for u, a, z in zip(action[:, b], low, high, strict=True))
 
 
@@ -164,29 +164,29 @@ def _within_compiled(action: Any, b: Any, low: Any, high: Any, squash: Any) -> A
 
 
 def num_extra(head: Any) -> int:
-    """Parameters that are in no layer of the network."""
+    """Return the number of parameters that are in no layer of the network."""
     return head.num_extra()  # type: ignore[no-any-return]
 
 
 def draw(head: Any, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
-    """An action for each lane, from the outputs and random bits [lanes], into `action` from `at` on."""
+    """Sample an action for each lane, from the outputs and random bits [lanes], into `action` from `at` on."""
     head.draw(outputs, bits, action, at, lanes)
 
 
 def mode(head: Any, outputs: Array, action: Array, at: int, lanes: int) -> None:
-    """The most probable action for each lane, into `action` from `at` on."""
+    """Set the most probable action for each lane, in `action` from `at` on."""
     head.mode(outputs, action, at, lanes)
 
 
 def scores(
     head: Any, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
 ) -> float:
-    """The gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n); returns Σ_n H(π_n) in nats."""
+    """Compute the gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n); return Σ_n H(π_n) in nats."""
     return head.scores(outputs, delta, extra, action, weight, bonus, lanes)  # type: ignore[no-any-return]
 
 
 def env_action(head: Any, action: Array, b: int) -> Any:
-    """What the environment's `step` gets of drawn action b."""
+    """Return what the environment's `step` gets of sampled action b."""
     return head.env_action(action, b)
 
 
@@ -218,7 +218,7 @@ def _env_action_compiled(head: Any, action: Any, b: Any) -> Any:
 
 
 def load_actions(action: Array, order: Array, taken: Array, start: int, lanes: int) -> None:
-    """taken[..., n] = action[..., order[start + n]], or where `order` is empty action[..., start + n]."""
+    """Set taken[..., n] = action[..., order[start + n]], or action[..., start + n] if `order` is empty."""
     where = order[start : start + lanes] if order.size else slice(start, start + lanes)
     taken[..., :lanes] = action[..., where]
 
@@ -238,7 +238,7 @@ def _load_actions_compiled(action: Any, order: Any, taken: Any, start: Any, lane
 
 
 def new_actions(action: Array, width: int) -> Array:
-    """Room for `width` actions like those given."""
+    """Return an empty array for `width` actions of the same kind."""
     return np.empty((*action.shape[:-1], width), action.dtype)
 
 
@@ -250,7 +250,7 @@ def _new_actions_compiled(action: Any, width: Any) -> Any:
 
 
 def first_actions(action: Array, count: int) -> Array:
-    """The first `count` actions of [≥ count], as a view; an array of two axes stays as wide as it is."""
+    """Return the first `count` actions of [≥ count], as a view; an array of two axes is returned unchanged."""
     return action[:count] if action.ndim == 1 else action
 
 
@@ -263,6 +263,6 @@ def _first_actions_compiled(action: Any, count: Any) -> Any:
 
 @strict
 def env_actions(head: Any, action: Array, result: Array) -> None:
-    """result[:, b] = what the environment's `step` gets of drawn action b; action and result [D, B]."""
+    """Set result[:, b] to what the environment's `step` gets of sampled action b; action and result [D, B]."""
     for b in range(result.shape[1]):
-        set_column(result, b, env_action(head, action, b))
+        write_lane(result, b, env_action(head, action, b))

@@ -1,9 +1,9 @@
-"""Inner functions: compiled as part of whoever calls them, once.
+"""A compiler for inner functions: they become part of whoever calls them, and are optimised there once.
 
 Numba optimises a function, turns it into machine code, links it into its caller and optimises the whole again, at every
 level of calls. Eight levels deep, that is most of the compile time. An inner function is only translated; the outermost
-function's optimisation does the rest. Two further things follow from knowing that only compiled code calls them: no
-wrappers for Python, and a promise to LLVM that the array arguments do not overlap, so that loops need no checks for it.
+function's optimisation does the rest. As only compiled code calls inner functions, they have no wrappers for Python,
+and LLVM is promised that their array arguments do not overlap, so that loops need no checks for it.
 
 This uses Numba's documented extension point for compiler pipelines, but overrides methods of its code library; a test
 compiles with it, so that a release of Numba which moves them is noticed.
@@ -19,7 +19,7 @@ from numba.core.typed_passes import NoPythonSupportedFeatureValidation
 
 
 class WithoutEnvironment:
-    """A code generator that leaves functions' environments (used for printing and object mode) unset."""
+    """A code generator that does not set a function's environment, which serves printing and object mode."""
 
     def __init__(self, codegen: Any) -> None:
         self._codegen = codegen
@@ -28,7 +28,7 @@ class WithoutEnvironment:
         return getattr(self._codegen, name)
 
     def set_env(self, name: str, environment: Any) -> None:
-        """There is no machine code in which to set it."""
+        """Do nothing: there is no machine code to set it in."""
 
 
 class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
@@ -36,7 +36,7 @@ class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
 
     @property
     def codegen(self) -> Any:
-        """The code generator, for whoever finishes this library."""
+        """The code generator for whoever finishes this library."""
         return WithoutEnvironment(self._codegen)
 
     def _optimize_functions(self, ll_module: Any) -> None:
@@ -51,7 +51,7 @@ class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
-        """Null: there is nothing to execute."""
+        """Return null: there is nothing to execute."""
         self._ensure_finalized()
         return 0
 
@@ -66,17 +66,17 @@ class ChooseLinkedOnly(FunctionPass):  # type: ignore[misc]
         super().__init__()
 
     def run_pass(self, state: Any) -> bool:
-        """Numba's hook for a pass."""
+        """Replace the library; called by Numba."""
         state.flags.noalias = True
         state.library = LinkedOnly(state.targetctx.codegen(), state.func_id.func_qualname)
         return True
 
 
 class InnerCompiler(CompilerBase):  # type: ignore[misc]
-    """Numba's usual pipeline with the choice above just before code generation."""
+    """Numba's usual pipeline with `ChooseLinkedOnly` just before code generation."""
 
     def define_pipelines(self) -> list[Any]:
-        """Numba's hook for a compiler."""
+        """Return the pipeline; called by Numba."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.add_pass_after(ChooseLinkedOnly, NoPythonSupportedFeatureValidation)
         passes.finalize()

@@ -1,13 +1,13 @@
-"""How pgrad compiles: two sets of floating-point rules and one cache that is never stale.
+"""Compilation: two sets of floating-point rules, and one cache that is never stale.
 
 `strict` keeps IEEE arithmetic in the order written: environments, returns, optimisers, anything that looks for NaN.
 `dense` lets LLVM reorder sums and fuse multiply-adds, which is what vectorises a dot product. A NaN passes through it,
-but cannot be looked for in it: `isfinite` is a difference of a number and itself there, and may be dropped.
+but cannot be looked for in it: `isfinite` is x - x == 0 there, which LLVM may simplify to true.
 
 Numba notices an edit in the file of a cached function but not in the files of the functions it calls. The cache folder
 is therefore named by a hash of every source that compiled code can come from. What is compiled for a user's own types
-has a folder for itself, named by a hash of the user's code as well (see kernels.fingerprint): an index in the cache
-names the types that it was compiled for, and a process that cannot import one of them could not read it.
+has a folder of its own, named by a hash of the user's code as well (see kernels.fingerprint): an index in the cache
+names the types that its code was compiled for, and only a process that can import them all can read it.
 """
 
 import functools
@@ -16,18 +16,18 @@ import inspect
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numba.extending
-from numba import config
 
 from pgrad.kernels.fingerprint import fingerprint, foreign_types
 from pgrad.kernels.inline_compiler import InnerCompiler
+from pgrad.kernels.numba_cache import Unkept, cache_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,12 +39,35 @@ INNER_OPTIONS = {
     "no_cfunc_wrapper": True,
     "pipeline_class": InnerCompiler,
 }
-COMPILED_ROOMS = ("kernels", "envs", "env_check", "estimators", "policies", "rollouts", "algorithms")
+COMPILED_ROOMS = ("kernels", "envs", "env_check", "estimators", "rollouts", "algorithms")
+NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an edit there keeps the cache
+    "algorithms/actor_critic.py",
+    "algorithms/notebook.py",
+    "algorithms/reinforce.py",
+    "env_check/autoreset.py",
+    "env_check/check.py",
+    "env_check/compile_errors.py",
+    "env_check/gymnasium_env.py",
+    "env_check/interpreted.py",
+    "env_check/report.py",
+    "envs/contract.py",
+    "envs/first_step.py",
+    "envs/gymnasium_adapter.py",
+    "envs/make.py",
+    "envs/reference.py",
+    "envs/robot_arm_image.py",
+    "estimators/catalogue.py",
+    "estimators/episodes.py",
+    "kernels/compile_clock.py",
+    "rollouts/compiled_stepwise.py",
+    "rollouts/user_env_guard.py",
+    "rollouts/vectorized.py",
+}
 KEPT_CACHES = 4
 FOREIGN_CACHES = "environments"  # a folder beside the caches, of caches for users' types
 KEPT_FOREIGN_CACHES = 16
 CACHE_NAME = re.compile(r"[0-9a-f]{16}")
-NUMBA_SUFFIXES = (".nbi", ".nbc")
+NUMBA_SUFFIXES = {".nbi", ".nbc"}
 
 
 class Included(NamedTuple):
@@ -63,27 +86,30 @@ class Omitted(NamedTuple):
     needed: bool = False
 
 
-def source_hash() -> str:
-    """A hash of Numba's version and of all of pgrad's sources that compiled code can come from."""
+def compiled_sources() -> list[Path]:
+    """Return the files that compiled code can come from: the compiled rooms without NOT_COMPILED, and the spaces."""
     package = Path(__file__).parent.parent
+    files = [file for room in COMPILED_ROOMS for file in sorted((package / room).rglob("*.py"))]
+    return [package / "spaces.py", *(f for f in files if f.relative_to(package).as_posix() not in NOT_COMPILED)]
+
+
+def source_hash() -> str:
+    """Return a hash of Numba's version and of all of pgrad's sources that compiled code can come from."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for file in [
-        package / "spaces.py",
-        *(file for room in COMPILED_ROOMS for file in sorted((package / room).rglob("*.py"))),
-    ]:
+    for file in compiled_sources():
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def cache_root() -> Path:
-    """`PGRAD_CACHE_DIR`, else `pgrad` in the user's cache folder."""
+    """Return `PGRAD_CACHE_DIR`, else `pgrad` in the user's cache folder."""
     if chosen := os.environ.get("PGRAD_CACHE_DIR"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgrad"
 
 
 def prepare_cache(root: Path, name: str, kept: int = KEPT_CACHES) -> str | None:
-    """Make `root/name`, forget all but the newest few siblings, return its path; None where nothing can be written."""
+    """Make `root/name`, delete all but its newest few siblings, return its path; None where nothing can be written."""
     folder = root / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,12 +128,12 @@ def prepare_cache(root: Path, name: str, kept: int = KEPT_CACHES) -> str | None:
 
 
 def remove_cache(folder: Path) -> None:
-    """Delete Numba's files in one of its cache folders, and the folders that are empty then; whatever else stays."""
+    """Delete Numba's files in one of its cache folders and the folders that are then empty; keep any other file."""
     for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
         with suppress(OSError):
             if path.is_dir():
                 path.rmdir()
-            elif path.suffix in NUMBA_SUFFIXES:
+            elif not NUMBA_SUFFIXES.isdisjoint(path.suffixes):  # what a killed process left unfinished included
                 path.unlink()
 
 
@@ -116,7 +142,7 @@ CACHE_FOLDER = prepare_cache(cache_root(), source_hash())
 
 @functools.cache
 def foreign_cache(kinds: tuple[type, ...]) -> str | None:
-    """The folder of what is compiled for these types of a user's; None where nothing can be kept."""
+    """Return the folder of what is compiled for these types of a user's; None where nothing can be kept."""
     code = fingerprint(kinds)
     if code is None or CACHE_FOLDER is None:
         return None
@@ -125,20 +151,9 @@ def foreign_cache(kinds: tuple[type, ...]) -> str | None:
 
 
 def cache_for(value: Any) -> str | None:
-    """The folder of what is compiled for an argument like `value`; None where nothing can be kept."""
+    """Return the folder of what is compiled for an argument like `value`; None where nothing can be kept."""
     kinds = foreign_types(value)
     return foreign_cache(kinds) if kinds else CACHE_FOLDER
-
-
-@contextmanager
-def _numba_cache_folder(folder: str | None) -> Iterator[None]:
-    """Numba reads its cache folder while decorating: set ours for that moment, and leave other packages theirs."""
-    theirs = config.CACHE_DIR
-    config.CACHE_DIR = folder or theirs
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = theirs
 
 
 _DECORATING = threading.Lock()
@@ -146,7 +161,7 @@ _DECORATING = threading.Lock()
 
 class Compiled:
     """A function with two faces: called from Python it is compiled on its own, and cached; called from compiled code it
-    becomes part of its caller (see kernels.inner). Each face is compiled when it is first needed."""
+    becomes part of its caller (see kernels.inline_compiler). Each face is compiled when it is first needed."""
 
     def __init__(self, function: Callable[..., Any], interpreted: bool = False, **options: Any) -> None:
         functools.update_wrapper(self, function)
@@ -156,17 +171,22 @@ class Compiled:
         self._foreign_faces: dict[tuple[type, ...], Callable[..., Any]] = {}
 
     def _face(self, folder: str | None) -> Callable[..., Any]:
-        with _numba_cache_folder(folder):
-            return numba.njit(cache=folder is not None, **OPTIONS, **self.options)(self.__wrapped__)  # type: ignore[no-any-return, attr-defined]
+        function = self.__wrapped__  # type: ignore[attr-defined]
+        face = numba.njit(**OPTIONS, **self.options)(function)
+        if CACHE_FOLDER is None:
+            face._cache = Unkept(cache_root())
+        elif folder is not None:
+            face._cache = cache_in(folder, function)
+        return face  # type: ignore[no-any-return]
 
     def __call__(self, *args: Any) -> Any:
         """Call the outer face."""
         return self.outer(*args)
 
     def face_for(self, value: Any) -> Callable[..., Any]:
-        """The outer face for an argument like `value`; users' types have one each.
+        """Return the outer face for an argument like `value`; each of a user's types has its own.
 
-        Numba's dispatcher takes named tuples of one name and like fields for one type, be they of an edited file.
+        Numba's dispatcher does not tell apart named tuples of equal names and fields, even after an edit of their file.
         """
         kinds = foreign_types(value)
         if not kinds:
@@ -178,11 +198,11 @@ class Compiled:
 
     @property
     def in_cache(self) -> bool:
-        """Whether an earlier process has compiled the outer face (for some argument types, on some processor)."""
+        """True if an earlier process has compiled the outer face (for some argument types, on some processor)."""
         return self.in_cache_for(())
 
     def in_cache_for(self, value: Any) -> bool:
-        """The same of the outer face for an argument like `value`."""
+        """Return True if an earlier process has compiled the outer face for an argument like `value`."""
         folder = cache_for(value)
         name = f"{self.__module__.rpartition('.')[2]}.{self.__qualname__}-*.nbi"  # type: ignore[attr-defined]
         return folder is not None and any(Path(folder).glob(f"*/{name}"))
@@ -194,7 +214,7 @@ def _type_of_compiled(value: Compiled, context: Any) -> Any:
 
 
 def face_for(function: F, value: Any) -> F:
-    """The outer face of a compiled function for an argument like `value`, whose type may be a user's."""
+    """Return the outer face of a compiled function for an argument like `value`, whose type may be a user's."""
     return cast(F, cast(Compiled, function).face_for(value))
 
 
@@ -209,15 +229,15 @@ def dense(function: F) -> F:
 
 
 def both(function: F) -> F:
-    """Leave the function as it is for Python, and let compiled code call it too (multiply-adds may be fused there)."""
+    """Leave the function to Python, and let compiled code call it too (where multiply-adds may be fused)."""
     return cast(F, Compiled(function, interpreted=True, fastmath={"contract"}, forceinline=True))
 
 
 def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorate a function from argument *types* to the function that compiled calls of `target` shall inline.
+    """Decorate a function that maps argument *types* to the function which compiled calls of `target` inline.
 
-    This is `numba.extending.overload`, which compares signatures and takes annotations and other names of arguments
-    for differences: both are removed here.
+    This is `numba.extending.overload`, but free of its demand for equal signatures: annotations and the arguments' own
+    names are removed.
     """
     names = tuple(inspect.signature(target).parameters)
 
@@ -234,7 +254,7 @@ def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def plain(function: Any, names: tuple[str, ...]) -> Any:
-    """The same function without annotations, its arguments called `names`."""
+    """Return the function without annotations and with its arguments called `names`."""
     code = function.__code__
     if code.co_argcount == len(names) and not code.co_cellvars:
         code = code.replace(co_varnames=(*names, *code.co_varnames[len(names) :]))

@@ -11,29 +11,29 @@ from pgrad.kernels.jit import compiled_as
 Scalars = tuple[Any, ...]
 
 
-def column(array: Any, lane: int, like: Scalars) -> Scalars:
-    """(array[0, lane], array[1, lane], …), as many as `like` has items."""
+def read_lane(array: Any, lane: int, like: Scalars) -> Scalars:
+    """Return lane `lane` of an array [features, lanes] as a tuple, as long as `like`."""
     return tuple(array[i, lane].item() for i in range(len(like)))
 
 
-@compiled_as(column)
-def _column_compiled(array: Any, lane: Any, like: Any) -> Any:
+@compiled_as(read_lane)
+def _read_lane_compiled(array: Any, lane: Any, like: Any) -> Any:
     last = len(like) - 1
     if last < 0:
         return lambda array, lane, like: ()
     if last == 0:
         return lambda array, lane, like: (array[0, lane],)
-    return lambda array, lane, like: column(array, lane, like[:-1]) + (array[last, lane],)
+    return lambda array, lane, like: read_lane(array, lane, like[:-1]) + (array[last, lane],)
 
 
-def set_column(array: Any, lane: int, values: Scalars) -> None:
-    """array[i, lane] = values[i] for every i."""
+def write_lane(array: Any, lane: int, values: Scalars) -> None:
+    """Set lane `lane` of an array [features, lanes] to a tuple: array[i, lane] = values[i]."""
     for i, value in enumerate(values):
         array[i, lane] = value
 
 
-@compiled_as(set_column)
-def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
+@compiled_as(write_lane)
+def _write_lane_compiled(array: Any, lane: Any, values: Any) -> Any:
     last = len(values) - 1
     if last < 0:
         return lambda array, lane, values: None
@@ -46,14 +46,16 @@ def _set_column_compiled(array: Any, lane: Any, values: Any) -> Any:
 
     def many(array: Any, lane: Any, values: Any) -> None:
         array[last, lane] = values[last]
-        set_column(array, lane, values[:-1])
+        write_lane(array, lane, values[:-1])
 
     return many
 
 
-def set_one_hot(array: Any, lane: int, values: Scalars, counts: tuple[int, ...]) -> None:
-    """Below each other in array[:, lane], for each whole number of `values` as many rows as its count: 1 in its own, 0
-    elsewhere."""
+def write_one_hot(array: Any, lane: int, values: Scalars, counts: tuple[int, ...]) -> None:
+    """Set lane `lane` of an array [Σ counts, lanes] to integers in one-hot form, one below the other.
+
+    For each of `values` there are as many rows as its count: 1 in the row of that number, 0 in the others.
+    """
     first = 0
     for value, count in zip(values, counts, strict=True):
         for i in range(count):
@@ -61,8 +63,8 @@ def set_one_hot(array: Any, lane: int, values: Scalars, counts: tuple[int, ...])
         first += count
 
 
-@compiled_as(set_one_hot)
-def _set_one_hot_compiled(array: Any, lane: Any, values: Any, counts: Any) -> Any:
+@compiled_as(write_one_hot)
+def _write_one_hot_compiled(array: Any, lane: Any, values: Any, counts: Any) -> Any:
     last = len(values) - 1
     if last < 0:
         return lambda array, lane, values, counts: None
@@ -73,6 +75,6 @@ def _set_one_hot_compiled(array: Any, lane: Any, values: Any, counts: Any) -> An
             first += counts[d]
         for i in range(counts[last]):
             array[first + i, lane] = values[last] == i
-        set_one_hot(array, lane, values[:-1], counts[:-1])
+        write_one_hot(array, lane, values[:-1], counts[:-1])
 
     return each

@@ -1,7 +1,7 @@
 """A multilayer perceptron with any number of hidden layers, forward and backward, a block of lanes at a time.
 
 Parameters are one flat float32 vector: for each layer its weight [outputs, inputs], row by row, then its bias, and
-after the last layer whatever else a policy has (kernels.heads). Inputs may be normalised: (x - shift) · scale.
+after the last layer a policy's extra parameters (kernels.heads). Inputs may be normalised: (x - shift) · scale.
 A block's activations live in one array whose rows are the inputs, then each layer's units; `deltas` has the same rows.
 """
 
@@ -31,18 +31,18 @@ BLOCK = 512  # lanes a block: wide enough to amortise the sums at its end, small
 
 
 class MLP(NamedTuple):
-    """What compiled code needs of a network."""
+    """A network for compiled code."""
 
     parameters: npt.NDArray[np.float32]  # [P]
     sizes: npt.NDArray[np.int64]  # [inputs, hidden …, outputs]
     offsets: npt.NDArray[np.int64]  # [layers] where each layer's weight starts in `parameters`
     activation: int  # kernels.dense.RELU or TANH, between layers
     rows: int  # Σ sizes: the rows of a block
-    shift: npt.NDArray[np.float32]  # [inputs] subtracted from the inputs; empty where they are taken as they are
+    shift: npt.NDArray[np.float32]  # [inputs] subtracted from the inputs; empty if they are not normalised
     scale: npt.NDArray[np.float32]  # [inputs] that then multiplies them
 
 
-AS_THEY_ARE = np.empty(0, np.float32)
+NOT_NORMALISED = np.empty(0, np.float32)
 INPUT_LIMIT = 10.0  # normalised inputs are clipped to ± this
 
 
@@ -50,10 +50,10 @@ def network(
     parameters: npt.NDArray[np.float32],
     sizes: npt.ArrayLike,
     activation: str,
-    shift: npt.NDArray[np.float32] = AS_THEY_ARE,
-    scale: npt.NDArray[np.float32] = AS_THEY_ARE,
+    shift: npt.NDArray[np.float32] = NOT_NORMALISED,
+    scale: npt.NDArray[np.float32] = NOT_NORMALISED,
 ) -> MLP:
-    """The record for compiled code; the arrays are shared, not copied."""
+    """Return the record for compiled code; the arrays are shared, not copied."""
     layers = np.ascontiguousarray(sizes, dtype=np.int64)
     ends = np.cumsum(layers[1:] * (layers[:-1] + 1))
     offsets = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
@@ -61,16 +61,16 @@ def network(
 
 
 def num_parameters(sizes: npt.ArrayLike) -> int:
-    """P = Σ over layers of outputs · (inputs + 1)."""
+    """Return P = Σ over layers of outputs · (inputs + 1)."""
     return sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(np.asarray(sizes).tolist()))
 
 
 @both
 def new_block(net: MLP, lanes: int) -> Array:
-    """Room for a block of at most so many lanes, and at most BLOCK: [Σ sizes, a little more].
+    """Return an empty block for at most so many lanes, and at most BLOCK: [Σ sizes, a little more].
 
-    Rows are an odd number of cache lines apart: a power of two would put all of them into few sets of the cache. And no
-    more than needed: with pictures as inputs there are many rows, and fresh memory costs more than the sums.
+    Rows are an odd number of cache lines apart: a power of two would put all of them into few sets of the cache. The
+    block is no larger than needed: with images as inputs there are many rows, and fresh memory costs more than sums.
     """
     lines = (min(lanes, BLOCK) + 15) // 16 | 1
     return np.empty((net.rows, 16 * lines), f4)
@@ -78,10 +78,10 @@ def new_block(net: MLP, lanes: int) -> Array:
 
 @dense
 def forward_block(net: MLP, activations: Array, keep_hidden: bool, lanes: int) -> None:
-    """Fill the last rows, the outputs, from the first, the inputs; activations [Σ sizes, ≥ lanes].
+    """Compute the last rows, the outputs, from the first, the inputs; activations [Σ sizes, ≥ lanes].
 
     A few units at a time, while they are in the first-level cache: the last hidden layer's units go straight into the
-    outputs, and are left in `activations` only on request (the backward pass needs them).
+    outputs, and stay in `activations` only if `keep_hidden` (the backward pass needs them).
     """
     weights, sizes, last = net.parameters, net.sizes, net.sizes.size - 2
     inputs_out, outputs, w_out = sizes[last], sizes[last + 1], net.offsets[last]
@@ -121,7 +121,7 @@ def forward_block(net: MLP, activations: Array, keep_hidden: bool, lanes: int) -
 
 @dense
 def transposed_weights(net: MLP) -> Array:
-    """The parameters with each layer's weight transposed in its place; the backward pass reads it by columns."""
+    """Return the parameters with each layer's weight transposed in place, which the backward pass reads by columns."""
     transposed = np.empty_like(net.parameters)
     for k in range(net.offsets.size):
         inputs, outputs, offset = net.sizes[k], net.sizes[k + 1], net.offsets[k]
@@ -135,7 +135,7 @@ def transposed_weights(net: MLP) -> Array:
 def backward_block(
     net: MLP, transposed: Array, zeros: Array, activations: Array, deltas: Array, gradient: Array, lanes: int
 ) -> None:
-    """gradient [P] += Σ_lanes Jᵀ · delta, where the caller has put delta at the rows of the last layer's outputs.
+    """Add Σ_lanes Jᵀ · delta to gradient [P]; the caller has put delta at the rows of the last layer's outputs.
 
     `transposed` is `transposed_weights(net)`; `zeros` holds four zeros. A few units at a time: the gradient of the
     weights they feed, their own delta, and for the first hidden layer at once the gradient of the weights that feed
@@ -191,7 +191,7 @@ def load_block(net: MLP, x: Array, start: int, rows: Array, lanes: int) -> None:
 
 @dense
 def normalise_inputs(net: MLP, rows: Array, lanes: int) -> None:
-    """The inputs in the first rows of a block ← (x - shift) · scale, within ± INPUT_LIMIT. NaN stays NaN."""
+    """Set the inputs in a block's first rows to (x - shift) · scale, within ± INPUT_LIMIT. NaN stays NaN."""
     for i in range(net.shift.size):
         row, shift, scale = rows[i], net.shift[i], net.scale[i]
         for n in range(lanes):
@@ -202,7 +202,7 @@ def normalise_inputs(net: MLP, rows: Array, lanes: int) -> None:
 
 @dense
 def forward(net: MLP, x: Array, batch: int) -> Array:
-    """Outputs [outputs, batch] for the first `batch` columns of x [inputs, ≥ batch]."""
+    """Return the outputs [outputs, batch] for the first `batch` columns of x [inputs, ≥ batch]."""
     outputs = net.sizes[-1]
     y = np.empty((outputs, batch), f4)
     activations = new_block(net, batch)

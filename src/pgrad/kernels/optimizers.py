@@ -1,4 +1,4 @@
-"""Steps along a gradient estimate. All of them ascend: parameters ← parameters + step."""
+"""Optimisers: steps along an estimate of a gradient. All of them ascend: parameters ← parameters + step."""
 
 from typing import Any
 
@@ -18,7 +18,12 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 @strict
 def global_norm(gradient: Array) -> float:
-    """‖gradient‖₂ in float64; not finite exactly where an element is not (or the norm overflows)."""
+    """Return ‖gradient‖₂ = √Σ_i gradient_i² of gradient [P], summed in float64.
+
+    It is not finite exactly if an element is not, or the sum overflows. Clipping by the global norm takes a step along
+    scale · gradient with scale = min(1, max_grad_norm / ‖gradient‖₂), which keeps the direction (Pascanu, Mikolov and
+    Bengio 2013, algorithm 1).
+    """
     total = 0.0
     for g in gradient:
         total += np.float64(g) * np.float64(g)
@@ -29,9 +34,25 @@ def global_norm(gradient: Array) -> float:
 def ascend(
     optimizer: int, parameters: Array, gradient: Array, moments: Array, count: int, learning_rate: float, scale: float
 ) -> None:
-    """One step in place along scale · gradient; parameters, gradient [P], moments [2, P], count = 1 for the first step.
+    """Take one step along g = scale · gradient, in place.
 
-    `adam` is algorithm 1 of Kingma and Ba (2015) with β = (0.9, 0.999) and ε = 1e-8 outside the root, as in PyTorch.
+        sgd:   θ ← θ + α g
+
+        adam:  m ← β₁ m + (1 - β₁) g             m̂ = m / (1 - β₁^count)
+               v ← β₂ v + (1 - β₂) g²            v̂ = v / (1 - β₂^count)
+               θ ← θ + α m̂ / (√v̂ + ε)
+
+    optimizer      SGD or ADAM
+    parameters     [P] θ, changed
+    gradient       [P] an estimate of the gradient
+    moments        [2, P] m and v, changed; zeros before the first step; SGD leaves them alone
+    count          the number of this step, 1 for the first: it undoes the bias of m and v, which start from zero
+    learning_rate  α
+    scale          multiplies the gradient before the moments are taken; below 1 where the global norm is clipped
+
+    β₁ = 0.9, β₂ = 0.999, ε = 1e-8. Adam's step does not depend on the gradient's scale, except through ε: for each
+    parameter it is usually at most α long. Kingma and Ba (2015), algorithm 1; ε stands outside the root, as there and
+    in PyTorch and Optax (whose `eps_root` stands inside). Arithmetic is float32; powers and roots of β are float64.
     """
     if optimizer == SGD:
         for i in range(parameters.size):
@@ -49,6 +70,6 @@ def ascend(
 
 @strict
 def copy(source: Array, target: Array) -> None:
-    """target ← source (a loop: assignments to a slice take long to compile)."""
+    """Set target ← source (in a loop: assignment to a slice takes long to compile)."""
     for i in range(source.size):
         target[i] = source[i]

@@ -24,7 +24,7 @@ RESET_KEY, ACTION_KEY, DYNAMICS_KEY = 0, 1, 2
 
 
 def fold_in(key: int, index: int) -> int:
-    """The random 64 bits that `key` holds at `index`, which also serve as a key of their own."""
+    """Return the random 64 bits that `key` holds at `index`, which also serve as a key of their own."""
     z = (int(key) + (int(index) + 1) * GOLDEN) & MASK
     z = ((z ^ (z >> 30)) * MIX_1) & MASK
     z = ((z ^ (z >> 27)) * MIX_2) & MASK
@@ -43,7 +43,7 @@ def _fold_in_compiled(key: Any, index: Any) -> Any:
 
 
 def unit(bits: int) -> float:
-    """A float64 in [0, 1) from the upper 53 of 64 random bits."""
+    """Return a float64 in [0, 1) made of the upper 53 of 64 random bits."""
     return (int(bits) >> 11) * 2.0**-53
 
 
@@ -57,13 +57,13 @@ def _unit_compiled(bits: Any) -> Any:
 
 @both
 def uniform(key: int, index: int, low: float = 0.0, high: float = 1.0) -> float:
-    """The `index`-th number of `key`, uniform on [low, high)."""
+    """Return the `index`-th number of `key`, uniform on [low, high)."""
     return low + (high - low) * unit(fold_in(key, index))
 
 
 @both
 def normal(key: int, index: int) -> float:
-    """The `index`-th number of `key`, normal with mean 0 and variance 1 (Box and Muller 1958)."""
+    """Return the `index`-th number of `key`, normal with mean 0 and variance 1 (Box and Muller 1958)."""
     bits = fold_in(key, index)
     radius = math.sqrt(-2.0 * math.log(1.0 - unit(bits)))
     return radius * math.cos(2.0 * math.pi * unit(fold_in(bits, 0)))

@@ -1,6 +1,7 @@
-"""Mean and variance, as plain loops: NumPy's reductions take long to compile.
+"""Mean and variance as plain loops: NumPy's reductions take long to compile.
 
-They reorder their sums, and may let x - x be zero, infinite or not: whether a result is finite is for `strict` code.
+Their sums are reordered, and LLVM may take x - x for zero even if x is infinite or NaN: whether a result is finite is
+for `strict` code to ask.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from pgrad.kernels.jit import dense
 
 @dense
 def mean(x: Any) -> float:
-    """The mean of x [B]; NaN where B = 0."""
+    """Return the mean of x [B]; NaN if B = 0."""
     total = 0.0
     for item in x:
         total += item
@@ -21,7 +22,7 @@ def mean(x: Any) -> float:
 
 @dense
 def row_sum(x: Any, row: int, count: int) -> float:
-    """The sum in float64 of the first `count` numbers of a row of x [rows, ≥ count]."""
+    """Return the sum in float64 of the first `count` numbers of a row of x [rows, ≥ count]."""
     total = 0.0
     for b in range(count):
         total += np.float64(x[row, b])
@@ -30,7 +31,7 @@ def row_sum(x: Any, row: int, count: int) -> float:
 
 @dense
 def variance(x: Any) -> float:
-    """The mean squared deviation of x [B] from its mean."""
+    """Return the mean squared deviation of x [B] from its mean; NaN if B = 0."""
     centre, total = mean(x), 0.0
     for item in x:
         total += (item - centre) * (item - centre)
@@ -39,7 +40,7 @@ def variance(x: Any) -> float:
 
 @dense
 def variance_of_difference(x: Any, y: Any) -> float:
-    """The variance of x - y; both [B]."""
+    """Return the variance of x - y; both [B]."""
     difference = np.empty(x.size)
     for b in range(x.size):
         difference[b] = x[b] - y[b]

@@ -1,7 +1,7 @@
 """The softmax head over lanes: sampling from logits, and the gradient of Σ weight · log π + entropy at the logits.
 
-Rows are actions, [actions, ≥ lanes]. The largest logit is subtracted first, so no preference overflows. What is more
-than 87 below it (a probability under 2e-38) has probability zero: so has a forbidden action, whose logit is FORBIDDEN.
+Rows are actions, [actions, ≥ lanes]. The largest logit is subtracted first, so no preference overflows. A logit more
+than 87 below it (a probability under 2e-38) gets probability zero. So does a forbidden action: its logit is FORBIDDEN.
 """
 
 from typing import Any
@@ -18,12 +18,12 @@ u8 = np.uint64
 Array = Any
 
 FORBIDDEN = -1e30
-NEGLIGIBLE = -87.0  # the least that kernels.elementary.exp takes
+NEGLIGIBLE = -87.0  # the least that kernels.fast_math.exp takes
 
 
 @dense
 def forbid(logits: Array, mask: Array, start: int, lanes: int) -> None:
-    """Give actions that the mask [actions or 0, ≥ start + lanes] does not allow probability zero."""
+    """Give the actions that mask [actions or 0, ≥ start + lanes] does not allow probability zero."""
     for k in range(mask.shape[0]):
         row, allowed = logits[k], mask[k]
         for n in range(lanes):
@@ -32,7 +32,7 @@ def forbid(logits: Array, mask: Array, start: int, lanes: int) -> None:
 
 @dense
 def normalise(logits: Array, probabilities: Array, total: Array, inverse_temperature: float, lanes: int) -> None:
-    """logits ← (logits - max) / τ, probabilities ← exp(logits), total ← Σ probabilities (not yet divided by it)."""
+    """Set logits ← (logits - max) / τ, probabilities ← exp(logits), total ← Σ probabilities (still to divide by)."""
     actions = logits.shape[0]
     first = logits[0]
     for n in range(lanes):
@@ -56,9 +56,9 @@ def normalise(logits: Array, probabilities: Array, total: Array, inverse_tempera
 
 @dense
 def sample(logits: Array, inverse_temperature: float, bits: Array, action: Array, lanes: int) -> None:
-    """action[n] ~ softmax(logits[:, n] / τ) with the random bits[n]; overwrites `logits`.
+    """Draw action[n] ~ softmax(logits[:, n] / τ) with the random bits[n]; overwrites `logits`.
 
-    The action is the number of cumulative probabilities that the uniform number reaches. The number is an odd multiple
+    The action is the number of cumulative probabilities that the uniform number reaches. That number is an odd multiple
     of 2⁻²⁴, neither 0 nor 1, so that no action of probability zero is ever drawn.
     """
     actions = logits.shape[0]
@@ -77,7 +77,7 @@ def sample(logits: Array, inverse_temperature: float, bits: Array, action: Array
 
 @dense
 def largest(logits: Array, action: Array, lanes: int) -> None:
-    """action[n] = the first of the largest logits of lane n."""
+    """Set action[n] to the first of the largest logits of lane n."""
     for n in range(lanes):
         best = 0
         for k in range(1, logits.shape[0]):
@@ -95,9 +95,10 @@ def logits_gradient(
     entropy_weight: float,
     lanes: int,
 ) -> float:
-    """delta = ∂/∂logits of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); returns Σ_n H(π_n) in nats.
+    """Set delta = ∂/∂logits of Σ_n weight_n · log π(action_n) + entropy_weight · H(π_n); return Σ_n H(π_n) in nats.
 
-    The score at the logits is (onehot(action) - π) / τ, and ∂H/∂z_k = -π_k (log π_k + H) / τ. Overwrites `logits`.
+    The score at the logits is (onehot(action) - π) / τ (Sutton and Barto 2018, exercise 13.3), and
+    ∂H/∂z_k = -π_k (log π_k + H) / τ. Overwrites `logits`.
     """
     actions = logits.shape[0]
     total, entropy = np.empty(lanes, f4), np.empty(lanes, f4)

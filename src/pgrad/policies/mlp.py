@@ -1,4 +1,4 @@
-"""The networks that pgrad trains, usable from Python: a distribution over a multilayer perceptron's outputs, and V."""
+"""The networks that pgrad trains, for use from Python: a policy and a value function over multilayer perceptrons."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
-from pgrad.kernels.mlp import AS_THEY_ARE, MLP, forward, network, num_parameters
+from pgrad.kernels.mlp import MLP, NOT_NORMALISED, forward, network, num_parameters
 from pgrad.policies.distributions import (
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
@@ -33,13 +33,13 @@ Parameters = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPNetwork:
-    """A multilayer perceptron as Python sees it."""
+    """A multilayer perceptron."""
 
     parameters: Parameters  # [P], layer by layer: weight [outputs, inputs], then bias [outputs]
     sizes: tuple[int, ...]  # (inputs, hidden …, outputs)
     activation: str = "tanh"  # or "relu", between layers
-    shift: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # [inputs] become (x - shift) · scale
-    scale: Parameters = field(default_factory=AS_THEY_ARE.copy, kw_only=True)  # or, where both are empty, stay
+    shift: Parameters = field(default_factory=NOT_NORMALISED.copy, kw_only=True)  # [inputs] become (x - shift) · scale
+    scale: Parameters = field(default_factory=NOT_NORMALISED.copy, kw_only=True)  # or, if both are empty, stay
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -61,12 +61,12 @@ class MLPNetwork:
 
     @property
     def num_extra(self) -> int:
-        """Parameters behind those of the layers."""
+        """Parameters after those of the layers."""
         return 0
 
     @property
     def num_parameters(self) -> int:
-        """P, weights and biases together, and what there is beside."""
+        """P: weights, biases and extra parameters together."""
         return int(self.parameters.size)
 
     @property
@@ -76,11 +76,11 @@ class MLPNetwork:
 
     @cached_property
     def network(self) -> MLP:
-        """The record that compiled code works with."""
+        """The network for compiled code."""
         return network(self.parameters, self.sizes, self.activation, self.shift, self.scale)
 
     def outputs(self, obs: npt.ArrayLike) -> Floats:
-        """The last layer's units, in float64; [outputs] or [N, outputs]."""
+        """Return the last layer's units, in float64; [outputs] or [N, outputs]."""
         batch = as_batch(obs, self.sizes[0])
         outputs = forward(self.network, np.ascontiguousarray(batch.T), batch.shape[0]).T.astype(np.float64)
         return np.asarray(outputs[0] if np.ndim(obs) == 1 else outputs)
@@ -88,7 +88,7 @@ class MLPNetwork:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPValue(MLPNetwork):
-    """V(s): what a policy's return is expected to be from s on."""
+    """V(s): an estimate of the policy's expected return from s on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,24 +96,24 @@ class MLPValue(MLPNetwork):
             raise InputError(f"a value network has one output, not {self.sizes[-1]} (sizes {self.sizes})")
 
     def value(self, obs: npt.ArrayLike) -> Floats:
-        """V(s) of one observation [O] or a batch [N, O]; a number or [N]."""
+        """Return V(s) of one observation [O] or a batch [N, O]; a number or [N]."""
         return np.asarray(self.outputs(obs)[..., 0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPPolicy(MLPNetwork):
-    """π(a | s): softmax(outputs / τ) for discrete actions (one or several at once), a Gaussian for real ones.
+    """π(a | s): softmax(outputs / τ) for discrete and multi-discrete actions, a Gaussian for continuous ones.
 
     Methods take one observation [O] or a batch [N, O] and return one result or N; `mask`, where a method takes one, has
-    a truth value for each choice, [A] or [N, A]. A log σ that does not depend on the state is the end of `parameters`.
+    a boolean for each choice, [A] or [N, A]. A log σ that does not depend on the state is the end of `parameters`.
     """
 
     temperature: float = 1.0
-    env: str | None = None  # what it was trained on
-    metadata: dict[str, str] = field(default_factory=dict)  # how
+    env: str | None = None  # the id of the environment that it was trained on
+    metadata: dict[str, str] = field(default_factory=dict)  # how it was trained
     actions: Space = None  # type: ignore[assignment]  # Discrete, one a network output, where not given
     std: str = STATE_INDEPENDENT
-    squash: bool = False  # real actions to their bounds by tanh, or clip
+    squash: bool = False  # continuous actions to their bounds by tanh, or clip
 
     def __post_init__(self) -> None:
         if self.actions is None:
@@ -138,52 +138,52 @@ class MLPPolicy(MLPNetwork):
 
     @property
     def num_extra(self) -> int:
-        """A log σ for each real action, where it does not depend on the state."""
+        """D if the actions are continuous and log σ does not depend on the state, else 0."""
         return num_extra(self.actions, self.std)
 
     @property
     def log_std(self) -> Parameters | None:
-        """log σ [D] where it does not depend on the state, as a view; else None."""
+        """log σ [D] as a view, if it does not depend on the state; else None."""
         return self.parameters[self.parameters.size - self.num_extra :] if self.num_extra else None
 
     @cached_property
     def compiled(self) -> heads.Policy:
-        """The record that compiled code works with."""
+        """The policy for compiled code."""
         return heads.Policy(
             self.network, head_of(self.parameters, self.actions, self.std, self.squash, self.temperature)
         )
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
-        """π(· | s) of every observation of a batch [N, O], or of one as a batch of one."""
+        """Return π(· | s) for every observation of a batch [N, O], or for one as a batch of one."""
         outputs = np.atleast_2d(self.outputs(obs))
         return distribution_of(outputs, self.actions, self.temperature, self.log_std, self.squash, mask)
 
     def logits(self, obs: npt.ArrayLike) -> Floats:
-        """The action preferences, before the temperature; [A] or [N, A]. Raises InputError for real actions."""
+        """Return the action preferences, before the temperature; [A] or [N, A]. InputError for continuous actions."""
         if isinstance(self.actions, Box):
             raise InputError("a Gaussian policy has no logits: see `distribution`")
         return self.outputs(obs)
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """π(· | s); [A] or [N, A]. Raises InputError where actions are not Discrete."""
+        """Return π(· | s); [A] or [N, A]. InputError if actions are not Discrete."""
         if not isinstance(self.actions, Discrete):
             raise InputError("only Discrete actions have their probabilities in one row: see `distribution`")
         probabilities = self.distribution(obs, mask).probabilities()  # type: ignore[attr-defined]
         return np.asarray(probabilities[0] if np.ndim(obs) == 1 else probabilities)
 
     def log_prob(self, obs: npt.ArrayLike, action: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """log π(action | s); a number or [N]. Real actions: the density, see distributions.Gaussian.log_prob."""
+        """Return log π(action | s); a number or [N]. The log density for continuous actions (see distributions)."""
         distribution = self.distribution(obs, mask)
         log_prob = distribution.log_prob(checked_actions(action, self.actions, 1 if np.ndim(obs) == 1 else len(obs)))  # type: ignore[arg-type]
         return np.asarray(log_prob[0] if np.ndim(obs) == 1 else log_prob)
 
     def entropy(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """H(π(· | s)) in nats; a number or [N]."""
+        """Return H(π(· | s)) in nats; a number or [N]."""
         entropy = self.distribution(obs, mask).entropy()
         return np.asarray(entropy[0] if np.ndim(obs) == 1 else entropy)
 
     def act(self, obs: npt.ArrayLike, rng: np.random.Generator | None = None, mask: npt.ArrayLike | None = None) -> Any:
-        """An action sampled with `rng`, or without one the most probable action: a number, [D], [N] or [N, D]."""
+        """Return an action sampled with `rng`, or without it the most probable action: a number, [D], [N] or [N, D]."""
         distribution = self.distribution(obs, mask)
         actions = distribution.mode() if rng is None else distribution.sample(rng)
         if np.ndim(obs) != 1:
@@ -192,7 +192,7 @@ class MLPPolicy(MLPNetwork):
 
 
 def require_fit(policy: MLPPolicy, env: Env) -> None:
-    """Raise EnvError where an environment shows or takes something else than the policy was made for."""
+    """Raise EnvError if an environment's observations or actions are not those that the policy was made for."""
     if (env.obs_size, env.actions) != (policy.sizes[0], policy.actions):
         raise EnvError(
             f"'{env.id}' has {env.obs_size} observations and {actions_in_words(env.actions)}; "
@@ -201,17 +201,17 @@ def require_fit(policy: MLPPolicy, env: Env) -> None:
 
 
 def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temperature: float) -> Any:
-    """What the outputs mean, for compiled code; log σ is a view of the end of `parameters`."""
+    """Return the head for compiled code; log σ is a view of the end of `parameters`."""
     if isinstance(actions, Discrete):
-        return heads.Categorical(1 / temperature)
+        return heads.CategoricalHead(1 / temperature)
     if isinstance(actions, Box):
         log_std = parameters[parameters.size - num_extra(actions, std) :]
-        return heads.Gaussian(log_std, actions.low, actions.high, squash)
-    return heads.MultiCategorical(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
+        return heads.GaussianHead(log_std, actions.low, actions.high, squash)
+    return heads.MultiCategoricalHead(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
 
 def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
-    """One observation [O] or a batch [N, O] as float32 [N, O]."""
+    """Return one observation [O] or a batch [N, O] as float32 [N, O]."""
     array = as_numbers(obs, obs_size)
     if array.ndim not in (1, 2) or array.shape[-1] != obs_size:
         raise InputError(
@@ -221,7 +221,7 @@ def as_batch(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
 
 
 def as_numbers(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
-    """Observations as an array of any shape; raises InputError where they are none."""
+    """Return observations as an array of any shape; raise InputError if they are not numbers."""
     try:
         return np.asarray(obs, dtype=np.float32)
     except (TypeError, ValueError):
@@ -234,7 +234,7 @@ def as_numbers(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
 def split(
     parameters: npt.NDArray[np.float32], sizes: tuple[int, ...]
 ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-    """Flat parameters [P] as the weight [outputs, inputs] and bias [outputs] of each layer; views, not copies."""
+    """Return the weight [outputs, inputs] and bias [outputs] of each layer of flat parameters [P], as views."""
     layers, offset = [], 0
     for inputs, outputs in itertools.pairwise(sizes):
         bias = offset + outputs * inputs
@@ -246,7 +246,7 @@ def split(
 def initial_policy(
     sizes: tuple[int, ...], initialization: str, actions: Space, std: str, initial_std: float, rng: np.random.Generator
 ) -> Parameters:
-    """Random parameters [P] of a policy nearly the same in all states, with σ = initial_std for real actions."""
+    """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std."""
     parameters = initial_parameters(sizes, initialization, 0.01, rng)
     if isinstance(actions, Box) and std == STATE_DEPENDENT:
         split(parameters, sizes)[-1][1][actions.flat_size :] = math.log(initial_std)
@@ -256,10 +256,10 @@ def initial_policy(
 def initial_parameters(
     sizes: tuple[int, ...], initialization: str, output_gain: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    """Random parameters [P].
+    """Return random parameters [P].
 
-    `uniform`: weights and biases uniform within ±1/√inputs, as `torch.nn.Linear` has them. `orthogonal`: orthogonal
-    weights times √2, in the last layer times `output_gain`, and zero biases (Saxe et al. 2014).
+    `uniform`: weights and biases uniform within ±1/√inputs, as in `torch.nn.Linear`. `orthogonal`: orthogonal weights
+    times √2, in the last layer times `output_gain`, and zero biases (Saxe, McClelland and Ganguli 2014).
     """
     parameters = np.zeros(num_parameters(sizes), np.float32)
     layers = split(parameters, sizes)
@@ -273,7 +273,7 @@ def initial_parameters(
 
 
 def orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """A random matrix with orthonormal rows or columns, whichever are fewer, uniformly distributed (Haar)."""
+    """Return a random matrix with orthonormal rows or columns, whichever are fewer, uniformly distributed (Haar)."""
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))

@@ -1,7 +1,8 @@
-"""The softmax of preferences, for learning and for looking: π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ).
+"""The softmax of action preferences, in float64, on plain lists as well: π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ).
 
-Float64 NumPy, on plain lists as well. Training uses the float32 form over lanes in kernels.softmax; a test holds the
-two together. Sutton and Barto (2018), section 13.1.
+Training uses the float32 form over lanes in kernels.softmax; a test compares the two. Sutton and Barto (2018), section
+13.1, equation 13.2. Every function raises InputError where its arguments are not real numbers, every preference of a
+state is -inf, one is inf or NaN, or the temperature is not positive and finite.
 """
 
 import math
@@ -9,14 +10,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import InputError
+from pgrad.errors import InputError, as_floats
 
 Floats = npt.NDArray[np.float64]
 
 
 def _scaled(preferences: npt.ArrayLike, temperature: float) -> Floats:
-    """(h - max h) / τ, checked; subtracting the largest changes no probability and no exponential can overflow."""
-    h = np.asarray(preferences, dtype=np.float64)
+    """Return (h - max h) / τ: subtracting the largest changes no probability, and no exponential can overflow."""
+    h = as_floats(preferences, "preferences")
     if h.ndim == 0 or h.shape[-1] == 0:
         raise InputError(f"preferences must have at least one action in their last axis, not shape {h.shape}")
     if np.isnan(h).any() or (h == np.inf).any():
@@ -30,42 +31,42 @@ def _scaled(preferences: npt.ArrayLike, temperature: float) -> Floats:
 
 
 def softmax(preferences: npt.ArrayLike, temperature: float = 1.0) -> Floats:
-    """π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ) over the last axis; [..., A] to [..., A].
+    """Return π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ) over the last axis; [..., A] to [..., A].
 
-    τ → 0 approaches the greedy choice, τ → ∞ the uniform one.
+    A preference of -inf has probability zero. τ → 0 approaches the greedy choice, τ → ∞ the uniform one.
     """
     weights = np.exp(_scaled(preferences, temperature))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def log_softmax(preferences: npt.ArrayLike, temperature: float = 1.0) -> Floats:
-    """log π(a), without taking the logarithm of a rounded probability; [..., A] to [..., A]."""
+    """Return log π(a), without taking the logarithm of a rounded probability; [..., A] to [..., A]."""
     scaled = _scaled(preferences, temperature)
     return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True)))
 
 
 def entropy(preferences: npt.ArrayLike, temperature: float = 1.0) -> Floats:
-    """H(π) = -Σ_a π(a) log π(a) in nats, in [0, log A]; [..., A] to [...]."""
+    """Return H(π) = -Σ_a π(a) log π(a) in nats, in [0, log A]; [..., A] to [...]."""
     log_probs = log_softmax(preferences, temperature)
     probabilities = np.exp(log_probs)
     return np.asarray(-np.sum(probabilities * np.where(probabilities > 0, log_probs, 0.0), axis=-1))
 
 
 def score(preferences: npt.ArrayLike, action: npt.ArrayLike, temperature: float = 1.0) -> Floats:
-    """∂ log π(action) / ∂h = (onehot(action) - π) / τ; preferences [..., A] and action [...] to [..., A].
+    """Return ∂ log π(action) / ∂h = (onehot(action) - π) / τ; preferences [..., A] and action [...] to [..., A].
 
-    Its rows sum to zero, and so does its mean under π. Sutton and Barto (2018), exercise 13.3.
+    Each row sums to zero, and so does the mean over actions under π. Sutton and Barto (2018), exercise 13.3.
     """
     probabilities = softmax(preferences, temperature)
     actions = np.asarray(action)
     count = probabilities.shape[-1]
     if actions.dtype.kind not in "iu" or ((actions < 0) | (actions >= count)).any():
-        raise InputError(f"actions must be whole numbers in 0 … {count - 1}, not {action!r}")
+        raise InputError(f"actions must be integers in 0 … {count - 1}, not {action!r}")
     return np.asarray((np.eye(count)[actions] - probabilities) / temperature)
 
 
 def sample(probabilities: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """One action a row with the given probabilities; [..., A] to [...]."""
-    cumulative = np.cumsum(np.asarray(probabilities, dtype=np.float64), axis=-1)
+    """Draw one action a row with the given probabilities; [..., A] to [...]."""
+    cumulative = np.cumsum(as_floats(probabilities, "probabilities"), axis=-1)
     threshold = rng.random(cumulative.shape[:-1])[..., None] * cumulative[..., -1:]
     return np.asarray((threshold >= cumulative[..., :-1]).sum(axis=-1), dtype=np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import PolicyError
-from pgrad.kernels.heads import NO_MASK, Categorical, Gaussian, Policy, draw, env_actions, mode
+from pgrad.kernels.heads import NO_MASK, CategoricalHead, GaussianHead, Policy, draw, env_actions, mode
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
 from pgrad.kernels.random import fold_in
@@ -101,9 +101,9 @@ class CompiledActor:
 
 def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
     """An array for so many actions as they are drawn, [N] or [D, N]."""
-    if isinstance(head, Categorical):
+    if isinstance(head, CategoricalHead):
         return np.empty(size, np.int32)
-    if isinstance(head, Gaussian):
+    if isinstance(head, GaussianHead):
         return np.empty((len(head.low), size), f4)
     return np.empty((head.counts.size, size), np.int32)
 

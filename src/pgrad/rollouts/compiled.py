@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pgrad.envs.dynamics import Dynamics, State, has_mask, mask_into, observe_into, reset, step
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
 from pgrad.kernels.jit import strict
-from pgrad.kernels.lanes import column, set_column
+from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
 from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in
 from pgrad.rollouts.actions import choose
@@ -79,7 +79,7 @@ def begin_episode(simulation: Simulation, lane: int, trajectory: int) -> None:
     run_key: Any = simulation.plan.run_key
     key = fold_in(run_key, lanes.counters[BEGUN])
     lanes.counters[BEGUN] += 1
-    set_column(lanes.state, lane, reset(simulation.env, fold_in(key, RESET_KEY)))
+    write_lane(lanes.state, lane, reset(simulation.env, fold_in(key, RESET_KEY)))
     lanes.action_key[lane], lanes.dynamics_key[lane] = fold_in(key, ACTION_KEY), fold_in(key, DYNAMICS_KEY)
     lanes.steps[lane], lanes.episode_return[lane], lanes.trajectory[lane] = 0, 0.0, trajectory
 
@@ -102,10 +102,10 @@ def act(simulation: Simulation, policy: Policy, cursor: Cursor) -> None:
     for start in range(0, cursor.active, BLOCK):
         width = min(BLOCK, cursor.active - start)
         for n in range(width):
-            observe_into(env, column(lanes.state, start + n, like), rows, n)
+            observe_into(env, read_lane(lanes.state, start + n, like), rows, n)
         if batch.mask.shape[0] > 0:
             for n in range(width):
-                mask_into(env, column(lanes.state, start + n, like), batch.mask, at + start + n)
+                mask_into(env, read_lane(lanes.state, start + n, like), batch.mask, at + start + n)
         for i in range(net.sizes[0]):
             source, target = rows[i], batch.obs[i]
             for n in range(width):
@@ -120,10 +120,10 @@ def observe_lanes(simulation: Simulation, cursor: Cursor) -> None:
     """Record what the active lanes observe and which actions they allow, for an actor that is not compiled."""
     env, lanes, batch = simulation.env, simulation.lanes, simulation.buffer
     for n in range(cursor.active):
-        observe_into(env, column(lanes.state, n, simulation.like), batch.obs, cursor.samples + n)
+        observe_into(env, read_lane(lanes.state, n, simulation.like), batch.obs, cursor.samples + n)
     if batch.mask.shape[0] > 0:
         for n in range(cursor.active):
-            mask_into(env, column(lanes.state, n, simulation.like), batch.mask, cursor.samples + n)
+            mask_into(env, read_lane(lanes.state, n, simulation.like), batch.mask, cursor.samples + n)
 
 
 @strict
@@ -135,8 +135,8 @@ def step_lanes(simulation: Simulation, head: Any, cursor: Cursor) -> Cursor:
     for n in range(active):
         key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
         action = env_action(head, batch.action, at + n)
-        after, reward[n], terminated[n] = step(env, column(state, n, like), action, key)
-        set_column(state, n, after)
+        after, reward[n], terminated[n] = step(env, read_lane(state, n, like), action, key)
+        write_lane(state, n, after)
     for n in range(active):
         batch.time[at + n], batch.trajectory[at + n] = lanes.steps[n], lanes.trajectory[n]
         lanes.steps[n] += 1
@@ -173,7 +173,7 @@ def end_episodes(simulation: Simulation, cursor: Cursor) -> Cursor:
 def record_final_obs(simulation: Simulation, lane: int, sample: int, finals: int) -> int:
     """Record what the lane observes after a truncated sample; return how many are recorded now."""
     lanes, batch = simulation.lanes, simulation.buffer
-    observe_into(simulation.env, column(lanes.state, lane, simulation.like), batch.final_obs, finals)
+    observe_into(simulation.env, read_lane(lanes.state, lane, simulation.like), batch.final_obs, finals)
     batch.final_sample[finals] = sample
     return finals + 1
 

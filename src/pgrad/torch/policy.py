@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, PgradError, PolicyError
-from pgrad.kernels.mlp import AS_THEY_ARE, INPUT_LIMIT
+from pgrad.kernels.mlp import INPUT_LIMIT, NOT_NORMALISED
 from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
 from pgrad.policies.mlp import as_numbers
 from pgrad.rollouts.actions import OutputsNotFinite
@@ -302,7 +302,7 @@ def shape_of(env: Env) -> tuple[int, ...]:
 
 def no_normalization(env: Env, device: torch.device) -> Inputs:
     """Return Inputs without normalisation."""
-    return Inputs(shape_of(env), AS_THEY_ARE, AS_THEY_ARE, device)
+    return Inputs(shape_of(env), NOT_NORMALISED, NOT_NORMALISED, device)
 
 
 def _doubles(tensor: Tensor) -> Floats:

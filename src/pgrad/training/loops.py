@@ -273,9 +273,7 @@ def new_loop(
         from pgrad.vector.vector_env import VectorEnv
 
         assert env.description is not None, "an environment without dynamics has a description"
-        original = config.backend == "gymnasium" and config.vectorization == "auto"  # not EnvPool's
-        vectorization = "gymnasium" if original else config.vectorization
-        envs = VectorEnv(env.description, num_envs, run_key, vectorization, config.step_timeout, watchdog)
+        envs = VectorEnv(env.description, num_envs, run_key, config.vectorization, config.step_timeout, watchdog)
         chunks = Chunks(learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
     else:
         plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
