@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from pgrad.algorithms.update import METRICS
-from pgrad.training.modules import Modules
 from torch import nn
 
 import pgrad
-from pgrad.config import resolve
+from pgrad.config import TorchOptions, resolve
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
@@ -268,7 +267,7 @@ def test_a_perceptron_that_acts_compiled_learns_as_one_that_acts_by_its_module(b
 def test_a_layer_that_comes_twice_steps_once() -> None:
     twice = nn.Linear(4, 4)
     module = nn.Sequential(twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(4, 2))
-    made = new_torch_learner(Modules(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
+    made = new_torch_learner(TorchOptions(module), resolve("CartPole-v1", "reinforce"), pgrad.make("CartPole-v1"), 0, 8)
     assert [parameter.numel() for parameter in made.optimizer.parameters] == [16, 4, 8, 2]
 
 
@@ -278,7 +277,7 @@ def test_who_acts_compiled() -> None:
     def kind(policy: Any, env: Any = "CartPole-v1", **settings: Any) -> type:
         config = resolve("CartPole-v1", "reinforce")
         made = pgrad.make(env) if isinstance(env, str) else env
-        return type(actor_of(new_torch_learner(Modules(policy, **settings), config, made, 0, 8)))
+        return type(actor_of(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8)))
 
     frozen = PolicyNetwork(4, 2)
     frozen.layers[0].requires_grad_(False)

@@ -49,9 +49,8 @@ class TrainRequest:
 def command(argv: list[str]) -> int:
     """Run `pgrad train`."""
     asked = request(argv)
-    path = asked.out.absolute()  # an environment may change the working folder
-    with removed_if_empty(path):
-        folder = RunFolder(path, asked.config)
+    with removed_if_empty(asked.out.absolute()):  # an environment may change the working folder
+        folder = RunFolder(asked.out.absolute(), asked.config)
         if asked.figures:
             # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
