@@ -20,18 +20,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from pgrad.algorithms.update import METRICS
 
 import pgrad
+from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.presets import ALGORITHMS
 from pgrad.cli import main as cli
 from pgrad.cli import train as train_module
 from pgrad.cli.train import request
 from pgrad.config import FIELDS, resolve
-from pgrad.envs.make import COMPILED
 from pgrad.runs.folder import seeds_of
-from pgrad.training import train as session_module
-from pgrad.training.train import Interrupted, Snapshot
+from pgrad.training import seeds as seeds_module
+from pgrad.training.seeds import Snapshot
+from pgrad.training.train import Interrupted
 
 SHORT = ("--total-steps", "3000")
 REFUSED, DIVERGED, INTERRUPTED = 2, 1, 130
@@ -210,10 +210,10 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train Pendulum-v1 --initial-std 0", "initial_std must be positive and finite, not 0.0"),
         (
             "train CartPole-v1 --squash true",
-            "squash is for real actions, and 'CartPole-v1' has 2 actions: leave it out",
+            "squash is for continuous actions, and 'CartPole-v1' has 2 actions: remove it",
         ),
-        ("train CartPole-v1 --std state-dependent", "std is for real actions"),
-        ("train CartPole-v1 --initial-std 2", "initial_std is for real actions"),
+        ("train CartPole-v1 --std state-dependent", "std is for continuous actions"),
+        ("train CartPole-v1 --initial-std 2", "initial_std is for continuous actions"),
         ("train nowhere.py:MyEnv", "there is no file 'nowhere.py'"),
         ("train CartPole-v1 --algorithm reinforc", "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
         ("train CartPole-v1 --learnin-rate 1", "unknown flag '--learnin-rate': did you mean '--learning-rate'?"),
@@ -493,7 +493,7 @@ import os, sys, gymnasium, numpy as np
 from pgrad.cli import main as cli
 from pgrad.cli import train as train_module
 from pgrad.cli.train import request
-from pgrad.training import train as session
+from pgrad.training import seeds
 
 class Deadly(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(0, 1, (1,))
@@ -507,7 +507,7 @@ class Deadly(gymnasium.Env):
             os._exit(9)
         return np.zeros(1, np.float32), 1.0, False, False, {{}}
 
-session.SAVING_SECONDS = 0.1
+seeds.SAVING_SECONDS = 0.1
 gymnasium.register("Deadly-v0", Deadly, max_episode_steps=9)
 sys.argv[1:] = ["train", "Deadly-v0", "--out", {str(out)!r}, "--total-steps", "1e9", "--vectorization", "sync"]
 cli.main()
@@ -663,14 +663,6 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{pgrad.__version__}\n"
 
 
-def test_envs_lists_the_compiled_twins_and_gymnasiums(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("envs") == 0
-    compiled, others = capsys.readouterr().out.split("known to Gymnasium")
-    assert all(f"  {name} " in compiled for name in COMPILED)
-    assert "\n  LunarLander-v3\n" in others
-    assert "\n  CartPole-v1\n" not in others
-
-
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 0
     printed = capsys.readouterr().out
@@ -815,43 +807,43 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(
 
 
 def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainers, new_trainer = [], session_module.new_trainer
+    loops, new_loop = [], seeds_module.new_loop
 
     def slow(*arguments: Any) -> Any:
-        trainers.append(trainer := new_trainer(*arguments))
+        loops.append(loop := new_loop(*arguments))
 
         def advance() -> None:
-            if trainer.total_steps == 2:
+            if loop.total_steps == 2:
                 os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
-            trainer.total_steps += 1
+            loop.total_steps += 1
 
-        monkeypatch.setattr(trainer, "advance", advance)
-        return trainer
+        monkeypatch.setattr(loop, "advance", advance)
+        return loop
 
-    monkeypatch.setattr(session_module, "new_trainer", slow)
-    monkeypatch.setattr(session_module, "STOP_SECONDS", 60.0)
+    monkeypatch.setattr(seeds_module, "new_loop", slow)
+    monkeypatch.setattr(seeds_module, "STOP_SECONDS", 60.0)
     with pytest.raises(Interrupted) as caught:
         pgrad.train("CartPole-v1", evaluation_episodes=0)
     time.sleep(0.5)  # a chunk that was not waited for would have ended by now
     assert caught.value.result is not None
-    assert caught.value.result.total_steps == trainers[0].total_steps == 3
+    assert caught.value.result.total_steps == loops[0].total_steps == 3
 
 
 def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, new_trainer = threading.Event(), session_module.new_trainer
+    release, new_loop = threading.Event(), seeds_module.new_loop
 
     def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
-        trainer = new_trainer(config, env, seed, *rest)
+        loop = new_loop(config, env, seed, *rest)
         if seed == 1:
-            monkeypatch.setattr(trainer, "advance", lambda: release.wait(60))
-        return trainer
+            monkeypatch.setattr(loop, "advance", lambda: release.wait(60))
+        return loop
 
     def interrupt(snapshot: Snapshot) -> None:
         if snapshot.finished == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(session_module, "new_trainer", blocking)
+    monkeypatch.setattr(seeds_module, "new_loop", blocking)
     try:
         with pytest.raises(Interrupted) as caught:
             pgrad.train("CartPole-v1", seeds=2, threads=1, num_iterations=2, progress=interrupt)

@@ -9,7 +9,7 @@ import pytest
 
 from pgrad.cli import progress as progress_module
 from pgrad.cli.progress import ConsoleProgress, StepProgress, compile_notice, describe
-from pgrad.training.train import Snapshot
+from pgrad.training.seeds import Snapshot
 
 NOTICE = progress_module.COMPILE_NOTICE_SECONDS
 SNAPSHOT = Snapshot(
