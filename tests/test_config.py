@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from pgrad.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
-from pgrad.cli import main as cli
+from pgrad.cli import train as cli
 from pgrad.config import ARGUMENTS, FIELDS, SYNONYMS, Config, TrainSettings, check_arguments, checked, resolve, to_toml
 from pgrad.errors import ConfigError
 
 
 def from_flags(*argv: str) -> Config:
-    return cli.train_request(["CartPole-v1", *argv]).config
+    return cli.request(["CartPole-v1", *argv]).config
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -71,7 +71,7 @@ def test_one_seed_and_the_first_so_many_seeds_are_told_apart() -> None:
 
 
 def test_every_field_has_a_flag() -> None:
-    flags = {flag for action in cli.train_parser()._actions for flag in action.option_strings}
+    flags = {flag for action in cli.parser()._actions for flag in action.option_strings}
     assert {f"--{name.replace('_', '-')}" for name in FIELDS if name != "env"} <= flags
 
 
@@ -90,7 +90,7 @@ def test_the_resolved_configuration_reads_back_equal(tmp_path: Path, algorithm: 
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
     assert from_flags("--config", str(path)) == config
-    assert cli.train_request(["--config", str(path)]).config == config
+    assert cli.request(["--config", str(path)]).config == config
     assert all(f"\n{name} = " in "\n" + path.read_text(encoding="utf-8") for name in FIELDS)
 
 

@@ -248,7 +248,7 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
     given: dict[str, Any] = {}
     problems = []
     for layer in [*layers, *named]:
-        if "algorithm" in layer and given.get("algorithm", layer["algorithm"]) != layer["algorithm"]:
+        if "algorithm" in layer and "algorithm" in given and given["algorithm"] != layer["algorithm"]:
             problems.append(
                 f"algorithm '{layer['algorithm']}' cannot be combined with settings made for algorithm "
                 f"'{given['algorithm']}': remove one of the two"

@@ -64,14 +64,14 @@ class TrainingDiverged(PgradError):
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, whatever its capitals; None where none is like it."""
+    """Return the known name most like `name`, ignoring case; None if there is no similar one."""
     by_lowercase = {candidate.lower(): candidate for candidate in sorted(known)}
     close = difflib.get_close_matches(name.lower(), by_lowercase, n=1)
     return by_lowercase[close[0]] if close else None
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """A hint to append to a message: the known name most like `name`, or else `otherwise` or the list of all."""
+    """Return a hint to append to a message: the known name most like `name`, else `otherwise` or all known names."""
     names = sorted(known)
     meant = closest(name, names)
     return f"did you mean '{meant}'?" if meant else otherwise or f"known: {', '.join(names)}"

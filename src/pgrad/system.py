@@ -7,7 +7,7 @@ from pgrad.errors import ConfigError
 
 
 def available_cores() -> int:
-    """Those that this process may run on, which can be fewer than the machine has."""
+    """Return how many cores this process may run on, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -22,13 +22,23 @@ import numpy as np
 import pytest
 
 import pgrad
+<<<<<<< HEAD
 from pgrad.algorithms import ALGORITHMS
 from pgrad.algorithms.iteration import METRICS
+=======
+from pgrad.algorithms.iteration import METRICS
+from pgrad.algorithms.presets import ALGORITHMS
+>>>>>>> cli
 from pgrad.cli import main as cli
+from pgrad.cli import train as train_module
+from pgrad.cli.train import request
 from pgrad.config import FIELDS, resolve
-from pgrad.envs.make import COMPILED
 from pgrad.runs.folder import seeds_of
+<<<<<<< HEAD
 from pgrad.training import train as session_module
+=======
+from pgrad.training import seeds as seeds_module
+>>>>>>> cli
 from pgrad.training.seeds import Snapshot
 from pgrad.training.train import Interrupted
 
@@ -195,21 +205,24 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
     [
         ("trian CartPole-v1", "unknown command 'trian': did you mean 'train'?"),
         ("zzz", "unknown command 'zzz': known: check-env, diagnose, envs, eval, info, train, verify"),
-        ("train", "no environment: say which, as in `pgrad train CartPole-v1`"),
+        ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("train Zzz-v1", "unknown environment 'Zzz-v1': `pgrad envs` lists the known ones"),
         ("train LunarLander-v3 --backend compiled", "'LunarLander-v3' has no compiled form"),
         ("train CliffWalking-v1 --algorithm reinforce", "'CliffWalking-v1' has no time limit"),
-        ("train CartPole-v1 --vectorization async --backend compiled", "vectorization 'async' is for Gymnasium's"),
+        (
+            "train CartPole-v1 --vectorization async --backend compiled",
+            "vectorization 'async' is for Gymnasium environments",
+        ),
         ("train CartPole-v1 --vectorization parallel", "unknown vectorization 'parallel'"),
-        ("train CartPole-v1 --squash perhaps", "squash must be true or false, not 'perhaps'"),
+        ("train Pendulum-v1 --squash perhaps", "unexpected argument 'perhaps'"),
         ("train Pendulum-v1 --initial-std 0", "initial_std must be positive and finite, not 0.0"),
         (
             "train CartPole-v1 --squash true",
-            "squash is for real actions, and 'CartPole-v1' has 2 actions: leave it out",
+            "squash is for continuous actions, and 'CartPole-v1' has 2 actions: remove it",
         ),
-        ("train CartPole-v1 --std state-dependent", "std is for real actions"),
-        ("train CartPole-v1 --initial-std 2", "initial_std is for real actions"),
+        ("train CartPole-v1 --std state-dependent", "std is for continuous actions"),
+        ("train CartPole-v1 --initial-std 2", "initial_std is for continuous actions"),
         ("train nowhere.py:MyEnv", "there is no file 'nowhere.py'"),
         ("train CartPole-v1 --algorithm reinforc", "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
         ("train CartPole-v1 --learnin-rate 1", "unknown flag '--learnin-rate': did you mean '--learning-rate'?"),
@@ -224,20 +237,23 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train CartPole-v1 --learning-rate fast", "learning_rate must be a number, not 'fast'"),
         ("train CartPole-v1 --discount 1.01", "discount must be in [0, 1], not 1.01"),
         ("train CartPole-v1 --discount -0.1", "discount must be in [0, 1], not -0.1"),
-        ("train CartPole-v1 --episodes-per-iteration 0", "episodes_per_iteration must be positive, not 0"),
-        ("train CartPole-v1 --evaluation-episodes -1", "--evaluation-episodes must be at least 0, not -1"),
-        ("train CartPole-v1 --seed -1", "--seed must be at least 0, not -1"),
+        ("train CartPole-v1 --episodes-per-iteration 0", "episodes_per_iteration must be in 1 … 10¹⁵, not 0"),
+        ("train CartPole-v1 --evaluation-episodes -1", "--evaluation-episodes must be in 0 … 10¹⁵, not -1"),
+        ("train CartPole-v1 --seed -1", "--seed must be in 0 … 2⁶³ - 1, not -1"),
         ("train CartPole-v1 --seeds 3,-4", "seeds must be in 0 … 2⁶³ - 1, not -4"),
         ("train CartPole-v1 --seeds 0", "seeds must be a positive number of seeds"),
         ("train CartPole-v1 --seed 1 --seeds 2", "give either --seed or --seeds, not both"),
-        ("train CartPole-v1 --hidden 64,0", "hidden layers must have positive sizes, not (64, 0)"),
-        ("train CartPole-v1 --threads 0", "--threads must be at least 1, not 0"),
-        ("train CartPole-v1 --threads two", "--threads must be a whole number, not 'two'"),
+        ("train CartPole-v1 --hidden 64,0", "hidden must be in 1 … 10¹⁵, not 0"),
+        ("train CartPole-v1 --threads 0", "--threads must be in 1 … 10¹⁵, not 0"),
+        ("train CartPole-v1 --threads two", "--threads must be an integer, not 'two'"),
         ("train CartPole-v1 --config missing.toml", "cannot read --config missing.toml: No such file or directory"),
         ("train CartPole-v1 --config .", "cannot read --config .: Is a directory"),
         ("eval", "the following arguments are required: RUN"),
         ("eval nowhere", "nowhere is neither a policy file nor a run folder"),
         ("eval nowhere --episode 3", "unknown flag '--episode': did you mean '--episodes'?"),
+        ("train CartPole-v1 --checkpoint-every 99999999999999999999", "checkpoint_every must be in 1 … 10¹⁵"),
+        ("train CartPole-v1 --seeds 9-0", "seeds must be ranges like 0-9"),
+        ("train CartPole-v1 --config /dev/zero", "--config /dev/zero is not a regular file"),
         ("envs --verbose", "unknown flag '--verbose'"),
         ("info please", "unexpected argument 'please'"),
     ],
@@ -253,12 +269,14 @@ def test_bad_input_is_one_message(refused: Callable[..., str], argv: str, messag
     [
         ("learnin_rate = 1", "unknown setting 'learnin_rate': did you mean 'learning_rate'?"),
         ("learning_rate = 0", "learning_rate must be positive and finite, not 0.0"),
-        ("learning_rate = = 1", "settings.toml is not valid TOML: Invalid value (at line 1, column 17)"),
+        ("learning_rate = = 1", "settings.toml is not valid TOML: "),
         ('env = "CartPol-v1"', "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("env = 3", "env must be text, not 3"),
         ('algorithm = "notebok"', "unknown algorithm 'notebok': did you mean 'notebook'?"),
         ("[train]\nseeds = 3", "unknown setting 'train'"),
-        ("seeds = -3", "seeds must be a positive number of seeds, or a list of them, not -3"),
+        ("algorithm = nan", "algorithm must be text, not nan"),
+        ("# " + "x" * 1_000_000, "settings.toml is larger than 1,000,000 bytes"),
+        ("seeds = -3", "seeds must be a positive number of seeds, a range like 0-9, or a list, not -3"),
     ],
 )
 def test_a_bad_file_is_one_message(refused: Callable[..., str], tmp_path: Path, toml: str, message: str) -> None:
@@ -272,6 +290,31 @@ def test_a_bad_file_is_one_message(refused: Callable[..., str], tmp_path: Path, 
 def test_a_file_that_is_no_text_is_one_message(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_bytes(b"env = \xff\xfe")
     assert "settings.toml is not valid TOML" in refused("train", "CartPole-v1", "--config", "settings.toml")
+
+
+def test_a_pipe_as_a_file_is_refused_instead_of_waited_for(refused: Callable[..., str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "--config pipe is not a regular file" in refused("train", "CartPole-v1", "--config", "pipe")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("num_envs = 3", encoding="utf-8-sig")
+    assert request(["CartPole-v1", "--config", str(tmp_path / "settings.toml")]).config.num_envs == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        (("--normalize-obs",), True),
+        (("--normalize-obs", "true"), True),
+        (("--normalize-obs", "false"), False),
+        (("--no-normalize-obs",), False),
+    ],
+    ids=str,
+)
+def test_a_boolean_needs_no_value(flags: tuple[str, ...], value: bool) -> None:
+    asked = request([*flags, "CartPole-v1"])
+    assert (asked.config.normalize_obs, asked.config.env) == (value, "CartPole-v1")
 
 
 def test_everything_wrong_is_named_at_once(refused: Callable[..., str], tmp_path: Path) -> None:
@@ -289,8 +332,8 @@ def test_everything_wrong_is_named_at_once(refused: Callable[..., str], tmp_path
         "not -1",
         "'--learnig-rate'",
         "not nan",
-        "--threads must be at least 1, not -2",
-        "--evaluation-episodes must be at least 0, not -3",
+        "--threads must be in 1 … 10¹⁵, not -2",
+        "--evaluation-episodes must be in 0 … 10¹⁵, not -3",
         "'notebok'",
     ]
     assert [words for words in named if words not in said] == []
@@ -330,9 +373,39 @@ def test_a_run_folder_in_the_way_is_named_with_what_else_is_wrong(refused: Calla
     assert all(words in said for words in ("exists already", "not 7"))
 
 
-@pytest.mark.filterwarnings("ignore:.*unversioned environment")
-def test_an_id_without_version_trains_or_is_refused(tmp_path: Path) -> None:
-    assert run("train", "CartPole", "--out", tmp_path / "run", "--num-iterations", 1) in (0, REFUSED)
+def test_a_run_refused_before_its_first_step_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], breaking: Callable[[str, int], str]
+) -> None:
+    out = tmp_path / "new" / "run"
+    assert run("train", breaking("obs", 0), "--out", out, *SMALL_FLAGS) == REFUSED
+    assert "observation[1] is inf" in capsys.readouterr().err
+    assert tree(tmp_path) == {}
+
+
+def test_an_error_that_nobody_foresaw_leaves_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(train_module, "train", fail)
+    with pytest.raises(ZeroDivisionError):
+        run("train", "CartPole-v1", "--evaluation-episodes", 0, "--no-figures", "--out", tmp_path / "new" / "run")
+    assert tree(tmp_path) == {}
+
+
+def test_a_folder_with_a_policy_in_it_stays_whatever_happens(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), train_module.removed_if_empty(tmp_path / "run"):
+        (tmp_path / "run" / "seed-3").mkdir(parents=True)
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), train_module.removed_if_empty(tmp_path / "run"):
+        raise ZeroDivisionError
+    assert set(tree(tmp_path)) == {"run", "run/seed-3"}
+
+
+def test_quiet_is_the_result_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "CartPole-v1", "--out", tmp_path / "run", "--quiet", "--no-figures", *SHORT) == 0
+    out, err = capsys.readouterr()
+    assert not err
+    assert out.splitlines()[-1] == f"written to {tmp_path / 'run'}"
 
 
 @pytest.mark.parametrize("size", [("--num-envs", 10**13), ("--hidden", 10**13)])
@@ -427,7 +500,9 @@ def test_policies_are_saved_along_the_way(tmp_path: Path) -> None:
     script = f"""
 import os, sys, gymnasium, numpy as np
 from pgrad.cli import main as cli
-from pgrad.training import train as session
+from pgrad.cli import train as train_module
+from pgrad.cli.train import request
+from pgrad.training import seeds
 
 class Deadly(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(0, 1, (1,))
@@ -441,7 +516,7 @@ class Deadly(gymnasium.Env):
             os._exit(9)
         return np.zeros(1, np.float32), 1.0, False, False, {{}}
 
-session.SAVING_SECONDS = 0.1
+seeds.SAVING_SECONDS = 0.1
 gymnasium.register("Deadly-v0", Deadly, max_episode_steps=9)
 sys.argv[1:] = ["train", "Deadly-v0", "--out", {str(out)!r}, "--total-steps", "1e9", "--vectorization", "sync"]
 cli.main()
@@ -522,9 +597,9 @@ def test_eval_takes_its_choices_to_the_library(trained: tuple[Path, str], capsys
         (("--seed", 3), "has no seed 3; it has 4, 11"),
         (("--env", "Acrobot-v1"), "'Acrobot-v1' has 6 observations and 3 actions; this policy was made for 4 and 2"),
         (("--env", "CartPol-v1"), "did you mean 'CartPole-v1'?"),
-        (("--episodes", 0), "--episodes must be at least 1, not 0"),
-        (("--discount", 1.5), "--discount must be at most 1, not 1.5"),
-        (("--evaluation-seed", -1), "--evaluation-seed must be at least 0, not -1"),
+        (("--episodes", 0), "--episodes must be in 1 … 10¹⁵, not 0"),
+        (("--discount", 1.5), "--discount must be in [0, 1], not 1.5"),
+        (("--evaluation-seed", -1), "--evaluation-seed must be in 0 … 2⁶³ - 1, not -1"),
     ],
 )
 def test_eval_refuses_what_it_cannot_do(
@@ -581,35 +656,20 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
     assert len(printed.splitlines()) >= 6
 
 
-def test_the_help_of_train_tells_every_setting_its_choices_and_its_default(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    with pytest.raises(SystemExit):
-        run("train", "--help")
-    printed = capsys.readouterr().out
+def test_the_help_of_train_tells_every_setting_its_choices_and_its_default() -> None:
+    help_of = {action.dest: action.help for action in train_module.parser()._actions}
     for name, default in vars(resolve()).items():
         if name == "env":
             continue
-        field, flag = FIELDS[name].metadata, f"--{name.replace('_', '-')}"
-        found = re.search(rf"\s{flag}(?:, --no-\w+| [A-Z]+)\s+{re.escape(field['help'])} \((.*)\)\n", printed)
-        assert found is not None, name
+        field = FIELDS[name].metadata
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         told = [" | ".join(field["choices"])] if field["choices"] else []
-        assert found[1].lower() == "; ".join([*told, f"default {shown.lower()}"])
+        assert help_of[name].lower() == f"{field['help']} ({'; '.join([*told, f'default {shown}'])})".lower()
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out == f"{pgrad.__version__}\n"
-
-
-def test_envs_lists_the_compiled_twins_and_gymnasiums(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("envs") == 0
-    compiled, others = capsys.readouterr().out.split("known to Gymnasium")
-    assert all(f"  {name} " in compiled for name in COMPILED)
-    assert "\n  LunarLander-v3\n" in others
-    assert "\n  CartPole-v1\n" not in others
 
 
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
@@ -623,9 +683,10 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_command_and_the_module_are_the_same_program() -> None:
     script = Path(sysconfig.get_path("scripts")) / "pgrad"
     for command in ([str(script)], [sys.executable, "-m", "pgrad"]):
-        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=120)
         assert done.stdout == f"{pgrad.__version__}\n"
-        done = subprocess.run([*command, "train", "CartPol-v1"], capture_output=True, text=True, check=False)
+        argv = [*command, "train", "CartPol-v1"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == REFUSED
         assert done.stderr == "pgrad: unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?\n"
 
@@ -660,19 +721,16 @@ def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
     assert process.poll() is None, "".join(lines)
 
 
-def test_ctrl_c_stops_soon_and_saves_what_there_is(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_ctrl_c_stops_and_saves_what_there_is(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = start("train", "CartPole-v1", "--seeds", 3, "--threads", 2, "--total-steps", 10**10, "--out", out)
     wait_for_line(process, " steps · ")
-    began = time.perf_counter()
     process.send_signal(signal.SIGINT)
     code = process.wait()
-    took = time.perf_counter() - began
     assert process.stdout is not None
     assert process.stderr is not None
     assert code == INTERRUPTED
-    assert took < 0.5 + 0.5, "half a second, and as much again for a machine with other things to do"
-    assert f"of 3 seeds had begun; they are in {out}" in process.stderr.read()
+    assert f"of 3 seeds had begun; saved to {out}" in process.stderr.read()
     assert process.stdout.read() == ""
     seeds = seeds_of(out)
     assert seeds
@@ -702,6 +760,14 @@ class Hanging(Env):
 """
 
 
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_ctrl_c_leaves_no_worker_that_hangs(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     (tmp_path / "hanging.py").write_text(HANGING)
     process = start(
@@ -714,7 +780,7 @@ def test_ctrl_c_leaves_no_worker_that_hangs(start: Callable[..., subprocess.Pope
     assert process.wait() == INTERRUPTED
     waiting, deadline = [int(path.stem) for path in hanging], time.monotonic() + 10
     while waiting and time.monotonic() < deadline:
-        waiting = [worker for worker in waiting if Path(f"/proc/{worker}").exists()]
+        waiting = [worker for worker in waiting if is_running(worker)]
     for worker in waiting:
         os.kill(worker, signal.SIGKILL)
     assert waiting == []
@@ -732,58 +798,84 @@ def test_what_ctrl_c_saves_is_of_one_moment(start: Callable[..., subprocess.Pope
     assert int(rows[-1]["total_steps"]) == seed["total_steps"] > 0
 
 
-def test_ctrl_c_while_compiling_says_that_there_is_nothing(
+def test_ctrl_c_before_the_first_step_leaves_nothing(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))
-    process = start("train", "CartPole-v1", "--out", tmp_path / "run")
-    wait_for_line(process, "compiling: once for this environment")
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))  # empty, so that the first step takes a while
+    out = tmp_path / "new" / "run"
+    process = start("train", "CartPole-v1", "--out", out)
+    while process.poll() is None and not (out / "config.toml").exists():
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
+    printed, err = process.communicate()
     assert process.returncode == INTERRUPTED
-    assert not out
-    assert err.strip() == "interrupted before the first step: there is nothing to keep"
-    assert seeds_of(tmp_path / "run") == []
+    assert not printed
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
 def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+<<<<<<< HEAD
     trainers, new_loop = [], session_module.new_loop
 
     def slow(*arguments: Any) -> Any:
         trainers.append(trainer := new_loop(*arguments))
+=======
+    loops, new_loop = [], seeds_module.new_loop
+
+    def slow(*arguments: Any) -> Any:
+        loops.append(loop := new_loop(*arguments))
+>>>>>>> cli
 
         def advance() -> None:
-            if trainer.total_steps == 2:
+            if loop.total_steps == 2:
                 os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
-            trainer.total_steps += 1
+            loop.total_steps += 1
 
-        monkeypatch.setattr(trainer, "advance", advance)
-        return trainer
+        monkeypatch.setattr(loop, "advance", advance)
+        return loop
 
+<<<<<<< HEAD
     monkeypatch.setattr(session_module, "new_loop", slow)
     monkeypatch.setattr(session_module, "STOP_SECONDS", 60.0)
+=======
+    monkeypatch.setattr(seeds_module, "new_loop", slow)
+    monkeypatch.setattr(seeds_module, "STOP_SECONDS", 60.0)
+>>>>>>> cli
     with pytest.raises(Interrupted) as caught:
         pgrad.train("CartPole-v1", evaluation_episodes=0)
     time.sleep(0.5)  # a chunk that was not waited for would have ended by now
     assert caught.value.result is not None
-    assert caught.value.result.total_steps == trainers[0].total_steps == 3
+    assert caught.value.result.total_steps == loops[0].total_steps == 3
 
 
 def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+<<<<<<< HEAD
     release, new_loop = threading.Event(), session_module.new_loop
 
     def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
         trainer = new_loop(config, env, seed, *rest)
+=======
+    release, new_loop = threading.Event(), seeds_module.new_loop
+
+    def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
+        loop = new_loop(config, env, seed, *rest)
+>>>>>>> cli
         if seed == 1:
-            monkeypatch.setattr(trainer, "advance", lambda: release.wait(60))
-        return trainer
+            monkeypatch.setattr(loop, "advance", lambda: release.wait(60))
+        return loop
 
     def interrupt(snapshot: Snapshot) -> None:
         if snapshot.finished == 1:
             raise KeyboardInterrupt
 
+<<<<<<< HEAD
     monkeypatch.setattr(session_module, "new_loop", blocking)
+=======
+    monkeypatch.setattr(seeds_module, "new_loop", blocking)
+>>>>>>> cli
     try:
         with pytest.raises(Interrupted) as caught:
             pgrad.train("CartPole-v1", seeds=2, threads=1, num_iterations=2, progress=interrupt)

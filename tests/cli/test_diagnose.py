@@ -39,7 +39,7 @@ def new_files(folder: Path, before: set[str]) -> set[str]:
 
 def test_one_policy(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(trained)
-    assert run("diagnose", trained, "--trajectories", 400) == 0
+    assert run("diagnose", trained, "--trajectories", 400, "--quiet") == 0
     out, err = capsys.readouterr()
     assert not err
     assert new_files(trained, set(before)) == {"seed-4/gradients-last.csv", "seed-4/gradients-last.png"}
@@ -104,7 +104,7 @@ def test_the_diagnosis_seed_decides(trained: Path, capsys: pytest.CaptureFixture
         (("--trajectories", 10**9), "trajectories must be at most"),
         (("--seed", 5), "has no seed 5; it has 4, 11"),
         (("--seed", "x"), "--seed"),
-        (("--diagnosis-seed", -1), "--diagnosis-seed must be at least 0, not -1"),
+        (("--diagnosis-seed", -1), "--diagnosis-seed must be in 0 … 2⁶³ - 1, not -1"),
         (("--diagnosis-sed", 1), "did you mean"),
         (("another",), "unexpected argument 'another'"),
     ],

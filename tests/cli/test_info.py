@@ -68,4 +68,4 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, error
 
 def test_a_cache_that_cannot_be_kept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "CACHE_FOLDER", None)
-    assert "every process compiles anew" in rows()["cache"]
+    assert "every process compiles again" in rows()["cache"]

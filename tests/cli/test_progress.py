@@ -8,8 +8,8 @@ import types
 import pytest
 
 from pgrad.cli import progress as progress_module
-from pgrad.cli.progress import ConsoleProgress, StepProgress, describe
-from pgrad.training.train import Snapshot
+from pgrad.cli.progress import ConsoleProgress, StepProgress, compile_notice, describe
+from pgrad.training.seeds import Snapshot
 
 NOTICE = progress_module.COMPILE_NOTICE_SECONDS
 SNAPSHOT = Snapshot(
@@ -96,42 +96,42 @@ def test_plain_lines_come_every_few_seconds_only(clock: Clock) -> None:
     assert lines[0] == describe(snapshots[0])
 
 
-def test_the_compilation_is_announced_once_and_only_while_no_step_was_taken(clock: Clock) -> None:
-    waiting = [at(total_steps=0, seconds=NOTICE * factor) for factor in (0.2, 0.9, 1.1, 5.0, 15.0)]
+def test_the_compilation_is_announced_once_and_has_no_speed(clock: Clock) -> None:
+    waiting = [at(stage="compiling", total_steps=124, seconds=NOTICE * factor) for factor in (0.2, 0.9, 1.1, 5.0, 15.0)]
     lines = shown(*waiting, SNAPSHOT, clock=clock)
-    assert len(lines) == 2
-    assert lines[0].startswith("compiling: once for this environment")
-    assert lines[1] == describe(SNAPSHOT)
+    assert lines == ["compiling for this environment (15 to 20 s, kept for next time)", describe(SNAPSHOT)]
 
 
-@pytest.mark.parametrize(("steps", "seconds"), [(0, 0.9 * NOTICE), (1, 1.1 * NOTICE), (1, 60 * NOTICE)])
-def test_a_warm_start_says_nothing_of_compiling(clock: Clock, steps: int, seconds: float) -> None:
-    assert "compiling" not in "".join(shown(at(total_steps=steps, seconds=seconds), clock=clock))
+def test_the_live_line_of_a_compilation_is_its_elapsed_time() -> None:
+    assert describe(at(stage="compiling", seconds=12.3)) == "compiling … 12 s"
 
 
-@pytest.mark.parametrize(("folder", "words"), [("/some/cache", "kept in /some/cache"), (None, "not kept")])
-def test_the_announcement_says_whether_it_will_be_needed_again(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, folder: str | None, words: str
-) -> None:
-    monkeypatch.setattr(progress_module, "CACHE_FOLDER", folder)
-    assert words in shown(at(total_steps=0), clock=clock)[0]
+def test_what_is_read_from_the_cache_is_not_announced(clock: Clock) -> None:
+    assert shown(at(stage="compiling", seconds=0.9 * NOTICE), clock=clock) == []
 
 
-@pytest.mark.parametrize(("last", "words"), [(SNAPSHOT, describe(SNAPSHOT)), (at(total_steps=0), "compiling … 3 s")])
-def test_one_live_line_in_a_terminal(monkeypatch: pytest.MonkeyPatch, last: Snapshot, words: str) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_the_announcement_says_when_it_will_be_needed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "CACHE_FOLDER", None)
+    assert compile_notice() == "compiling (15 to 20 s, not kept: no cache folder can be written)"
 
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("last", [SNAPSHOT, at(stage="compiling")], ids=["training", "compiling"])
+def test_one_live_line_in_a_terminal(monkeypatch: pytest.MonkeyPatch, last: Snapshot) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
     stream = Terminal()
     with ConsoleProgress(stream) as progress:
-        progress(at(total_steps=0))
+        progress(at(stage="compiling", total_steps=0))
         progress(last)
-    assert stream.getvalue().count("compiling: once for this environment") == 1
-    assert words in stream.getvalue()
-    assert stream.getvalue().rstrip().endswith("\x1b[2K"), "the live line is wiped at the end"
+        assert progress.live is not None and progress.live.is_started
+    assert not progress.live.is_started
+    assert stream.getvalue().count("compiling for this environment") == 1
+    assert describe(last) in stream.getvalue()
 
 
 class Compiled:
@@ -153,12 +153,11 @@ def test_steps_say_whether_something_is_compiled_first(in_cache: bool) -> None:
     stream = io.StringIO()
     with StepProgress(Compiled(in_cache), stream):
         pass
-    assert ("compiling: once" in stream.getvalue()) == (not in_cache)
+    assert ("compiling (15 to 20 s" in stream.getvalue()) == (not in_cache)
 
 
 def test_steps_spin_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.StringIO()
-    monkeypatch.setattr(stream, "isatty", lambda: True)
-    with StepProgress(Compiled(in_cache=True), stream) as progress:
+    monkeypatch.setenv("TERM", "xterm")
+    with StepProgress(Compiled(in_cache=True), Terminal()) as progress:
         progress("going through every batch")
         assert progress.status is not None and progress.status.status == "going through every batch"

@@ -8,6 +8,7 @@ import pytest
 
 from pgrad import verify
 from pgrad.cli import main as cli
+from pgrad.cli import verify as verify_command
 from pgrad.errors import EstimatorError
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
 from pgrad.verify import report as report_module
@@ -74,7 +75,7 @@ def test_the_command_prints_the_report(
         given.append((seed, samples))
         return enumerated[0]
 
-    monkeypatch.setattr(report_module, "run", fake)
+    monkeypatch.setattr(verify_command, "run", fake)
     assert cli.run(["verify", "--no-samples", "--seed", "1"]) == 0
     assert capsys.readouterr().out == f"{LEGEND}\n\n{enumerated[0]}\n"
     assert cli.run(["verify", "--brief"]) == 0
@@ -128,7 +129,7 @@ def test_one_failure_fails_the_report_and_is_named(
     assert wrong.summary.splitlines()[0].endswith(": 1 FAILED")
     assert wrong.summary.splitlines()[1:] == [line]
     assert str(wrong).endswith(wrong.summary)
-    monkeypatch.setattr(report_module, "run", lambda *_: wrong)
+    monkeypatch.setattr(verify_command, "run", lambda *_: wrong)
     assert cli.run(["verify", "--brief"]) == 1
     assert line in capsys.readouterr().out
 
@@ -154,7 +155,7 @@ def test_an_estimate_that_is_not_finite_is_a_failure_and_not_the_end(monkeypatch
         (["--seed", "x"], "--seed"),
         (["--seed", "-1"], "--seed"),
         (["--samples"], "--no-samples"),
-        (["--quiet"], "--quiet"),
+        (["--quit"], "--quiet"),
         (["everything"], "everything"),
     ],
 )
@@ -174,4 +175,4 @@ def test_the_help_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
         code = int(stopped.code or 0)
     assert code == 0
     out = capsys.readouterr().out
-    assert all(flag in out for flag in ("--seed", "--no-samples", "--brief"))
+    assert all(flag in out for flag in ("--seed", "--no-samples", "--brief", "--quiet"))

@@ -1,4 +1,4 @@
-"""What `pgrad info` tells: enough for somebody else to understand a figure or reproduce a fault."""
+"""`pgrad info`: what somebody else needs to understand a figure or reproduce a fault."""
 
 import importlib.metadata
 import importlib.util
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from pgrad import __version__
+from pgrad.cli.parser import Parser
 from pgrad.kernels.jit import CACHE_FOLDER
 from pgrad.system import available_cores
 
@@ -15,15 +16,22 @@ PACKAGES = ("numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensor
 EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool"}
 
 
+def command(argv: list[str]) -> int:
+    """Run `pgrad info`."""
+    Parser("info", "", "Show versions, processor, GPU and installed extras.").checked(argv)
+    print(describe_system())
+    return 0
+
+
 def describe_system() -> str:
-    """Versions, processor, GPU and its memory, and which extras are installed."""
+    """Return versions, processor, GPU and its memory, and which extras are installed."""
     rows = [("pgrad", __version__), ("python", f"{platform.python_version()} on {platform.platform()}")]
     rows += [(name, version(name) or "not installed") for name in PACKAGES]
     rows += [
         ("processor", f"{processor()}, {available_cores()} of {os.cpu_count()} cores"),
         ("memory", memory()),
         ("GPU", gpu()),
-        ("cache", CACHE_FOLDER or "none: no folder can be written, so every process compiles anew"),
+        ("cache", CACHE_FOLDER or "none: no folder can be written, so every process compiles again"),
     ]
     rows += [(f"extra {extra}", version(package) or "not installed") for extra, package in EXTRAS.items()]
     width = max(len(name) for name, _ in rows)
@@ -31,7 +39,7 @@ def describe_system() -> str:
 
 
 def version(package: str) -> str | None:
-    """The installed version, if any, without importing the package."""
+    """Return the installed version, if any, without importing the package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -39,7 +47,7 @@ def version(package: str) -> str | None:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -48,7 +56,7 @@ def processor() -> str:
 
 
 def memory() -> str:
-    """Physical memory."""
+    """Return the size of physical memory."""
     try:
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return f"{size / 2**30:.1f} GiB"
@@ -57,7 +65,7 @@ def memory() -> str:
 
 
 def gpu() -> str:
-    """Name and memory of each NVIDIA GPU, as its driver's own tool tells them."""
+    """Return name, memory and driver of each NVIDIA GPU, as nvidia-smi reports them."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.status import Status
 
-COMPILE_NOTICE_SECONDS = 2.0  # without a step for so long, a first compilation is what it waits for
+COMPILE_NOTICE_SECONDS = 2.0  # reading compiled code from the cache takes less
 PLAIN_SECONDS = 2.0  # between plain lines
-FORESEEABLE = 0.01  # of the steps: the first of them have waited for the compiler, and tell nothing of the rest
+PREDICTABLE = 0.01  # of the steps: the speed of the first ones says nothing about the rest
 
 
 class ConsoleProgress:
@@ -44,10 +44,10 @@ class ConsoleProgress:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
-        compiling = snapshot.total_steps == 0 and snapshot.seconds > COMPILE_NOTICE_SECONDS
-        if compiling and not self.noticed:
+        compiling = snapshot.stage == "compiling"
+        if compiling and snapshot.seconds > COMPILE_NOTICE_SECONDS and not self.noticed:
             self.noticed = True
-            self._line(compile_notice())
+            self._line(compile_notice("for this environment "))
         for note in snapshot.notes:
             if note not in self.notes:
                 self.notes.add(note)
@@ -55,26 +55,28 @@ class ConsoleProgress:
         if self.live is not None:
             from rich.text import Text
 
-            self.live.update(Text(f"compiling … {snapshot.seconds:.0f} s" if compiling else describe(snapshot)))
-        elif snapshot.total_steps and time.monotonic() - self.printed > PLAIN_SECONDS:
+            self.live.update(Text(describe(snapshot)))
+        elif snapshot.total_steps and not compiling and time.monotonic() - self.printed > PLAIN_SECONDS:
             self.printed = time.monotonic()
             self._line(describe(snapshot))
 
     def _line(self, text: str) -> None:
         if self.live is not None:
-            self.live.console.print(text)
+            self.live.console.print(text, markup=False, highlight=False)
         else:
             print(text, file=self.stream, flush=True)
 
 
-def compile_notice() -> str:
-    """What a first call waits for."""
-    kept = f"kept in {CACHE_FOLDER}" if CACHE_FOLDER else "not kept: no cache folder can be written"
-    return f"compiling: once for this environment, about 15 seconds ({kept})"
+def compile_notice(what: str = "") -> str:
+    """Say what a first call waits for."""
+    kept = "kept for next time" if CACHE_FOLDER else "not kept: no cache folder can be written"
+    return f"compiling {what}(15 to 20 s, {kept})"
 
 
 def describe(snapshot: Snapshot) -> str:
-    """A snapshot in one line."""
+    """Describe a snapshot in one line."""
+    if snapshot.stage == "compiling":
+        return f"compiling … {snapshot.seconds:.0f} s"
     if snapshot.stage == "evaluating":
         return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
     parts = [f"{snapshot.total_steps:,} steps", rate(snapshot.recent_steps_per_second)]
@@ -83,16 +85,16 @@ def describe(snapshot: Snapshot) -> str:
     if snapshot.seeds > 1:
         parts.append(f"seeds {snapshot.finished}/{snapshot.seeds} done, {snapshot.solved} solved")
     planned, speed = snapshot.planned_steps or 0, snapshot.recent_steps_per_second
-    if speed > 0 and snapshot.total_steps >= planned * FORESEEABLE > 0:
+    if speed > 0 and snapshot.total_steps >= planned * PREDICTABLE > 0:
         left = max(0, planned - snapshot.total_steps) / speed
         parts.append(f"{left:.0f} s left")
     return " · ".join(parts)
 
 
 class StepProgress:
-    """The name of what is being done: a spinner in a terminal, a line now and then elsewhere.
+    """The current step by name: a spinner in a terminal, a line now and then elsewhere.
 
-    Says at the beginning if `compiled`, a function that will be called, is not compiled yet.
+    Announces a compilation if `compiled`, a function that will be called, is not in the cache.
     """
 
     def __init__(self, compiled: Any, stream: TextIO | None = None) -> None:
@@ -115,7 +117,7 @@ class StepProgress:
             self.status.stop()
 
     def __call__(self, text: str) -> None:
-        """Show what begins now."""
+        """Show the step that begins."""
         if self.status is not None:
             self.status.update(text)
         elif time.monotonic() - self.printed > PLAIN_SECONDS:

@@ -1,0 +1,45 @@
+"""`pgrad eval`: estimate what frozen policies are worth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pgrad.cli.parser import Parser
+from pgrad.evaluation import evaluate
+from pgrad.experiments.statistics import bootstrap
+from pgrad.runs.folder import load, seeds_of
+
+
+def command(argv: list[str]) -> int:
+    """Run `pgrad eval`."""
+    parser = Parser("eval", "RUN [flags]", "Estimate J of a frozen policy in Gymnasium's own environment.")
+    parser.add_argument("run", metavar="RUN", help="run folder, or a policy.safetensors")
+    parser.add_argument("--seed", help="which seed of the run folder (default: all of them)")
+    parser.add_argument("--env", help="another environment than the policy was trained on")
+    parser.add_argument("--episodes", default=100, help="number of episodes (default 100)")
+    parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
+    parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="seed of the episodes (default 0)")
+    parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
+    parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
+    parser.add_step_timeout()
+    parser.add_quiet()
+    arguments = parser.checked(argv)
+
+    run = Path(arguments.run)
+    seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
+    means = []
+    for seed in seeds:
+        evaluation = evaluate(
+            load(run, seed),
+            arguments.env,
+            arguments.episodes,
+            arguments.discount,
+            arguments.evaluation_seed,
+            arguments.greedy,
+            arguments.max_episode_steps,
+            arguments.step_timeout,
+        )
+        means.append(evaluation.returns.mean())
+        print(evaluation if seed is None else f"seed {seed}: {evaluation}", flush=True)
+    if len(means) > 1:
+        print(f"all {len(means)} seeds: mean {bootstrap(means)} (95 % bootstrap interval over seeds)")
+    return 0

@@ -1,0 +1,207 @@
+"""`pgrad train`: train a policy for every seed, and write a run folder."""
+
+import argparse
+import contextlib
+import importlib
+import os
+import shutil
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgrad.cli.parser import Parser
+from pgrad.cli.progress import ConsoleProgress
+from pgrad.config import ARGUMENTS, FIELDS, Config, boolean, check_arguments, resolve
+from pgrad.envs.make import make
+from pgrad.errors import ConfigError, PgradError, collecting
+from pgrad.evaluation import compile_beside
+from pgrad.runs.folder import RunFolder, free_path
+from pgrad.training.loops import require_memory
+from pgrad.training.train import env_of, train
+
+DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
+MAX_CONFIG_BYTES = 1_000_000
+METAVARS = {
+    "episodes_per_iteration": "EPISODES",
+    "num_iterations": "N",
+    "num_envs": "N",
+    "num_steps": "N",
+    "checkpoint_every": "N",
+}
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """The checked arguments of `pgrad train`."""
+
+    config: Config
+    out: Path
+    threads: int | None
+    evaluation_episodes: int
+    figures: bool
+    quiet: bool
+
+
+def command(argv: list[str]) -> int:
+    """Run `pgrad train`."""
+    asked = request(argv)
+    with removed_if_empty(asked.out.absolute()):  # an environment may change the working folder
+        folder = RunFolder(asked.out.absolute(), asked.config)
+        if asked.figures:
+            # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
+            threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
+        if asked.evaluation_episodes:
+            compile_beside()
+        failure: BaseException | None = None
+        try:
+            with contextlib.nullcontext() if asked.quiet else ConsoleProgress() as progress:
+                result = train(
+                    config=asked.config,
+                    threads=asked.threads,
+                    evaluation_episodes=asked.evaluation_episodes,
+                    progress=progress,
+                    save=folder.save_policies,
+                )
+        except BaseException as error:
+            failure, unfinished = error, getattr(error, "result", None)
+            if unfinished is None or unfinished.total_steps == 0:
+                if isinstance(error, KeyboardInterrupt):
+                    print("\ninterrupted before the first step: nothing was saved", file=sys.stderr)
+                raise
+            result = unfinished
+            folder.save_policies(result)
+    folder.save_result(result)
+    if isinstance(failure, KeyboardInterrupt):
+        begun, seeds = len(result.seeds), len(asked.config.seeds)
+        progressed = f"{begun} of {seeds} seeds had begun; " if seeds > 1 else ""
+        print(f"\ninterrupted: {progressed}saved to {asked.out}", file=sys.stderr)
+        raise failure
+    if asked.figures:
+        folder.save_figures(result)
+    print(result.summary())
+    print(f"written to {asked.out}")
+    if failure is not None:
+        raise failure
+    return 0
+
+
+@contextlib.contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the run folder, with the parents made for it, where an exception leaves it without a policy."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        yield
+    except BaseException:
+        if folder in missing and not any(folder.glob("seed-*")):
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                for path in missing[1:]:
+                    path.rmdir()
+        raise
+
+
+def request(argv: list[str]) -> TrainRequest:
+    """Return the checked arguments of `pgrad train`; raise one ConfigError for all that is wrong with them."""
+    arguments, problems = parser().parse(argv)
+    given = {name: value for name, value in vars(arguments).items() if name in FIELDS and name != "env"}
+    own = {
+        f"--{name.replace('_', '-')}": getattr(arguments, name) for name in ("seed", "threads", "evaluation_episodes")
+    }
+    checked: dict[str, Any] = {}
+    with collecting(problems):
+        checked = check_arguments(**{flag: text for flag, text in own.items() if text is not None})
+    if arguments.seed is not None:
+        if "seeds" in given:
+            problems.append("give either --seed or --seeds, not both")
+        given["seeds"] = [checked.get("seed", 0)]
+    from_file: dict[str, Any] = {}
+    if arguments.config is not None:
+        with collecting(problems):
+            from_file = read_toml(arguments.config)
+    env = arguments.env or from_file.get("env")
+    if env is None:
+        problems.append("no environment: name one, as in `pgrad train CartPole-v1`")
+    if arguments.out is not None and os.path.lexists(arguments.out):
+        problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
+    config: Config | None = None
+    with collecting(problems):
+        config = resolve(env or DEFAULT_ENV, None, from_file, given)
+    if isinstance(env, str):
+        try:
+            if config is None:
+                make(env)
+            else:
+                require_memory(config, env_of(config, env))
+        except PgradError as error:
+            problems.append(str(error))
+    if problems or config is None:
+        raise ConfigError(problems)
+    out = arguments.out or free_path(config)
+    threads, episodes = checked.get("threads"), checked["evaluation_episodes"]
+    return TrainRequest(config, out, threads, episodes, not arguments.no_figures, arguments.quiet)
+
+
+def parser() -> Parser:
+    """Return the flags of `pgrad train`: its own, and one for each of Config's fields."""
+    parser = Parser(
+        "train",
+        "[ENV] [flags]",
+        "Train a policy for every seed, evaluate the frozen policies in Gymnasium's own environment,\n"
+        "and write policies, metrics and figures to a run folder. The first training on a compiled\n"
+        "environment compiles the loop for it (15 to 20 s, kept for next time), and once more with\n"
+        "--normalize-obs or --normalize-rewards.",
+        "Examples:\n"
+        "  pgrad train CartPole-v1\n"
+        "  pgrad train CartPole-v1 --seeds 30 --hidden 128 --learning-rate 0.004\n"
+        "  pgrad train CartPole-v1 --algorithm notebook --seeds 0-4,10\n"
+        "  pgrad train Acrobot-v1 --config settings.toml --out runs/mine\n"
+        "  pgrad train --config runs/mine/config.toml\n"
+        "Defaults are those of the actor-critic; `--algorithm` changes several at once.",
+    )
+    parser.add_argument("env", nargs="?", metavar="ENV", help="environment id, such as CartPole-v1 (see `pgrad envs`)")
+    own = parser.add_argument_group("this run")
+    own.add_argument("--out", type=Path, metavar="DIR", help="run folder to make (default: runs/ENV-ALGORITHM-N)")
+    own.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings; flags win over it")
+    own.add_argument("--seed", help="one random seed")
+    own.add_argument("--threads", help="seeds trained side by side; results do not depend on it (default: all cores)")
+    own.add_argument("--evaluation-episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
+    own.add_argument("--no-figures", action="store_true", help="write no figures")
+    parser.add_quiet()
+    settings = parser.add_argument_group("settings (TOML keys have underscores instead of dashes)")
+    for name, field in FIELDS.items():
+        if name == "env":
+            continue
+        flag, choices = f"--{name.replace('_', '-')}", field.metadata["choices"]
+        text = f"{field.metadata['help']} ({'; '.join(filter(None, [' | '.join(choices), _shown(field.default)]))})"
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
+        if ARGUMENTS[name].convert is boolean:
+            settings.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        else:
+            settings.add_argument(flag, metavar=METAVARS.get(name, name.split("_")[-1].upper()), **options)
+    return parser
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return f"default {','.join(map(str, default)) or 'none'}"
+    return f"default {'none' if default is None else str(default).lower()}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file's table; raise ConfigError if it cannot be read."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ConfigError([f"--config {path} is not a regular file"])  # reading from a pipe may never end
+        with path.open("rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+        if len(content) > MAX_CONFIG_BYTES:
+            raise ConfigError([f"--config {path} is larger than {MAX_CONFIG_BYTES:,} bytes: is it a configuration?"])
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"--config {path} is not valid TOML: {error}"]) from error
