@@ -15,7 +15,7 @@ def test_integers_of_any_kind_become_int(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [2, -1, 3.0, True, np.bool_(True), "3", None, np.float64(4), [3]])
 def test_what_is_not_an_integer_or_too_small_is_refused(value: Any) -> None:
-    with pytest.raises(InputError, match="^count must be an integer, at least 3, not "):
+    with pytest.raises(InputError, match=r"^count must be an integer, at least 3, not "):
         require_integer("count", value, 3)
 
 
