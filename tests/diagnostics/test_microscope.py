@@ -342,7 +342,7 @@ def test_a_policy_that_never_does_anything_else_is_no_reason_to_fail() -> None:
     ("arguments", "words"),
     [
         ({"trajectories": 199}, ["trajectories must be at least 200, not 199"]),
-        ({"discount": 1.5, "seed": -1}, ["discount must be in [0, 1], not 1.5", "seed must not be negative, not -1"]),
+        ({"discount": 1.5, "seed": -1}, ["discount must be in [0, 1], not 1.5", "seed must be in 0 … 2⁶³ - 1, not -1"]),
         ({"discount": float("nan")}, ["discount must be in [0, 1], not nan"]),
         ({"trajectories": 10**9}, ["trajectories must be at most"]),
     ],
