@@ -222,6 +222,8 @@ def test_the_same_seed_is_the_same_on_any_number_of_threads(monkeypatch: pytest.
     for cores in (1, 3, None):
         monkeypatch.setattr(blocks, "available_cores", lambda cores=cores: cores)
         np.testing.assert_array_equal(numbers(gradient_microscope(policy, critic, trajectories=400, seed=7)), first)
+    as_floats = gradient_microscope(policy, critic, trajectories=400.0, seed=7.0)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(numbers(as_floats), first)
     other = numbers(gradient_microscope(policy, critic, trajectories=400, seed=8))
     assert np.mean(other == first) < 0.3
 

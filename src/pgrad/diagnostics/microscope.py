@@ -108,7 +108,7 @@ def gradient_microscope(
     """
     began = time.perf_counter()
     environment = _checked(policy, critic, env, discount, trajectories, seed)
-    size = trajectories // BLOCKS
+    size, seed = int(trajectories) // BLOCKS, int(seed)
     pilot = collect(
         environment, policy, critic, [EstimatorSpec(discount=discount)], 1, max(2, size // 5), fold_in(seed, PILOT)
     )[0]
