@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pgrad
@@ -20,6 +21,15 @@ def test_the_lines_on_the_gradient_run_and_say_what_is_said_of_them(capsys: pyte
     diagnosis, *_, frozen_lake = capsys.readouterr().out.splitlines()
     assert diagnosis == "mean of log-probabilities times total return"
     assert float(frozen_lake) == pytest.approx(0.542, abs=5e-4)
+
+
+def test_the_notebooks_seed_climbs_and_collapses() -> None:
+    seed = re.search(r"--algorithm notebook --seed (\d+)", README.read_text(encoding="utf-8"))
+    assert seed is not None
+    result = pgrad.train("CartPole-v1", algorithm="notebook", seed=int(seed[1]), evaluation_episodes=0)
+    mean_of_50 = np.convolve(result.seeds[0].history.episodes.episode_return, np.full(50, 1 / 50), "valid")
+    assert mean_of_50.max() > 300
+    assert mean_of_50[-1] < mean_of_50.max() / 2
 
 
 @pytest.mark.parametrize("title", ["## Your environment", "## Your policy"])

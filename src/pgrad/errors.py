@@ -1,6 +1,7 @@
 """The exceptions a user can meet. Each message names the thing, the value and the way out."""
 
 import difflib
+import numbers
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,11 +27,11 @@ class ConfigError(PgradError):
 
 @contextmanager
 def collecting(problems: list[str]) -> Iterator[None]:
-    """Add the problems of a ConfigError raised inside to `problems` instead of raising it."""
+    """Add the problems of a ConfigError, InputError or MDPError raised inside to `problems` instead of raising it."""
     try:
         yield
-    except ConfigError as error:
-        problems += error.problems
+    except (ConfigError, InputError, MDPError) as error:
+        problems += error.problems if isinstance(error, ConfigError) else str(error).splitlines()
 
 
 class EnvError(PgradError):
@@ -38,7 +39,7 @@ class EnvError(PgradError):
 
 
 class InputError(PgradError, ValueError):
-    """Observations, actions or rewards whose shape or values do not fit."""
+    """An argument whose type, shape or value does not fit."""
 
 
 class RunError(PgradError):
@@ -61,6 +62,20 @@ class TrainingDiverged(PgradError):
     """Rewards, observations, gradients or parameters stopped being finite."""
 
     exit_code = 1
+
+
+def require_integer(name: str, value: Any, least: int) -> int:
+    """Return `value` as an int; raise InputError unless it is an integer (not a boolean) of at least `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be an integer, at least {least}, not {value!r}")
+    return int(value)
+
+
+def require_discount(value: Any) -> float:
+    """Return the discount as a float; raise InputError unless it is a number in [0, 1]."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+        raise InputError(f"discount must be in [0, 1], not {value!r}")
+    return float(value)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

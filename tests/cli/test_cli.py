@@ -22,23 +22,14 @@ import numpy as np
 import pytest
 
 import pgrad
-<<<<<<< HEAD
 from pgrad.algorithms import ALGORITHMS
 from pgrad.algorithms.iteration import METRICS
-=======
-from pgrad.algorithms.iteration import METRICS
-from pgrad.algorithms.presets import ALGORITHMS
->>>>>>> cli
 from pgrad.cli import main as cli
 from pgrad.cli import train as train_module
 from pgrad.cli.train import request
 from pgrad.config import FIELDS, resolve
 from pgrad.runs.folder import seeds_of
-<<<<<<< HEAD
-from pgrad.training import train as session_module
-=======
 from pgrad.training import seeds as seeds_module
->>>>>>> cli
 from pgrad.training.seeds import Snapshot
 from pgrad.training.train import Interrupted
 
@@ -816,17 +807,10 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(
 
 
 def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-<<<<<<< HEAD
-    trainers, new_loop = [], session_module.new_loop
-
-    def slow(*arguments: Any) -> Any:
-        trainers.append(trainer := new_loop(*arguments))
-=======
     loops, new_loop = [], seeds_module.new_loop
 
     def slow(*arguments: Any) -> Any:
         loops.append(loop := new_loop(*arguments))
->>>>>>> cli
 
         def advance() -> None:
             if loop.total_steps == 2:
@@ -837,13 +821,8 @@ def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkey
         monkeypatch.setattr(loop, "advance", advance)
         return loop
 
-<<<<<<< HEAD
-    monkeypatch.setattr(session_module, "new_loop", slow)
-    monkeypatch.setattr(session_module, "STOP_SECONDS", 60.0)
-=======
     monkeypatch.setattr(seeds_module, "new_loop", slow)
     monkeypatch.setattr(seeds_module, "STOP_SECONDS", 60.0)
->>>>>>> cli
     with pytest.raises(Interrupted) as caught:
         pgrad.train("CartPole-v1", evaluation_episodes=0)
     time.sleep(0.5)  # a chunk that was not waited for would have ended by now
@@ -852,17 +831,10 @@ def test_ctrl_c_waits_for_the_chunk_so_that_nothing_changes_what_is_saved(monkey
 
 
 def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-<<<<<<< HEAD
-    release, new_loop = threading.Event(), session_module.new_loop
-
-    def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
-        trainer = new_loop(config, env, seed, *rest)
-=======
     release, new_loop = threading.Event(), seeds_module.new_loop
 
     def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
         loop = new_loop(config, env, seed, *rest)
->>>>>>> cli
         if seed == 1:
             monkeypatch.setattr(loop, "advance", lambda: release.wait(60))
         return loop
@@ -871,11 +843,7 @@ def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeyp
         if snapshot.finished == 1:
             raise KeyboardInterrupt
 
-<<<<<<< HEAD
-    monkeypatch.setattr(session_module, "new_loop", blocking)
-=======
     monkeypatch.setattr(seeds_module, "new_loop", blocking)
->>>>>>> cli
     try:
         with pytest.raises(Interrupted) as caught:
             pgrad.train("CartPole-v1", seeds=2, threads=1, num_iterations=2, progress=interrupt)

@@ -6,11 +6,11 @@ import pytest
 from pgrad.diagnostics.statistics import (
     STUDENT_T,
     _settled_errors,
-    between,
+    certain_cosine,
     cosine,
+    cross_block_mean,
     error_curve,
     jackknife,
-    known,
     signal_and_noise,
 )
 from pgrad.experiments.statistics import Estimate
@@ -33,8 +33,8 @@ def synthetic(mean: np.ndarray, deviation: float, rng: np.random.Generator) -> t
 def test_between_is_the_average_product_of_different_blocks() -> None:
     gram = np.random.default_rng(0).standard_normal((4, 4, 3))
     pairs = [gram[j, k] for j in range(4) for k in range(4) if j != k]
-    np.testing.assert_allclose(between(gram), np.mean(pairs, axis=0))
-    assert between(gram[..., 0]).shape == ()
+    np.testing.assert_allclose(cross_block_mean(gram), np.mean(pairs, axis=0))
+    assert cross_block_mean(gram[..., 0]).shape == ()
 
 
 def test_noise_does_not_pass_for_signal() -> None:
@@ -42,7 +42,7 @@ def test_noise_does_not_pass_for_signal() -> None:
     rng = np.random.default_rng(1)
     for mean in (np.zeros(30), np.full(30, 0.3)):
         grams = [synthetic(mean, 2.0, rng)[0] for _ in range(400)]
-        powers = np.array([between(gram) for gram in grams])
+        powers = np.array([cross_block_mean(gram) for gram in grams])
         assert abs(powers.mean() - mean @ mean) < 4 * powers.std() / 20
         naive = np.mean([gram.mean() for gram in grams])
         assert naive - mean @ mean > 10 * powers.std() / 20
@@ -154,7 +154,7 @@ def test_the_cosine_of_two_estimators() -> None:
     ],
 )
 def test_what_counts_as_known(given: Estimate, expected: Estimate | None) -> None:
-    found = known(given, 1.0)
+    found = certain_cosine(given, 1.0)
     assert isnan(*found) if expected is None else found == expected
 
 

@@ -1,13 +1,13 @@
 """What blocks hold: whole episodes, no two of them the same, whatever the number of threads."""
 
 import dataclasses
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from pgrad.diagnostics import trajectories as module
-from pgrad.diagnostics.trajectories import Block, collect, family_of, in_threads, require_room, rolled_out, spec_of
+from pgrad.diagnostics.trajectories import Block, collect, family_of, in_threads, require_memory, rolled_out, spec_of
 from pgrad.diagnostics.value_fit import FIT
 from pgrad.envs.make import Env, make
 from pgrad.errors import ConfigError
@@ -125,14 +125,17 @@ def test_the_same_bits_on_any_number_of_threads(threads: int | None, monkeypatch
 
 
 def test_threads_are_as_many_as_cores_and_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, size: int) -> None:
+            sizes.append(size)
+            super().__init__(size)
+
     monkeypatch.setattr(module, "available_cores", lambda: 3)
-    all_there = threading.Barrier(3, timeout=20)
-
-    def work(k: int) -> int:
-        all_there.wait()  # passes only where three are at work
-        return k * k
-
-    assert in_threads(work, range(6)) == [0, 1, 4, 9, 16, 25]
+    monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    assert in_threads(lambda k: k * k, range(6)) == [0, 1, 4, 9, 16, 25]
+    assert sizes == [3]
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda k: 1 // k, range(2))
 
@@ -140,11 +143,11 @@ def test_threads_are_as_many_as_cores_and_keep_the_order(monkeypatch: pytest.Mon
 def test_what_does_not_fit_is_refused_with_the_number_that_does() -> None:
     policy, _ = networks((64,))
     with pytest.raises(ConfigError, match=r"at most [\d,]+ for 450 parameters, not 1,000,000,000.* GiB") as raised:
-        require_room(policy, CHOICES, 10**9)
+        require_memory(policy, CHOICES, 10**9)
     fitting = int(str(raised.value).split("at most ")[1].split(" for")[0].replace(",", ""))
-    require_room(policy, CHOICES, fitting)
+    require_memory(policy, CHOICES, fitting)
     with pytest.raises(ConfigError):
-        require_room(policy, CHOICES, fitting + 1)
+        require_memory(policy, CHOICES, fitting + 1)
     held = 4 * policy.num_parameters * fitting * len({family_of(spec) for spec in CHOICES})
     assert module.MAX_BYTES / 2 < held < module.MAX_BYTES
 
@@ -158,6 +161,6 @@ def test_what_does_not_fit_is_refused_with_the_number_that_does() -> None:
     ids=["compiled", "gymnasium"],
 )
 def test_a_value_is_fitted_to_other_trajectories_than_are_looked_at(env: Env) -> None:
-    batch = next(iter(rolled_out(env, networks()[0], [100], fold_in(3, FIT))))  # as fitting.fitted_value has it
+    batch = next(iter(rolled_out(env, networks()[0], [100], fold_in(3, FIT))))  # as value_fit.fitted_value has it
     fitted, (block,) = np.bincount(batch.trajectory, weights=batch.reward), collected(env, 1, 100, 3)
     assert (fitted != block.returns).any()

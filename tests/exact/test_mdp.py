@@ -82,7 +82,7 @@ def test_repr_is_short() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transition": np.ones((2, 2))}, r"transition must have shape \[S, A, S\].*not \(2, 2\)"),
+        ({"transition": np.ones((2, 2))}, r"transition must have shape \[\|S\|, A, \|S\|\].*not \(2, 2\)"),
         ({"transition": np.ones((2, 2, 3))}, r"transition must have shape"),
         ({"transition": np.ones((0, 2, 0))}, r"transition must have shape"),
         ({"transition": "text"}, "transition must be an array of real numbers"),
@@ -90,7 +90,7 @@ def test_repr_is_short() -> None:
         ({"reward": np.ones(2)}, r"reward must have shape \(2, 2, 2\) or \(2, 2\).*not \(2,\)"),
         ({"start": [1.0]}, r"start must have shape \(2,\).*not \(1,\)"),
         ({"terminal": [True]}, r"terminal must have shape \(2,\)"),
-        ({"terminal": [0.5, 1]}, "terminal must hold a truth value"),
+        ({"terminal": [0.5, 1]}, "terminal must hold a boolean"),
         ({"transition": changed((0, 1), [0.0, 0.9])}, r"transition of state 0, action 1 sums to 0\.9, not 1"),
         (
             {"transition": changed((0, 1), [-0.5, 1.5])},
@@ -99,12 +99,12 @@ def test_repr_is_short() -> None:
         ({"transition": changed((0, 1, 0), np.nan)}, "transition of state 0, action 1 sums to nan"),
         ({"start": [0.5, 0.0]}, r"start sums to 0\.5, not 1"),
         ({"start": [1.5, -0.5]}, "start has a negative probability"),
-        ({"start": [0.5, 0.5]}, "terminal states: it does on state 1"),
+        ({"start": [0.5, 0.5]}, "terminal states: it is not in state 1"),
         ({"reward": np.array([[1.0, np.inf], [0, 0]])}, "reward must be finite: it is inf from state 0 by action 1"),
         ({"discount": 1.1}, r"discount must be in \[0, 1\], not 1.1"),
         ({"discount": float("nan")}, "discount must be"),
         ({"discount": "high"}, "discount must be"),
-        ({"time_limit": 0}, "time_limit must be a positive whole number of steps or None, not 0"),
+        ({"time_limit": 0}, "time_limit must be an integer, at least 1, not 0"),
         ({"time_limit": 1.5}, "time_limit must be"),
         ({"time_limit": True}, "time_limit must be"),
     ],
@@ -143,7 +143,7 @@ def trap(start: list[float], **changes: Any) -> exact.MDP:
 
 
 def test_at_discount_one_every_state_must_have_a_way_out() -> None:
-    ways_out = "mark states as terminal, or take discount < 1 or a time_limit"
+    ways_out = "mark states as terminal, or use discount < 1 or a time_limit"
     with pytest.raises(MDPError, match=rf"^state 1 can never .*\(not reachable from the start\).*{ways_out}"):
         trap([1, 0, 0])
     with pytest.raises(MDPError, match=r"^state 1 can never .*\(reachable from the start\)"):

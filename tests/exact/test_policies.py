@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pgrad import exact
-from pgrad.errors import MDPError
+from pgrad.errors import InputError, MDPError
 from pgrad.policies.mlp import MLPPolicy
 
 S, A, O = 5, 3, 4  # noqa: E741
@@ -139,7 +139,10 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: exact.SoftmaxPolicy(np.zeros(2), np.zeros((2, 2, 1))), r"logits must have shape \[S, A\].*not \(2,\)"),
+        (
+            lambda: exact.SoftmaxPolicy(np.zeros(2), np.zeros((2, 2, 1))),
+            r"logits must have shape \[\|S\|, A\].*not \(2,\)",
+        ),
         (
             lambda: exact.SoftmaxPolicy(np.zeros((2, 2)), np.zeros((2, 3, 1))),
             r"jacobian must have shape.*not \(2, 3, 1\)",
@@ -152,23 +155,23 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
             "jacobian must be finite: it is nan at state 0",
         ),
         (lambda: exact.SoftmaxPolicy("abc", np.zeros((1, 2, 1))), "logits must be an array of real numbers"),
-        (lambda: exact.Tabular(0, 2), "at least 1, not 0 and 2"),
+        (lambda: exact.Tabular(0, 2), "num_states must be an integer, at least 1, not 0"),
         (lambda: exact.Tabular(10_000, 10), r"the Jacobian of a tabular policy .* GiB"),
         (at(exact.Tabular(2, 2), [0.0] * 3), r"θ must have shape \(4,\).*not \(3,\)"),
         (at(exact.Linear(FEATURES), [0.0] * 3), r"θ must have shape \(6,\)"),
         (at(exact.Linear(FEATURES), [np.nan] * 6), r"θ must be finite: θ\[0\] is nan"),
-        (lambda: exact.Linear(np.ones((2, 2))), r"features must be finite and of shape \[S, A, P\], not \(2, 2\)"),
-        (lambda: exact.Perceptron(np.ones(3), (), 2), r"obs must be finite and of shape \[S, O\]"),
+        (lambda: exact.Linear(np.ones((2, 2))), r"features must be finite and of shape \[\|S\|, A, P\], not \(2, 2\)"),
+        (lambda: exact.Perceptron(np.ones(3), (), 2), r"obs must be finite and of shape \[\|S\|, O\]"),
         (lambda: exact.Perceptron(OBS, (), 2, "sine"), "unknown activation 'sine': known: relu, tanh"),
-        (lambda: exact.Perceptron(OBS, (0,), 2), "at least one unit"),
+        (lambda: exact.Perceptron(OBS, (0,), 2), "units of a hidden layer must be an integer, at least 1, not 0"),
         (lambda: exact.Perceptron(OBS, 8, 2), r"hidden must be .* like \(64,\) or \(\), not 8"),  # type: ignore[arg-type]
         (at(exact.Perceptron(OBS, (), 2), [1.0]), r"θ must have shape \(10,\)"),
         (
             at(exact.Differentiable(lambda t: np.zeros((1, 2)), lambda t: np.zeros((1, 2, 3)), 2), [0.0, 0.0]),
-            r"jacobian must have shape \[S, A, 2\].*not \(1, 2, 3\)",
+            r"jacobian must have shape \[\|S\|, A, 2\].*not \(1, 2, 3\)",
         ),
     ],
 )
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(MDPError, match=message):
+    with pytest.raises((MDPError, InputError), match=message):
         make()

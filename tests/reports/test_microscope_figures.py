@@ -116,7 +116,9 @@ def test_an_error_that_is_lost_in_the_noise_at_some_sizes_has_gaps(tmp_path: Pat
 
 def test_without_noise_the_error_is_zero_and_still_drawn(tmp_path: Path) -> None:
     silent = {"error": (Estimate(0.0, math.nan, math.nan),) * len(SIZES), "needed": Estimate(0.0, math.nan, math.nan)}
-    save_figure(microscope_figure(new_microscope(80, 1.0, **{"reward-to-go": silent})), tmp_path / "figure.png")
+    figure = microscope_figure(new_microscope(80, 1.0, **{"reward-to-go": silent}))
+    save_figure(figure, tmp_path / "figure.png")
+    assert lines(figure.axes[0])["reward-to-go"][1].tolist() == [0.0] * len(SIZES)
 
 
 def along(*microscopes: Microscope) -> RunDiagnosis:

@@ -5,10 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-<<<<<<< HEAD
-=======
-from pgrad.algorithms.update import METRICS
->>>>>>> cli
 from torch import nn
 
 import pgrad
@@ -275,11 +271,7 @@ def test_who_acts_compiled() -> None:
     def kind(policy: Any, env: Any = "CartPole-v1", **settings: Any) -> type:
         config = resolve("CartPole-v1", "reinforce")
         made = pgrad.make(env) if isinstance(env, str) else env
-<<<<<<< HEAD
         return type(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8).actor)
-=======
-        return type(actor_of(new_torch_learner(TorchOptions(policy, **settings), config, made, 0, 8)))
->>>>>>> cli
 
     frozen = PolicyNetwork(4, 2)
     frozen.layers[0].requires_grad_(False)

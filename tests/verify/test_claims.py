@@ -15,7 +15,7 @@ from pgrad.verify.claims import (
     MAX_Z,
     TOLERANCE,
     TRAJECTORIES,
-    Row,
+    ClaimRow,
     bias_checks,
     fixed_step_checks,
     fixed_step_gradient,
@@ -82,9 +82,9 @@ def test_shrunk_is_by_the_number_of_trajectories() -> None:
     np.testing.assert_allclose(mean, case.solution.gradient * 2 / 3, rtol=1e-9, atol=1e-12)
 
 
-def made(bias: float = 0.0, claim: str | None = GRADIENT, z: float | None = None) -> Row:
+def made(bias: float = 0.0, claim: str | None = GRADIENT, z: float | None = None) -> ClaimRow:
     truth = np.array([3.0, 4.0])
-    return Row("case", "reward-to-go, mean", "", truth, truth + [5 * bias, 0], 1.0, z, claim)
+    return ClaimRow("case", "reward-to-go, mean", "", truth, truth + [5 * bias, 0], 1.0, z, claim)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def made(bias: float = 0.0, claim: str | None = GRADIENT, z: float | None = None
         (made(0.1, None, 6.0), False, "WRONG: the sample differs"),
     ],
 )
-def test_what_a_row_says(one: Row, holds: bool, verdict: str) -> None:
+def test_what_a_row_says(one: ClaimRow, holds: bool, verdict: str) -> None:
     assert (one.holds, one.verdict) == (holds, verdict)
 
 

@@ -75,7 +75,7 @@ PLANTS = {
         ("total return", "reward-to-go: ", "layered"),
     ),
     "no average over episodes": Plant(
-        WEIGHTS, "return 1.0 / (num_trajectories if estimator.per_episode else num_samples)", "return 1.0", EVERY
+        WEIGHTS, "return 1.0 / (num_trajectories if spec.per_episode else num_samples)", "return 1.0", EVERY
     ),
     "a sign in the exact gradient": Plant(
         "exact/solution.py",

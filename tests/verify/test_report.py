@@ -14,19 +14,19 @@ from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
 from pgrad.verify import report as report_module
 from pgrad.verify.cases import cases
 from pgrad.verify.check import Check
-from pgrad.verify.claims import Row
+from pgrad.verify.claims import ClaimRow
 from pgrad.verify.identities import IDENTITIES
 from pgrad.verify.report import LEGEND, Report, run
 from pgrad.verify.zoo import ZOO
-from pgrad.verify.zoo_report import Sighting
+from pgrad.verify.zoo_report import ZooRow
 
 REFUSED = 2
 TRUTH = np.array([1.0, 0.0])
-GOOD_ROW = Row("bandit", "reward-to-go", "", TRUTH, TRUTH, 1.0, 0.5, GRADIENT)
+GOOD_ROW = ClaimRow("bandit", "reward-to-go", "", TRUTH, TRUTH, 1.0, 0.5, GRADIENT)
 WRONG_ROW = dataclasses.replace(GOOD_ROW, expectation=2 * TRUTH)
 GOOD_CHECK, WRONG_CHECK = Check("an identity", 1e-12, 1e-10), Check("an identity", math.nan, 1e-10)
-GOOD_SIGHT = Sighting("a mistake", TRUTH, 2 * TRUTH, False, "a mistake")
-GOOD = Report((GOOD_ROW,), (GOOD_CHECK,), (GOOD_SIGHT,), (), 1.0)
+GOOD_ZOO = ZooRow("a mistake", TRUTH, 2 * TRUTH, False, "a mistake")
+GOOD = Report((GOOD_ROW,), (GOOD_CHECK,), (GOOD_ZOO,), (), 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,9 @@ def test_a_report_in_which_all_is_well() -> None:
             "  bandit: reward-to-go: WRONG: the sample differs",
         ),
         ({"checks": (WRONG_CHECK, GOOD_CHECK)}, "  an identity: nan"),
-        ({"zoo": (GOOD_SIGHT._replace(named="right"),)}, "  a mistake: WRONG: named 'right'"),
-        ({"zoo": (GOOD_SIGHT._replace(expectation=TRUTH),)}, "  a mistake: WRONG: its bias is not as stated"),
-        ({"zoo": (GOOD_SIGHT._replace(unbiased=True),)}, "  a mistake: WRONG: its bias is not as stated"),
+        ({"zoo": (GOOD_ZOO._replace(diagnosis="right"),)}, "  a mistake: WRONG: named 'right'"),
+        ({"zoo": (GOOD_ZOO._replace(expectation=TRUTH),)}, "  a mistake: WRONG: its bias is not as stated"),
+        ({"zoo": (GOOD_ZOO._replace(unbiased=True),)}, "  a mistake: WRONG: its bias is not as stated"),
     ],
 )
 def test_one_failure_fails_the_report_and_is_named(
@@ -136,7 +136,7 @@ def test_one_failure_fails_the_report_and_is_named(
 
 def test_an_estimate_that_is_not_finite_is_a_failure_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_module, "cases", lambda seed: cases(seed)[:1])
-    monkeypatch.setattr(report_module, "sightings", lambda seed: [GOOD_SIGHT])
+    monkeypatch.setattr(report_module, "zoo_rows", lambda seed: [GOOD_ZOO])
 
     def failing(*_: object) -> None:
         raise EstimatorError("the estimator must return finite numbers, not [nan]")

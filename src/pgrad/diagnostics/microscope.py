@@ -1,8 +1,8 @@
-"""Signal and noise of every estimator at one policy, all of them on the same trajectories.
+"""The gradient microscope: signal and noise of every estimator at one policy, measured on the same trajectories.
 
-The trajectories come in 20 blocks. An estimator's large-batch reference is the average of its estimates from whole
-blocks; a batch is always compared with the reference of the *other* blocks. Intervals are the delete-one-block
-jackknife's (Efron and Stein 1981), 95 %, Student's t with 19 degrees of freedom.
+The trajectories form 20 blocks. An estimator's large-batch reference is the average of its estimates from whole blocks;
+a batch is always compared with the reference of the *other* blocks. 95 % intervals are those of the delete-one-block
+jackknife (Efron and Stein 1981), with Student's t for 19 degrees of freedom.
 """
 
 import time
@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.diagnostics.statistics import BLOCKS, cosine, error_curve, jackknife, known, signal_and_noise
-from pgrad.diagnostics.trajectories import Block, collect, in_threads, require_room, spec_of
+from pgrad.config import check_arguments
+from pgrad.diagnostics.statistics import BLOCKS, certain_cosine, cosine, error_curve, jackknife, signal_and_noise
+from pgrad.diagnostics.trajectories import Block, collect, in_threads, require_memory, spec_of
 from pgrad.envs.make import Env, make
-from pgrad.errors import ConfigError, EnvError
+from pgrad.errors import ConfigError, EnvError, collecting
 from pgrad.estimators.catalogue import CATALOGUE, Named
 from pgrad.estimators.resampling import group_statistics
 from pgrad.estimators.spec import EstimatorSpec
@@ -25,60 +26,59 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue, require_fit
 
 Floats = npt.NDArray[np.float64]
 
-SIZES = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # trajectories a batch, as far as blocks reach
-MIN_TRAJECTORIES = BLOCKS * 10
-ROUNDING = 1e-6  # of float32, relative to the parts that an estimate is the sum of
-WIDEST = 1.0  # interval of a direction that counts as known
-PILOT = 0x50494C4F  # keeps the trajectories that choose the constant baseline apart from the others
-REFERENCE = "reward-to-go, leave-one-out"  # unbiased for ∇J: what directions are compared with
+SIZES = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # trajectories a batch, up to half a block
+ROUNDING = 1e-6  # float32 rounding, relative to the terms that an estimate sums
+WIDEST = 1.0  # widest interval of a cosine that is reported
+PILOT = 0x50494C4F  # stream of the trajectories that choose the constant baseline
+REFERENCE = "reward-to-go, leave-one-out"  # unbiased for ∇J: directions are compared with it
 
 
 @dataclass(frozen=True)
 class View:
-    """One estimator under the microscope; one Estimate for each of Microscope.sizes, where several."""
+    """One estimator's signal and noise; tuples hold one Estimate for each of Microscope.sizes."""
 
     name: str
     signal: tuple[Estimate, ...]  # ‖mean‖
     noise: tuple[Estimate, ...]  # tr Cov of one batch's estimate
     snr: tuple[Estimate, ...]  # ‖mean‖ / √tr Cov
     error: tuple[Estimate, ...]  # √tr Cov / ‖mean‖, the relative error
-    cosine: tuple[Estimate, ...]  # of one batch to the reference, on average
-    slope: Estimate  # of log error against log N, for N ≥ 10: -1/2 where the error falls as 1/√N
+    cosine: tuple[Estimate, ...]  # average cosine of one batch's estimate to the reference
+    slope: Estimate  # of log error against log N, for N ≥ 10: -1/2 if the error falls as 1/√N
     needed: Estimate  # trajectories for a relative error of 10 %
-    direction: Estimate  # cosine of the reference to that of ∇J; NaN where the noise hides it
+    direction: Estimate  # cosine of the reference to that of ∇J; NaN if the noise hides it
 
     @property
     def hidden(self) -> bool:
-        """Whether the noise hides the signal: `needed` is infinite, or known to no better than a factor of 100."""
+        """True if the noise hides the signal: `needed` is infinite, or known only to a factor of 100 or worse."""
         return not (np.isfinite(self.needed.value) and self.needed.high <= 100 * self.needed.low)
 
 
 @dataclass(frozen=True)
 class Microscope:
-    """All estimators at one policy."""
+    """All estimators' signal and noise at one policy."""
 
     env: str
-    iteration: int | None  # of the run, where the policy is not its last
-    trajectories: int
-    steps: int
-    mean_return: Estimate  # undiscounted
+    iteration: int | None  # of training, at which the policy was saved; None if not given
+    trajectories: int  # in all blocks
+    steps: int  # in all blocks
+    mean_return: Estimate  # undiscounted, in reward units
     sizes: tuple[int, ...]  # trajectories a batch
     views: tuple[View, ...]
     seconds: float
 
     def view(self, name: str) -> View:
-        """One estimator's."""
+        """Return the view of the estimator with this name in the catalogue."""
         return next(view for view in self.views if view.name == name)
 
 
 class Measured(NamedTuple):
-    """What of one estimator the statistics are made of; K blocks, M batch sizes."""
+    """The moments of one estimator from K blocks at M batch sizes."""
 
     mean: Floats  # [M, K, P] average estimate of a block's batches
     square: Floats  # [M, K] average ‖estimate‖²
     cosine: Floats  # [M, K] average cosine to the other blocks' reference
     whole: Floats  # [K, P] the estimate from a whole block
-    rounding: float  # ‖estimate‖² that may be float32's
+    rounding: float  # ‖estimate‖² up to which an estimate may be float32 rounding
 
 
 def gradient_microscope(
@@ -90,13 +90,25 @@ def gradient_microscope(
     seed: int = 0,
     iteration: int | None = None,
 ) -> Microscope:
-    """Look at every estimator of estimators.catalogue at `policy`, with V from `critic`, on the same trajectories.
+    """Measure signal and noise of every estimator of estimators.catalogue at one policy, on the same trajectories.
 
-    `env` is an id, or where None what the policy was trained on. Raises ConfigError and EnvError.
+    signal = ‖E[ĝ]‖,  noise = tr Cov(ĝ),  SNR = signal / √noise,  relative error = √noise / signal, of batches of N
+
+    policy        the policy, π
+    critic        V(s) in reward units, for estimators that use it
+    env           an id or Env; by default what the policy was trained on
+    discount      γ of the estimators and of ∇J
+    trajectories  in all 20 blocks together, whole episodes; at least 200
+    seed          of the trajectories
+    iteration     of training that the policy comes from, for reports
+
+    Returns a Microscope with a View for each estimator. E[ĝ] is the estimator's own mean, which `direction` compares
+    with ∇J; ‖E[ĝ]‖² comes from products of different blocks, so that noise does not inflate it. Biased estimators are
+    measured like the others. Raises ConfigError for wrong arguments and EnvError if policy or critic do not fit.
     """
     began = time.perf_counter()
     environment = _checked(policy, critic, env, discount, trajectories, seed)
-    size = trajectories // BLOCKS
+    size, seed = int(trajectories) // BLOCKS, int(seed)
     pilot = collect(
         environment, policy, critic, [EstimatorSpec(discount=discount)], 1, max(2, size // 5), fold_in(seed, PILOT)
     )[0]
@@ -125,16 +137,13 @@ def gradient_microscope(
 def _checked(
     policy: MLPPolicy, critic: MLPValue, env: str | Env | None, discount: float, trajectories: int, seed: int
 ) -> Env:
-    problems = []
+    """Return the environment; raise ConfigError or EnvError if an argument does not fit."""
+    problems: list[str] = []
     target = policy.env if env is None else env
     if target is None:
         problems.append("env must be given: the policy does not say what it was trained on")
-    if trajectories < MIN_TRAJECTORIES:
-        problems.append(f"trajectories must be at least {MIN_TRAJECTORIES}, not {trajectories}")
-    if not 0 <= discount <= 1:
-        problems.append(f"discount must be in [0, 1], not {discount}")
-    if seed < 0:
-        problems.append(f"seed must not be negative, not {seed}")
+    with collecting(problems):
+        check_arguments(trajectories=trajectories, discount=discount, seed=seed)
     if problems or target is None:
         raise ConfigError(problems)
     environment = make(target)
@@ -144,7 +153,7 @@ def _checked(
             f"'{environment.id}' has {environment.obs_size} observations; the value network was made for "
             f"{critic.sizes[0]}"
         )
-    require_room(policy, [named.spec for named in CATALOGUE], trajectories)
+    require_memory(policy, [named.spec for named in CATALOGUE], trajectories)
     return environment
 
 
@@ -161,7 +170,7 @@ def _measured(blocks: list[Block], spec: EstimatorSpec, sizes: tuple[int, ...]) 
 
 
 def _with_known_directions(views: list[View]) -> tuple[View, ...]:
-    """No direction where the noise hides what it is the direction of, or ∇J."""
+    """Return the views, without directions where the noise hides the estimator's signal or ∇J."""
     lost = next(view.hidden for view in views if view.name == REFERENCE)
     return tuple(replace(view, direction=UNKNOWN) if lost or view.hidden else view for view in views)
 
@@ -190,5 +199,5 @@ def _view(named: Named, measured: Measured, reference: Floats, sizes: tuple[int,
         cosine=tuple(jackknife(lambda cosines: cosines.mean(axis=0), measured.cosine.T)),
         slope=slope,
         needed=needed,
-        direction=known(jackknife(cosine, crossed, gram=True)[0], WIDEST),
+        direction=certain_cosine(jackknife(cosine, crossed, gram=True)[0], WIDEST),
     )

@@ -1,7 +1,7 @@
-"""Statistics of blocks, and their intervals by leaving out one block at a time.
+"""Statistics over K blocks of trajectories, with jackknife intervals that leave out one block at a time.
 
-gram [K, K] holds the inner products of the blocks' mean estimates, square [K] the blocks' mean squared lengths. Only
-products of different blocks make a signal, so that noise does not pass for one.
+gram [K, K] holds the inner products of the blocks' mean estimates, square [K] the blocks' mean squared lengths. The
+signal is estimated from products of different blocks only, so that noise does not inflate it.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,22 +16,22 @@ Floats = npt.NDArray[np.float64]
 
 BLOCKS = 20
 STUDENT_T = 2.093  # 97.5 % quantile, 19 degrees of freedom: for 20 blocks
-SETTLED = 10  # trajectories from which on a batch's own baseline is a fair one
-TARGET_ERROR = 0.1
+SETTLED = 10  # trajectories from which a batch's own baseline is reliable
+TARGET_ERROR = 0.1  # relative, for `needed`
 
 
-def between(gram: Floats) -> Floats:
-    """The average inner product of different blocks: without bias for ‖mean‖²; [K, K, ...] to [...]."""
+def cross_block_mean(gram: Floats) -> Floats:
+    """Return the average inner product of different blocks, unbiased for ‖mean‖²; [K, K, ...] to [...]."""
     count = gram.shape[0]
     return np.asarray((gram.sum(axis=(0, 1)) - np.einsum("kk...->...", gram)) / (count * (count - 1)))
 
 
 def signal_and_noise(gram: Floats, square: Floats, rounding: float = 0.0) -> Floats:
-    """‖mean‖, tr Cov, ‖mean‖ / √tr Cov and its inverse, the relative error; [4]. Infinite without noise or signal.
+    """Return ‖mean‖, tr Cov, ‖mean‖ / √tr Cov and its inverse, the relative error; [4].
 
-    A ‖mean‖² or tr Cov of no more than `rounding` is that of float32, and counts as zero.
+    A ‖mean‖² or tr Cov of at most `rounding` counts as zero; ratios are infinite without noise or signal.
     """
-    power = float(between(gram))
+    power = float(cross_block_mean(gram))
     power = power if power > rounding else 0.0
     spread = float(square.mean()) - power
     spread = spread if spread > rounding else 0.0
@@ -40,17 +40,17 @@ def signal_and_noise(gram: Floats, square: Floats, rounding: float = 0.0) -> Flo
 
 
 def _settled_errors(grams: Floats, squares: Floats, sizes: Floats, rounding: float = 0.0) -> tuple[Floats, Floats]:
-    """The relative errors of settled batch sizes, and these; grams [K, K, M], squares [K, M], sizes [M]."""
+    """Return the relative errors of settled batch sizes, and these; grams [K, K, M], squares [K, M], sizes [M]."""
     chosen = sizes >= SETTLED if (sizes >= SETTLED).sum() > 1 else sizes > 0
     pairs = [(grams[:, :, m], squares[:, m]) for m in np.flatnonzero(chosen)]
     return np.array([signal_and_noise(*pair, rounding)[3] for pair in pairs]), sizes[chosen]
 
 
 def error_curve(grams: Floats, squares: Floats, sizes: Floats, rounding: float = 0.0) -> Floats:
-    """Of the relative error over batch sizes N: its slope on logarithmic axes, and N for an error of 10 %; [2].
+    """Return the slope of log error against log N, and the batch size N for a relative error of 10 %; [2].
 
-    The slope is fitted by least squares weighted with the number of batches: -1/2 where the error falls as 1/√N. Then
-    N · error(N)² is a constant, whose average over 0.1² is the N asked for.
+    The slope is a least-squares fit weighted by the number of batches: -1/2 if the error falls as 1/√N. N · error(N)²
+    is then constant, and its weighted average divided by 0.1² is the batch size needed.
     """
     errors, settled = _settled_errors(grams, squares, sizes, rounding)
     weight = 1 / settled
@@ -63,16 +63,17 @@ def error_curve(grams: Floats, squares: Floats, sizes: Floats, rounding: float =
 
 
 def cosine(crossed: Floats) -> float:
-    """Of two estimators' means, from the inner products of their blocks: with each other, own, others'; [K, K, 3].
+    """Return the cosine between two estimators' means, from the inner products of their blocks [K, K, 3].
 
-    By noise it may come out a little beyond ±1.
+    The last axis holds products of one with the other, within the first, within the second. Noise may take the cosine
+    slightly beyond ±1; it is NaN without a signal.
     """
-    cross, own, others = between(crossed)
+    cross, own, others = cross_block_mean(crossed)
     return float(cross / np.sqrt(own * others)) if own > 0 and others > 0 else np.nan
 
 
-def known(estimate: Estimate, widest: float) -> Estimate:
-    """A cosine brought back into [-1, 1]; NaN where its interval is missing or wider than `widest`."""
+def certain_cosine(estimate: Estimate, widest: float) -> Estimate:
+    """Clip a cosine to [-1, 1]; return NaN if its interval is missing or wider than `widest`."""
     if not estimate.high - estimate.low <= widest:
         return UNKNOWN
     return Estimate(*(min(1.0, max(-1.0, end)) for end in estimate))
@@ -81,10 +82,13 @@ def known(estimate: Estimate, widest: float) -> Estimate:
 def jackknife(
     statistic: Callable[..., Any], *of_blocks: Floats, gram: bool = False, positive: bool | Sequence[bool] = False
 ) -> list[Estimate]:
-    """Each number of statistic(*of_blocks) with its 95 % interval; NaN where it is not finite with some block left out.
+    """Return each number of statistic(*of_blocks) with its 95 % delete-one-block jackknife interval.
 
-    Arrays have a leading axis of blocks; with `gram` the first of them has two. The interval of what is `positive` is
-    made from its logarithm. Efron and Stein (1981).
+    of_blocks  arrays with a leading axis of blocks
+    gram       the first array has two leading axes of blocks
+    positive   compute the interval on the logarithm, for each number or for all
+
+    Intervals are NaN if the statistic is not finite with some block left out. Efron and Stein (1981).
     """
     count = of_blocks[0].shape[0]
     values, left_out = np.atleast_1d(statistic(*of_blocks)), []

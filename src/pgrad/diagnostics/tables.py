@@ -1,4 +1,4 @@
-"""What the microscope shows, as text: tables for people, CSV for programs."""
+"""The microscope's results as text: tables for people, CSV for programs."""
 
 import math
 import re
@@ -14,31 +14,31 @@ MAIN = ("total return", "reward-to-go", "reward-to-go, leave-one-out", "reward-t
 WIDTH = 60
 
 LEGEND = """\
-signal      ‖mean‖ of the estimate: its length without noise
-noise       tr Cov of the estimate from one batch
+signal      ‖E[ĝ]‖, the length of the estimate's mean
+noise       tr Cov(ĝ) of the estimate from one batch
 SNR         signal / √noise, of one batch
-cosine      of one batch to the large-batch reference, on average
+cosine      average cosine of one batch's estimate to the large-batch reference
 along ∇J    cosine of the estimator's reference to that of ∇J (reward-to-go with leave-one-out, unbiased)
-for 10 %    trajectories a batch for an error of 10 % of that signal, along ∇J or not
-slope       of log error against log N: -0.5 where the error falls as 1/√N
--           hidden by the noise: no signal, or one known to no better than a factor of 100
-time limit  cut trajectories bootstrap with V where an estimator has one; else the limit is part of the problem
-[ , ]       95 % intervals, by leaving out one of 20 blocks of trajectories at a time"""
+for 10 %    trajectories a batch for a relative error of 10 % of that signal, whether or not it is along ∇J
+slope       of log error against log N: -0.5 if the error falls as 1/√N
+-           hidden by the noise: no signal, or one known only to a factor of 100 or worse
+time limit  truncated trajectories bootstrap with V if the estimator has one; otherwise the return ends at the limit
+[ , ]       95 % jackknife intervals, leaving out one of 20 blocks of trajectories at a time"""
 
 
 def slug(at: str) -> str:
-    """What was asked for, as a part of a file's name: every-10, 0-40-120, or the ends of a long list."""
+    """Return --at as part of a file name: every-10, 0-40-120, or the ends of a long list."""
     words = re.split("[^0-9a-z]+", at)
     return "-".join(words if len(words) <= 6 else [words[0], "to", words[-1]])
 
 
 def shown_size(microscope: Microscope) -> int:
-    """The index of the batch size that tables show."""
+    """Return the index of the batch size that tables show."""
     return int(np.argmin([abs(size - SETTLED) for size in microscope.sizes]))
 
 
 def table(microscope: Microscope) -> str:
-    """One policy: a row for each estimator."""
+    """Return the table for one policy, a row for each estimator."""
     m = shown_size(microscope)
     lines = [
         heading(microscope),
@@ -49,7 +49,7 @@ def table(microscope: Microscope) -> str:
 
 
 def heading(microscope: Microscope) -> str:
-    """What was looked at."""
+    """Return a line on environment, policy and trajectories."""
     when = f" after iteration {microscope.iteration}" if microscope.iteration is not None else ""
     return (
         f"{microscope.env}{when}: {microscope.trajectories:,} trajectories, {microscope.steps:,} steps, mean return "
@@ -79,7 +79,7 @@ def _interval(estimate: Estimate) -> str:
 
 
 def table_along(diagnosis: RunDiagnosis) -> str:
-    """Several moments: trajectories for an error of 10 %, a column for each main estimator."""
+    """Return trajectories for an error of 10 % along training, a column for each main estimator."""
     columns = [f"{name:>28}" for name in MAIN]
     lines = ["trajectories for a relative error of 10 %", f"{'iteration':>9}{'return':>9}" + "".join(columns)]
     for microscope in diagnosis.microscopes:
@@ -89,7 +89,7 @@ def table_along(diagnosis: RunDiagnosis) -> str:
 
 
 def csv(diagnosis: RunDiagnosis) -> str:
-    """One line for each policy, estimator and batch size; each quantity with its interval's ends."""
+    """Return a line for each policy, estimator and batch size; each quantity with the ends of its interval."""
     single = ("slope", "needed", "direction")
     curves = ("signal", "noise", "snr", "error", "cosine")
     names = [f"{name}{end}" for name in (*curves, *single) for end in ("", "_low", "_high")]

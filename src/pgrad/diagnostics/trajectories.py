@@ -1,4 +1,4 @@
-"""Blocks of trajectories, and the gradients of each trajectory that every estimator is made of."""
+"""Blocks of trajectories, and the per-trajectory gradients from which every estimate is computed."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -39,25 +39,25 @@ from pgrad.system import available_cores
 Floats = npt.NDArray[np.float64]
 R = TypeVar("R")
 
-PART = 100  # trajectories gathered and analysed at a time: what is made of them fits a cache
-MAX_BYTES = 2 * 2**30  # of the trajectories' gradients
-DIAGNOSIS_STREAM = 0x44494147  # keeps these random numbers apart from training's and evaluation's
+PART = 100  # trajectories collected and analysed at a time: their gradients fit a cache
+MAX_BYTES = 2 * 2**30  # of per-trajectory gradients
+DIAGNOSIS_STREAM = 0x44494147  # distinct from the streams of training and evaluation
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """N trajectories: what the estimators need of them."""
+    """N trajectories, reduced to what estimates are computed from."""
 
     steps: int
     returns: Floats  # [N] undiscounted
-    pieces: dict[EstimatorSpec, Pieces]  # of each family
+    pieces: dict[EstimatorSpec, Pieces]  # by family (see `family_of`)
 
     def of(self, spec: EstimatorSpec) -> Pieces:
-        """What an estimator is made of."""
+        """Return the pieces of the estimator's family."""
         return self.pieces[family_of(spec)]
 
     def power(self, spec: EstimatorSpec) -> float:
-        """‖·‖² of the parts that estimates are sums of, on average; 0 for standardised ones, which have no scale."""
+        """Return the mean ‖·‖² of the terms that an estimate sums; 0 for standardised ones, which have no scale."""
         if spec.standardize != NOT_STANDARDIZED:
             return 0.0
         pieces = self.of(spec)
@@ -65,7 +65,7 @@ class Block:
         return factor**2 * float(np.einsum("np,np->", pieces.a, pieces.a)) / len(self.returns)
 
     def estimate(self, spec: EstimatorSpec) -> Floats:
-        """The estimate from the whole block as one batch, [P]."""
+        """Return the estimate from the whole block as one batch, [P]."""
         pieces = self.of(spec)
         result = np.empty(pieces.a.shape[1], np.float32)
         group_estimate(spec, pieces, 0, len(self.returns), result)
@@ -73,15 +73,15 @@ class Block:
 
 
 def family_of(spec: EstimatorSpec) -> EstimatorSpec:
-    """What decides Ψ and γ^t: the estimator without its corrections that are one number a trajectory."""
+    """Return the spec that decides Ψ and γ^t, without corrections that are one number a trajectory."""
     baseline = VALUE if spec.baseline == VALUE else NO_BASELINE
     psi = REWARD_TO_GO if spec.psi == GAE and spec.gae_lambda == 1 else spec.psi  # the same numbers
     bare = spec._replace(psi=psi, baseline=baseline, constant=0.0, standardize=NOT_STANDARDIZED, per_episode=True)
     return bare if psi == GAE else bare._replace(gae_lambda=1.0)
 
 
-def require_room(policy: MLPPolicy, specs: list[EstimatorSpec], trajectories: int) -> None:
-    """Raise ConfigError where the trajectories' gradients could not be held."""
+def require_memory(policy: MLPPolicy, specs: list[EstimatorSpec], trajectories: int) -> None:
+    """Raise ConfigError if the per-trajectory gradients would exceed 2 GiB."""
     kinds = {family_of(spec) for spec in specs}
     needed = 4 * trajectories * policy.num_parameters * (len(kinds) + 2)
     if needed > MAX_BYTES:
@@ -97,7 +97,7 @@ def require_room(policy: MLPPolicy, specs: list[EstimatorSpec], trajectories: in
 def collect(
     env: Env, policy: MLPPolicy, critic: MLPValue, specs: list[EstimatorSpec], blocks: int, size: int, seed: int
 ) -> list[Block]:
-    """So many blocks of `size` whole episodes with the policy as it is. The same blocks on any number of threads."""
+    """Collect blocks of `size` whole episodes under the policy; the same blocks on any number of threads."""
     parts = [min(PART, size - begun) for begun in range(0, size, PART)]
 
     def block(batches: Iterable[Batch]) -> Block:
@@ -110,19 +110,19 @@ def collect(
 
 
 def rolled_out(env: Env, policy: MLPPolicy, parts: list[int], seed: int) -> Iterator[Batch]:
-    """Batches of so many whole episodes each; a batch may be overwritten by the next."""
+    """Yield a batch of whole episodes for each of `parts`; it may be overwritten by the next."""
     key = fold_in(seed, DIAGNOSIS_STREAM)
     return (compiled_batches if env.compiled else gymnasium_batches)(env, policy, parts, key)
 
 
 def in_threads(function: Callable[[int], R], items: range) -> list[R]:
-    """map, on all cores; compiled code leaves Python's global lock alone."""
+    """Map a function over items on all cores; compiled code releases the global interpreter lock."""
     with ThreadPoolExecutor(available_cores()) as pool:
         return list(pool.map(function, items))
 
 
 def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
-    """Yield whole episodes of a compiled environment."""
+    """Yield batches of whole episodes of a compiled environment."""
     assert env.dynamics is not None and env.max_episode_steps is not None
     plan = Plan(max(parts), 0, env.max_episode_steps, np.uint64(key))
     simulation = new_simulation(env.dynamics, policy.compiled, plan, max(parts))
@@ -133,7 +133,7 @@ def compiled_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) ->
 
 
 def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -> Iterator[Batch]:
-    """Yield whole episodes of Gymnasium's environments."""
+    """Yield batches of whole episodes of a Gymnasium environment."""
     from pgrad.rollouts.vectorized import VectorCollector
     from pgrad.vector.vector_env import VectorEnv
 
@@ -147,7 +147,7 @@ def gymnasium_batches(env: Env, policy: MLPPolicy, parts: list[int], key: int) -
 
 
 def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs: list[EstimatorSpec]) -> Block:
-    """The gradients of each trajectory, for every family that the specs belong to."""
+    """Compute the gradients of each trajectory, for every family that the specs belong to."""
     value = values(critic.network, batch.obs, batch.reward.size)
     final_value = values(critic.network, batch.final_obs, batch.final_sample.size)
     order, first = by_trajectory(batch.trajectory, size)
@@ -169,7 +169,7 @@ def analysed(batch: Batch, size: int, policy: MLPPolicy, critic: MLPValue, specs
 
 
 def joined(parts: list[Block]) -> Block:
-    """Several blocks as one."""
+    """Concatenate blocks."""
     if len(parts) == 1:
         return parts[0]
     pieces = {}
@@ -185,11 +185,11 @@ def joined(parts: list[Block]) -> Block:
 
 
 def _keeps(family: EstimatorSpec) -> bool:
-    """Whether γ^t stays outside of Ψ."""
+    """Return True if the factor γ^t stays outside of Ψ."""
     return family.exact_discounting and family.psi != TOTAL_RETURN
 
 
 def spec_of(named: Named, discount: float, constant: float) -> EstimatorSpec:
-    """The named estimator on a problem: its discount, and the constant of a constant baseline."""
+    """Return the named estimator's spec with this discount, and this constant for a constant baseline."""
     spec = named.spec._replace(discount=discount)
     return spec._replace(constant=constant) if spec.baseline == CONSTANT else spec

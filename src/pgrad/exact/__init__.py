@@ -1,4 +1,4 @@
-"""Finite Markov decision processes, exactly: the oracle by which estimators are proved, and a laboratory.
+"""Finite Markov decision processes solved exactly: the oracle by which estimators are proved, and a laboratory.
 
     mdp = exact.short_corridor()
     family = exact.Linear(exact.short_corridor_features())
@@ -6,7 +6,7 @@
     solution.performance, solution.gradient
 
 `solve` gives J, ∇J, V, Q, occupancies and the Fisher matrix of a policy by linear algebra; `moments` the exact mean and
-covariance of any estimator by going through all trajectories.
+covariance of any estimator by enumerating all trajectories.
 """
 
 from pgrad.exact.from_gymnasium import from_gymnasium
@@ -14,7 +14,7 @@ from pgrad.exact.mdp import MDP
 from pgrad.exact.policies import Differentiable, Family, Linear, Perceptron, SoftmaxPolicy, Tabular
 from pgrad.exact.problems import bandit, chain, garnet, gridworld, layered, short_corridor, short_corridor_features
 from pgrad.exact.solution import (
-    Ascent,
+    AscentPath,
     OptimalValues,
     Solution,
     ascend,
@@ -33,7 +33,7 @@ from pgrad.exact.trajectories import (
 
 __all__ = [
     "MDP",
-    "Ascent",
+    "AscentPath",
     "Differentiable",
     "Family",
     "Linear",

@@ -1,4 +1,4 @@
-"""Gymnasium's tabular environments as exact problems."""
+"""Gymnasium's tabular environments as finite MDPs."""
 
 from typing import Any
 
@@ -10,21 +10,27 @@ from pgrad.exact.mdp import MDP, Floats, require_size
 
 
 def from_gymnasium(env_id: str, discount: float = 0.99, time_limit: bool = False, **options: Any) -> MDP:
-    """The problem that a tabular Gymnasium environment (FrozenLake-v1, CliffWalking-v1, Taxi, ...) publishes as `P`.
+    """Return the MDP of a tabular Gymnasium environment (FrozenLake-v1, Taxi-v4, ...), read from its table `P`.
 
-    Outcomes of one state and action with the same next state become one, their rewards averaged by probability (which
-    leaves J and ∇J as they are, but takes variance from the estimates; only a slippery CliffWalking has such). A state
-    that some transitions enter as a terminal one and others do not gets a terminal twin, numbered after the rest.
+    p(s' | s, a) = Σ_i p_i and r(s, a, s') = Σ_i p_i r_i / Σ_i p_i, over the outcomes i of (s, a) that lead to s'.
+    Averaging rewards this way leaves J and ∇J unchanged but lowers the variance of estimates (among Gymnasium's own
+    environments only in a slippery CliffWalking). A state that is terminal for some transitions but not for others gets
+    a terminal copy, numbered after the rest.
 
-    time_limit  whether the environment's max_episode_steps become part of the problem
-    options     for gymnasium.make, like is_slippery=False
+    env_id      a registered id
+    discount    γ in [0, 1]
+    time_limit  make the environment's max_episode_steps part of the problem
+    options     passed on to gymnasium.make, for example is_slippery=False
 
-    Raises EnvError where the environment cannot be made, has no model or, with `time_limit`, no limit.
+    Returns an MDP named `env_id`.
+
+    Raises EnvError if the environment cannot be made, has no table `P` or, with `time_limit`, no limit; MDPError if the
+    table is not an MDP.
     """
     model = read(env_id, **options)
     limit = model.max_episode_steps if time_limit else None
     if time_limit and limit is None:
-        raise EnvError(f"'{env_id}' has no max_episode_steps: leave time_limit out, or set it with dataclasses.replace")
+        raise EnvError(f"'{env_id}' has no max_episode_steps: omit time_limit, or set it with dataclasses.replace")
     terminal = model.states.terminal
     try:
         transition, reward = _tables(model.states.outcomes, len(terminal), model.num_actions)
@@ -34,7 +40,7 @@ def from_gymnasium(env_id: str, discount: float = 0.99, time_limit: bool = False
 
 
 def _tables(outcomes: Outcomes, states: int, actions: int) -> tuple[Floats, Floats]:
-    """Transition and reward of the outcomes, [S, A, S]."""
+    """Return transition and reward arrays, both [|S|, A, |S|]."""
     require_size("the transition array", (states, actions, states))
     transition, reward = np.zeros((states, actions, states)), np.zeros((states, actions, states))
     for s, a, t, _, probability, paid in outcomes:

@@ -1,4 +1,4 @@
-"""A finite Markov decision process as arrays, checked when it is made."""
+"""A finite Markov decision process as arrays, validated on construction."""
 
 import math
 from collections.abc import Sequence
@@ -9,34 +9,37 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import MDPError
+from pgrad.errors import MDPError, collecting, require_discount, require_integer
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
-TOLERANCE = 1e-9  # by which probabilities given may fail to sum to one
-LARGEST = 2**30  # bytes of one dense array; several of that size are needed
-SHOWN = 6  # states or rows that a message names
+TOLERANCE = 1e-9  # by which a row of probabilities may differ from a sum of one
+LARGEST = 2**30  # bytes of one dense array; a computation needs several of that size
+SHOWN = 6  # states or rows listed in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MDP:
-    """A finite Markov decision process: S states, A actions, every probability and reward known.
+    """A finite Markov decision process: |S| states, A actions, every transition probability and reward known.
 
-    An episode starts in s_0 ~ start. Taking action a in state s leads to s' with probability transition[s, a, s'] and
-    pays reward[s, a, s']; it ends on entering a terminal state or, with a time limit H, after H steps. The limit is
-    then part of the problem: the return ends there.
+    J(π) = E[Σ_t γ^t r(s_t, a_t, s_{t+1})],  s_0 ~ start,  a_t ~ π(· | s_t),  s_{t+1} ~ transition[s_t, a_t]
 
-    transition  [S, A, S'] probabilities; rows that sum to one only nearly (1e-9) are scaled to do so exactly
-    reward      [S, A, S'], or [S, A] where it does not depend on s'
-    start       [S] probabilities
-    terminal    [S] truth values; transitions and rewards of terminal states are ignored and become a loop that pays 0
+    The sum ends on entering a terminal state or, with a time limit of T steps, after T steps: the limit is part of the
+    problem, so nothing is bootstrapped there, and values depend on the time t.
+
+    transition  [|S|, A, |S|] p(s' | s, a); rows that sum to one within 1e-9 are normalised
+    reward      [|S|, A, |S|] r(s, a, s'), or [|S|, A] if it does not depend on s'
+    start       [|S|] probabilities, zero in terminal states
+    terminal    [|S|] booleans; terminal states' transitions and rewards are replaced by a loop that pays 0
     discount    γ in [0, 1]
-    time_limit  H steps, or None
+    time_limit  T, in steps, or None
+    name        of the problem, for reports
 
-    Raises MDPError with everything that is wrong. At γ = 1 without a time limit, every state must be able to reach
-    a terminal one: its value could be infinite otherwise. Sutton and Barto (2018), chapter 3.
+    Arrays are copied and read-only; change an MDP with dataclasses.replace. Raises MDPError with everything that is
+    wrong. At γ = 1 without a time limit every state must be able to reach a terminal one, or its value could be
+    infinite. Puterman (1994), section 2.1; Sutton and Barto (2018), section 3.1.
     """
 
     transition: Floats
@@ -48,7 +51,11 @@ class MDP:
     name: str = ""
 
     def __post_init__(self) -> None:
-        problems = _setting_problems(self.discount, self.time_limit)
+        problems: list[str] = []
+        with collecting(problems):
+            require_discount(self.discount)
+        with collecting(problems):
+            require_integer("time_limit", 1 if self.time_limit is None else self.time_limit, 1)
         arrays = _arrays(self, problems)
         if arrays is not None:
             transition, reward, start, terminal = arrays
@@ -60,7 +67,7 @@ class MDP:
             problems += _reward_problems(reward)
             if (start[ends] > 0).any():
                 at = listed(ends[start[ends] > 0])
-                problems.append(f"start must not put probability on terminal states: it does on {at}")
+                problems.append(f"start must be zero in terminal states: it is not in {at}")
         if problems or arrays is None:
             raise MDPError("\n".join(problems))
         transition /= transition.sum(axis=-1, keepdims=True)
@@ -84,28 +91,28 @@ class MDP:
 
     @property
     def num_states(self) -> int:
-        """S, terminal states included."""
+        """|S|, including terminal states."""
         return int(self.transition.shape[0])
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """A, the same in every state."""
         return int(self.transition.shape[1])
 
     @cached_property
     def expected_reward(self) -> Floats:
-        """r(s, a) = Σ_s' p(s' | s, a) r(s, a, s'); [S, A]."""
+        """r(s, a) = Σ_s' p(s' | s, a) r(s, a, s'); [|S|, A]."""
         return read_only(np.asarray(np.einsum("sat,sat->sa", self.transition, self.reward)))
 
 
 def read_only(array: Array) -> Array:
-    """The array itself, protected from changes."""
+    """Make an array read-only and return it."""
     array.setflags(write=False)
     return array
 
 
 def as_floats(what: str, values: Any) -> Floats:
-    """A float64 array of the values, not copied where it is one; raises MDPError where they are no numbers."""
+    """Return values as a float64 array, without a copy if they are one; raise MDPError if they are not real numbers."""
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
@@ -116,32 +123,32 @@ def as_floats(what: str, values: Any) -> Floats:
 
 
 def listed(states: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    """'state 3' or 'states 1, 2, 5', shortened where there are many."""
+    """Return 'state 3' or 'states 1, 2, 5', abbreviated past six states."""
     names = ", ".join(str(int(s)) for s in states[:SHOWN])
     more = f" and {len(states) - SHOWN:,} more" if len(states) > SHOWN else ""
     return f"state{'s' if len(states) > 1 else ''} {names}{more}"
 
 
 def require_size(what: str, shape: tuple[int, ...]) -> None:
-    """Raise MDPError where a dense float64 array of that shape would be too large to work with."""
+    """Raise MDPError if a dense float64 array of that shape would exceed 1 GiB."""
     size = 8 * math.prod(int(n) for n in shape)
     if size > LARGEST:
         axes = " x ".join(f"{n:,}" for n in shape)
         raise MDPError(
-            f"{what} of {axes} numbers would need {size / 2**30:,.1f} GiB; exact computations hold it whole, up to "
-            f"{LARGEST / 2**30:.0f} GiB: take a smaller problem"
+            f"{what} of {axes} numbers would need {size / 2**30:,.1f} GiB, more than the {LARGEST / 2**30:.0f} GiB "
+            "that exact computations allow for one array: use a smaller problem"
         )
 
 
 def require_probabilities(what: str, probabilities: Floats) -> None:
-    """Raise MDPError unless the last axis holds probabilities."""
+    """Raise MDPError unless the last axis holds probabilities that sum to one."""
     problems = _row_problems(what, probabilities)
     if problems:
         raise MDPError("\n".join(problems))
 
 
 def reachable(edges: Bools, sources: Bools) -> Bools:
-    """The states that paths along edges [S, S'] lead to from the sources, themselves included; [S]."""
+    """Return the states reachable along edges [|S|, |S|] from the sources [|S|], the sources included; [|S|]."""
     found = sources.copy()
     frontier = found
     while frontier.any():
@@ -150,33 +157,21 @@ def reachable(edges: Bools, sources: Bools) -> Bools:
     return found
 
 
-def _setting_problems(discount: Any, time_limit: Any) -> list[str]:
-    problems = []
-    if not (isinstance(discount, float | int | np.number) and not isinstance(discount, bool) and 0 <= discount <= 1):
-        problems.append(f"discount must be in [0, 1], not {discount!r}")
-    whole = isinstance(time_limit, int | np.integer) and not isinstance(time_limit, bool)
-    if time_limit is not None and not (whole and time_limit > 0):
-        problems.append(f"time_limit must be a positive whole number of steps or None, not {time_limit!r}")
-    return problems
-
-
 def _arrays(mdp: MDP, problems: list[str]) -> tuple[Floats, Floats, Floats, Bools] | None:
-    """Copies of the four arrays with their final shapes, or None and why not."""
+    """Return copies of the four arrays in their final shapes; if that fails, append the reasons and return None."""
     shape = np.shape(mdp.transition) if isinstance(mdp.transition, np.ndarray) else ()
     if len(shape) == 3:
         require_size("the transition array", shape)
     given = []
     for name in ("transition", "reward", "start", "terminal"):
-        try:
+        with collecting(problems):
             given.append(as_floats(name, getattr(mdp, name)))
-        except MDPError as error:
-            problems.append(str(error))
     if len(given) < 4:
         return None
     transition, reward, start, terminal = given
     if transition.ndim != 3 or transition.shape[0] != transition.shape[2] or transition.size == 0:
         problems.append(
-            f"transition must have shape [S, A, S], states by actions by next states, not {transition.shape}"
+            f"transition must have shape [|S|, A, |S|], states by actions by next states, not {transition.shape}"
         )
         return None
     s, a, _ = transition.shape
@@ -187,7 +182,7 @@ def _arrays(mdp: MDP, problems: list[str]) -> tuple[Floats, Floats, Floats, Bool
         if array.shape != (s,):
             wrong.append(f"{name} must have shape {(s,)} for transition {(s, a, s)}, not {array.shape}")
     if not wrong and not np.isin(terminal, (0, 1)).all():
-        wrong.append(f"terminal must hold a truth value for each state, not {mdp.terminal!r}")
+        wrong.append(f"terminal must hold a boolean for each state, not {mdp.terminal!r}")
     problems += wrong
     if wrong:
         return None
@@ -196,7 +191,7 @@ def _arrays(mdp: MDP, problems: list[str]) -> tuple[Floats, Floats, Floats, Bool
 
 
 def _row_problems(what: str, rows: Floats) -> list[str]:
-    """What keeps the last axis from holding probabilities, a line for each kind of fault and row."""
+    """Return a message for each row of the last axis that is not a probability distribution."""
     sums = rows.sum(axis=-1)
     negative = (rows < 0).any(axis=-1)
     faulty = np.argwhere(negative | ~(np.abs(sums - 1) <= TOLERANCE))
@@ -228,5 +223,5 @@ def _require_exits(transition: Floats, start: Floats, terminal: Bools) -> None:
         raise MDPError(
             f"{listed(np.flatnonzero(trapped))} can never reach a terminal state ("
             f"{'reachable' if reached else 'not reachable'} from the start), so at discount 1 the return may be "
-            "infinite: mark states as terminal, or take discount < 1 or a time_limit"
+            "infinite: mark states as terminal, or use discount < 1 or a time_limit"
         )

@@ -1,11 +1,9 @@
-"""Small problems to learn and to test on."""
-
-from typing import Any
+"""Small MDPs to learn and test on."""
 
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import MDPError
+from pgrad.errors import MDPError, require_integer
 from pgrad.exact.mdp import MDP, Floats, as_floats, require_size
 
 LEFT, RIGHT = 0, 1
@@ -14,16 +12,16 @@ WIDTH = 2  # states of a layer of `layered`
 
 
 def bandit(rewards: npt.ArrayLike, noise: npt.ArrayLike = 0.0, discount: float = 1.0) -> MDP:
-    """One decision: arm a pays rewards[a], with noise rewards[a] ± noise, each with probability 1/2.
+    """Return a bandit, one decision: arm a pays rewards[a] ± noise[a], either sign with probability 1/2.
 
-    State 0 is the decision; the others are ends, two of them where there is noise.
+    State 0 is the decision; state 1 is terminal, and with noise state 2 as well.
 
     rewards  [A]
     noise    a number or [A], the standard deviation of each arm's reward
     """
     means = as_floats("rewards", rewards)
     if means.ndim != 1 or means.size == 0:
-        raise MDPError(f"rewards must be a list of one number for each arm, not of shape {means.shape}")
+        raise MDPError(f"rewards must be one list, one number for each arm, not of shape {means.shape}")
     spread = as_floats("noise", noise)
     if spread.shape not in ((), means.shape) or not (np.isfinite(spread) & (spread >= 0)).all():
         raise MDPError(f"noise must be one finite number, at least 0, or one for each of {means.size} arms: {noise!r}")
@@ -36,9 +34,9 @@ def bandit(rewards: npt.ArrayLike, noise: npt.ArrayLike = 0.0, discount: float =
 
 
 def short_corridor() -> MDP:
-    """Three states in a row and a goal, −1 a step; in the second state `left` (0) and `right` (1) change places.
+    """Return three states in a row and a goal, reward −1 a step; `left` (0) and `right` (1) are swapped in state 1.
 
-    Where all states look alike, `right` with probability 2 − √2 ≈ 0.586 is best and costs about 11.66 steps.
+    If all states look alike, the best policy takes `right` with probability 2 − √2 ≈ 0.586, for about 11.66 steps.
     Sutton and Barto (2018), example 13.1.
     """
     following = np.array([[0, 1], [2, 0], [1, 3], [3, 3]])
@@ -46,18 +44,18 @@ def short_corridor() -> MDP:
 
 
 def short_corridor_features() -> Floats:
-    """x(s, right) = [1, 0] and x(s, left) = [0, 1] in every state; [S, A, 2]."""
+    """Return x(s, right) = [1, 0] and x(s, left) = [0, 1], the same in every state; [|S|, A, 2]."""
     features = np.zeros((4, 2, 2))
     features[:, RIGHT, 0] = features[:, LEFT, 1] = 1.0
     return features
 
 
 def chain(length: int, slip: float = 0.0, discount: float = 1.0) -> MDP:
-    """A walk of `length` steps `right` (1) to a goal, −1 a step; `left` (0) goes back, or stays in the first state.
+    """Return a chain: `length` steps `right` (1) to the goal, reward −1 a step; `left` (0) goes back, not past state 0.
 
-    slip  probability of moving the other way
+    slip  probability of moving in the opposite direction
     """
-    _require_whole(1, length=length)
+    require_integer("length", length, 1)
     _require_probability("slip", slip)
     states = length + 1
     require_size("the transition array", (states, 2, states))
@@ -70,13 +68,14 @@ def chain(length: int, slip: float = 0.0, discount: float = 1.0) -> MDP:
 
 
 def gridworld(rows: int, columns: int, slip: float = 0.0, discount: float = 1.0, step_reward: float = -1.0) -> MDP:
-    """A walk from the upper left corner to the lower right one: up (0), right (1), down (2), left (3).
+    """Return a gridworld from the upper left to the lower right corner: up (0), right (1), down (2), left (3).
 
-    State row · columns + column. A move into the wall stays in place and costs a step like any other.
+    The state is row · columns + column. A move into a wall stays in place and costs a step like any other.
 
-    slip  probability of moving at right angles instead, half of it either way
+    slip  probability of moving at right angles instead, half of it to either side
     """
-    _require_whole(1, rows=rows, columns=columns)
+    require_integer("rows", rows, 1)
+    require_integer("columns", columns, 1)
     _require_probability("slip", slip)
     states = rows * columns
     if states < 2:
@@ -101,17 +100,19 @@ def garnet(
     time_limit: int | None = None,
     num_terminal: int = 1,
 ) -> MDP:
-    """A random problem: `branching` random next states of each state and action, normal rewards of variance 1.
+    """Return a random MDP: `branching` random next states of each state and action, standard normal rewards.
 
-    Probabilities are the parts into which uniform cuts divide the unit interval, those of starting among them; the
-    last `num_terminal` states end an episode. Archibald et al. (1995); Bhatnagar et al. (2009).
+    Transition and start probabilities are the lengths into which uniform cuts divide the unit interval; the last
+    `num_terminal` states are terminal. Archibald et al. (1995); Bhatnagar et al. (2009).
     """
-    _require_whole(1, num_states=num_states, num_actions=num_actions, branching=branching)
-    _require_whole(0, num_terminal=num_terminal, seed=seed)
+    for name, value in (("num_states", num_states), ("num_actions", num_actions), ("branching", branching)):
+        require_integer(name, value, 1)
+    require_integer("num_terminal", num_terminal, 0)
+    require_integer("seed", seed, 0)
     if branching > num_states:
-        raise MDPError(f"branching is at most the number of states, {num_states}, not {branching}")
+        raise MDPError(f"branching must be at most num_states = {num_states}, not {branching}")
     if num_terminal >= num_states:
-        raise MDPError(f"num_terminal must leave one of {num_states} states to act in, not be {num_terminal}")
+        raise MDPError(f"num_terminal must be less than num_states = {num_states}, not {num_terminal}")
     require_size("the transition array", (num_states, num_actions, num_states))
     rng = np.random.default_rng(seed)
     transition = np.zeros((num_states, num_actions, num_states))
@@ -128,14 +129,15 @@ def garnet(
 
 
 def layered(num_actions: int = 2, depth: int = 3, seed: int = 0, discount: float = 0.9) -> MDP:
-    """A random problem without cycles that ends after at most `depth` steps, often earlier: small enough to enumerate.
+    """Return a random acyclic MDP whose episodes last at most `depth` steps, often fewer: small enough to enumerate.
 
-    The start, then depth − 1 layers of two states, then the end. Actions lead to either state of the next layer, but
-    the last action to one of them or to the end; from the last layer everything leads to the end. Rewards are normal
-    of variance 1. Two actions and depth 3 make 22 trajectories.
+    It has a start, depth − 1 layers of two states, and an end. Actions lead to either state of the next layer, except
+    that the last action leads to one of them or to the end; the last layer leads to the end. Rewards are standard
+    normal. Two actions and depth 3 make 22 trajectories.
     """
-    _require_whole(1, num_actions=num_actions, depth=depth)
-    _require_whole(0, seed=seed)
+    require_integer("num_actions", num_actions, 1)
+    require_integer("depth", depth, 1)
+    require_integer("seed", seed, 0)
     states = 2 + WIDTH * (depth - 1)
     require_size("the transition array", (states, num_actions, states))
     rng = np.random.default_rng(seed)
@@ -158,14 +160,8 @@ def _first(states: int) -> Floats:
 
 
 def _cuts(parts: int, rng: np.random.Generator) -> Floats:
-    """The lengths of the parts into which uniform cuts divide the unit interval."""
+    """Return the lengths of the parts into which uniform cuts divide the unit interval, [parts]."""
     return np.diff(np.concatenate([[0.0], np.sort(rng.random(parts - 1)), [1.0]]))
-
-
-def _require_whole(least: int, **arguments: Any) -> None:
-    for name, value in arguments.items():
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise MDPError(f"{name} must be a whole number, at least {least}, not {value!r}")
 
 
 def _require_probability(name: str, value: float) -> None:

@@ -1,4 +1,4 @@
-"""Values, occupancies, the policy gradient and its relatives on a finite MDP, by linear algebra in float64."""
+"""Values, occupancies, the policy gradient and the natural gradient on a finite MDP, by linear algebra in float64."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import MDPError
+from pgrad.errors import MDPError, require_integer
 from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, listed, reachable, read_only, require_size
 from pgrad.exact.policies import Family, SoftmaxPolicy
 
-LONGEST = 1e10  # expected steps to a terminal state beyond which float64 cannot tell the answer well
+LONGEST = 1e10  # expected steps to a terminal state; beyond it float64 loses too many digits
 RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero
 VALUE_ITERATIONS = 100_000
-TIED = 1e-9  # relative, of action values that are as good as equal
+TIED = 1e-9  # relative difference below which action values count as equal
 CONVERGED = 1e-13
 LEVELS = 5  # halvings of the step of a finite difference
 STEPS = (0.3, 0.03, 0.003, 0.0003)
@@ -22,43 +22,46 @@ STEPS = (0.3, 0.03, 0.003, 0.0003)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """Everything about one policy on one problem; made by `solve`.
+    """All exact quantities of one policy on one MDP; returned by `solve`.
 
-    Shapes below are those without a time limit. With a limit of H steps, `value`, `action_value`, `advantage`,
-    `occupancy` and `visits` have a leading axis [H, ...], the time t, and gradients sum over it. Values of terminal
-    states are 0, and so are their occupancies: no action is taken there.
+    Shapes are given for an MDP without a time limit. With a limit of T steps, `value`, `action_value`, `advantage`,
+    `occupancy` and `visits` have a leading time axis [T, ...], over which the gradients sum. Values and occupancies of
+    terminal states are 0: no action is taken there.
     """
 
     mdp: MDP
     policy: SoftmaxPolicy
-    value: Floats  # V(s) = Σ_a π(a|s) Q(s, a); [S]
-    action_value: Floats  # Q(s, a) = Σ_s' p(s'|s, a) (r(s, a, s') + γ V(s')); [S, A]
+    value: Floats  # V(s) = Σ_a π(a|s) Q(s, a); [|S|]
+    action_value: Floats  # Q(s, a) = Σ_s' p(s'|s, a) (r(s, a, s') + γ V(s')); [|S|, A]
 
     def __repr__(self) -> str:
         return f"<Solution: performance {self.performance:.6g} on {self.mdp!r}>"
 
     @cached_property
     def advantage(self) -> Floats:
-        """A(s, a) = Q(s, a) − V(s); [S, A]."""
+        """A(s, a) = Q(s, a) − V(s); [|S|, A]."""
         return self.action_value - self.value[..., None]
 
     @property
     def performance(self) -> float:
-        """J(θ) = Σ_s start(s) V(s), with a time limit that of t = 0."""
+        """J(θ) = Σ_s start(s) V(s); with a time limit V is that of t = 0."""
         return float(self.mdp.start @ (self.value if self.value.ndim == 1 else self.value[0]))
 
     @cached_property
     def occupancy(self) -> Floats:
-        """η(s) = Σ_t γ^t P(s_t = s), not normalised; with a time limit γ^t P(s_t = s); [S]."""
+        """η(s) = Σ_t γ^t P(s_t = s), not normalised; [|S|]. With a time limit γ^t P(s_t = s); [T, |S|].
+
+        Sutton et al. (2000) call it d^π(s).
+        """
         if self.mdp.time_limit is None:
             return read_only(_visits(self.mdp, self.policy, self.mdp.discount))
         return read_only(_powers(self.mdp) * self.visits)
 
     @cached_property
     def visits(self) -> Floats:
-        """Σ_t P(s_t = s), without γ; with a time limit P(s_t = s); [S].
+        """Σ_t P(s_t = s), the expected visits, undiscounted; [|S|]. With a time limit P(s_t = s); [T, |S|].
 
-        Raises MDPError where it is infinite: without a limit, on episodes that may never end.
+        Raises MDPError if it is infinite: without a limit, where episodes may never end.
         """
         limit = self.mdp.time_limit
         if limit is None:
@@ -67,47 +70,50 @@ class Solution:
 
     @cached_property
     def gradient(self) -> Floats:
-        """∇J(θ) = Σ_s η(s) Σ_a ∇π(a|s) Q(s, a); [P].
+        """∇J(θ) = Σ_s η(s) Σ_a ∇π(a|s) Q(s, a), the direction of ascent; [P].
 
-        Sutton et al. (2000), theorem 1; Sutton and Barto (2018), equation 13.5.
+        With a time limit also summed over t. Sutton et al. (2000), theorem 1; Sutton and Barto (2018), equation 13.5.
         """
         return _gradient(self.policy, self.occupancy, self.advantage)
 
     @cached_property
     def gradient_dropped(self) -> Floats:
-        """Σ_s Σ_t P(s_t = s) Σ_a ∇π(a|s) Q(s, a): the expected update where γ^t is left out; [P].
+        """Σ_s Σ_t P(s_t = s) Σ_a ∇π(a|s) Q(s, a), the expected update without the factor γ^t; [P].
 
-        At γ < 1 it is not ∇J, nor the gradient of any function. Nota and Thomas (2020).
+        For γ < 1 it is not ∇J and in general not the gradient of any function: Nota and Thomas (2020).
         """
         return _gradient(self.policy, self.visits, self.advantage)
 
     def gradient_cut(self, num_steps: int, dropped: bool = False) -> Floats:
-        """Σ_{t < num_steps} γ^t Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a), Q that of the problem without a time limit; [P].
+        """Return Σ_{t < num_steps} γ^t Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a), with Q of the MDP without a time limit; [P].
 
-        It is what an estimator estimates that cuts trajectories after `num_steps` and bootstraps with V(final state);
-        with `dropped`, without the factor γ^t.
+        This is the mean of an estimator that truncates after `num_steps` and bootstraps with V(final state).
+        With `dropped` the factor γ^t is omitted. Raises InputError unless num_steps is an integer, at least 1.
         """
-        if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-            raise MDPError(f"num_steps must be a positive whole number, not {num_steps!r}")
+        num_steps = require_integer("num_steps", num_steps, 1)
         mdp = self.mdp if self.mdp.time_limit is None else dataclasses.replace(self.mdp, time_limit=None)
         unlimited = self if mdp is self.mdp else solve(mdp, self.policy)
-        weight = _distribution(mdp, self.policy, int(num_steps))
+        weight = _distribution(mdp, self.policy, num_steps)
         if not dropped:
             weight = weight * mdp.discount ** np.arange(num_steps)[:, None]
         return _gradient(self.policy, weight, unlimited.advantage)
 
     @cached_property
     def fisher(self) -> Floats:
-        """F = Σ_s η(s) Σ_a π(a|s) ∇log π(a|s) ∇log π(a|s)ᵀ; [P, P]. Kakade (2001)."""
+        """F = Σ_s η(s) Σ_a π(a|s) ∇log π(a|s) ∇log π(a|s)ᵀ, weighted by the occupancy η; [P, P].
+
+        η is not normalised, here as in ∇J, so that F⁺ ∇J is a fit of the advantage itself; with a normalised F, as in
+        Agarwal et al. (2021), it is 1/(1 − γ) times as long. Kakade (2001).
+        """
         root = self._weighted_scores
         return np.asarray(root.T @ root)
 
     @cached_property
     def natural_gradient(self) -> Floats:
-        """F⁺ ∇J, the shortest of the solutions w of F w = ∇J; [P].
+        """F⁺ ∇J, the shortest solution w of F w = ∇J; [P].
 
-        As w is also the least-squares fit of A(s, a) by ∇log π(a|s) · w, weighted by η(s) π(a|s), it is computed
-        without forming F, whose condition is squared. Kakade (2001), theorem 1.
+        w is also the least-squares fit of A(s, a) by ∇log π(a|s) · w, weighted by η(s) π(a|s) (compatible function
+        approximation: Kakade 2001, theorem 1). Solving that fit avoids F, whose condition number is the square.
         """
         occupancy, advantage = np.atleast_2d(self.occupancy), self.advantage.reshape(-1, *self.policy.logits.shape)
         total = occupancy.sum(axis=0)
@@ -118,32 +124,43 @@ class Solution:
 
     @property
     def _weighted_scores(self) -> Floats:
-        """√(η(s) π(a|s)) ∇log π(a|s), a row for each state and action; [S · A, P]."""
+        """√(η(s) π(a|s)) ∇log π(a|s), a row for each state and action; [|S| · A, P]."""
         weight = np.atleast_2d(self.occupancy).sum(axis=0)[:, None] * self.policy.probabilities
         return np.asarray((np.sqrt(weight)[..., None] * self.policy.scores).reshape(weight.size, -1))
 
 
 @dataclass(frozen=True, eq=False)
 class OptimalValues:
-    """The best that any policy can do. With a time limit all arrays have a leading axis [H, ...], the time."""
+    """Optimal values and a greedy policy. With a time limit all arrays have a leading time axis [T, ...]."""
 
-    value: Floats  # [S]
-    action_value: Floats  # [S, A]
-    policy: npt.NDArray[np.int64]  # [S] a greedy action in each state, 0 in terminal ones
+    value: Floats  # V*(s); [|S|]
+    action_value: Floats  # Q*(s, a); [|S|, A]
+    policy: npt.NDArray[np.int64]  # a greedy action in each state, 0 in terminal ones; [|S|]
 
 
 @dataclass(frozen=True, eq=False)
-class Ascent:
-    """The path of exact gradient ascent."""
+class AscentPath:
+    """The iterates of exact gradient ascent."""
 
-    parameters: Floats  # [n + 1, P] from the first θ to the last
-    performance: Floats  # [n + 1] J at each
+    parameters: Floats  # θ_0 … θ_n; [num_iterations + 1, P]
+    performance: Floats  # J(θ_0) … J(θ_n); [num_iterations + 1]
 
 
 def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
-    """V, Q, J, ∇J and more of a policy: V = (I − γ P_π)⁻¹ r_π, or by backward recursion under a time limit.
+    """Compute V, Q, J(θ), ∇J(θ) and related quantities of a policy exactly.
 
-    Raises MDPError where the policy does not fit the problem, and at γ = 1 without a limit where it never ends.
+    V = (I − γ P_π)⁻¹ r_π,  Q(s, a) = Σ_s' p(s'|s, a) (r(s, a, s') + γ V(s')),  ∇J = Σ_s η(s) Σ_a ∇π(a|s) Q(s, a)
+
+    With a time limit of T steps V_t and Q_t follow by backward recursion from V_T = 0 instead.
+
+    mdp     |S| states, A actions
+    policy  logits [|S|, A] at one θ [P], from a family such as `Tabular` or `Linear`
+
+    Returns a Solution: V and Q in reward units, discounted and unnormalised; everything else is computed on first use.
+    There is no sampling, so no bias or variance: the error is that of a float64 linear solve.
+
+    Raises MDPError if the policy's shape is not that of the problem, or if at γ = 1 without a limit some state never
+    reaches an end. Puterman (1994), theorem 6.1.1; Sutton et al. (2000), theorem 1.
     """
     require_match(mdp, policy)
     if mdp.time_limit is None:
@@ -156,25 +173,32 @@ def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
 
 
 def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
-    """Raise MDPError where the policy is not one of the problem's states and actions."""
+    """Raise MDPError unless the policy is a SoftmaxPolicy with the problem's states and actions."""
     if not isinstance(policy, SoftmaxPolicy):
         raise MDPError(
-            "policy must be a SoftmaxPolicy, which a family such as exact.Tabular(S, A) gives when called with θ, "
-            f"not {type(policy).__name__}"
+            f"policy must be a SoftmaxPolicy, not {type(policy).__name__}: call a family with θ, as in "
+            "exact.Tabular(num_states, num_actions)(theta)"
         )
     if policy.logits.shape != (mdp.num_states, mdp.num_actions):
         raise MDPError(
-            f"the policy is one of {policy.logits.shape} states and actions, "
-            f"the problem has {(mdp.num_states, mdp.num_actions)}"
+            f"the policy has {policy.logits.shape} states and actions, the problem {(mdp.num_states, mdp.num_actions)}"
         )
 
 
 def optimal_values(mdp: MDP) -> OptimalValues:
-    """V*, Q* and a greedy policy: by policy iteration, backward induction under a time limit, value iteration at γ = 1.
+    """Compute V*, Q* and a greedy policy.
 
-    At γ = 1 without a limit the optimum is over all policies, those included that never end. Raises MDPError where
-    value iteration from zero does not converge: the optimum is then infinite, or takes very long to reach.
-    Sutton and Barto (2018), sections 4.3 and 4.4.
+    V*(s) = max_a Q*(s, a),  Q*(s, a) = Σ_s' p(s'|s, a) (r(s, a, s') + γ V*(s'))
+
+    By policy iteration for γ < 1, value iteration from zero for γ = 1, and backward induction under a time limit. At
+    γ = 1 without a limit the optimum is over all policies, including those that never end an episode.
+
+    Returns an OptimalValues: arrays [|S|], [|S|, A] and [|S|], with a leading axis [T, ...] under a limit of T steps.
+    Ties go to an action that leads towards an end, or else to the first.
+
+    Raises MDPError if value iteration does not converge: the optimum is infinite, or takes very many steps to reach.
+    Puterman (1994), sections 4.5 (backward induction) and 6.4 (policy iteration); Sutton and Barto (2018), sections 4.3
+    and 4.4.
     """
     if mdp.time_limit is not None:
         return OptimalValues(*_backward(mdp, mdp.time_limit, None))
@@ -184,7 +208,7 @@ def optimal_values(mdp: MDP) -> OptimalValues:
 
 
 def _greedy(mdp: MDP, action_value: Floats) -> npt.NDArray[np.int64]:
-    """A best action of each state; of equally good ones, one that may lead nearer to an end: others could go round."""
+    """Return a best action of each state, [|S|]; among ties one that leads towards an end, as others could cycle."""
     most = action_value.max(axis=1, keepdims=True)
     best = action_value >= most - TIED * np.maximum(1.0, np.abs(most))
     choice: npt.NDArray[np.int64] = best.argmax(axis=1)
@@ -200,12 +224,23 @@ def _greedy(mdp: MDP, action_value: Floats) -> npt.NDArray[np.int64]:
 
 def ascend(
     mdp: MDP, family: Family, theta: npt.ArrayLike, learning_rate: float, num_iterations: int, natural: bool = False
-) -> Ascent:
-    """θ ← θ + α ∇J(θ), exactly, `num_iterations` times; with `natural`, along F⁺ ∇J."""
+) -> AscentPath:
+    """Ascend the exact gradient: θ ← θ + α ∇J(θ), or with `natural` θ ← θ + α F⁺ ∇J(θ).
+
+    theta           θ_0; [P]
+    learning_rate   α, constant
+    num_iterations  number of steps, at least 0
+
+    Returns an AscentPath of num_iterations + 1 points. With tabular softmax policies and a small enough α plain ascent
+    converges at O(1/t), with constants of the problem that can be huge (Mei et al. 2020); natural ascent with constants
+    that do not depend on |S| (Agarwal et al. 2021).
+
+    Raises MDPError if learning_rate is not positive and finite or a policy cannot be solved, InputError if
+    num_iterations is not an integer. Kakade (2001).
+    """
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise MDPError(f"learning_rate must be positive and finite, not {learning_rate}")
-    if not isinstance(num_iterations, int | np.integer) or num_iterations < 0:
-        raise MDPError(f"num_iterations must be a whole number, at least 0, not {num_iterations!r}")
+    num_iterations = require_integer("num_iterations", num_iterations, 0)
     current = as_floats("θ", theta).ravel()
     parameters, performance = [current], []
     for _ in range(num_iterations):
@@ -214,18 +249,19 @@ def ascend(
         current = current + learning_rate * (solution.natural_gradient if natural else solution.gradient)
         parameters.append(current)
     performance.append(solve(mdp, family(current)).performance)
-    return Ascent(np.array(parameters), np.array(performance))
+    return AscentPath(np.array(parameters), np.array(performance))
 
 
 def finite_difference_gradient(mdp: MDP, family: Family, theta: npt.ArrayLike) -> Floats:
-    """∇J from values of J alone, an oracle for `Solution.gradient`; [P].
+    """Compute ∇J(θ) from values of J alone, as an independent check of `Solution.gradient`; [P].
 
-    Central differences (J(θ + h e_k) − J(θ − h e_k)) / 2h, extrapolated to h → 0 (Richardson), from several first
-    steps h: large ones lose no digits to rounding, small ones step over no kink of a ReLU. Press et al. (2007), 5.7.
+    Central differences (J(θ + h e_k) − J(θ − h e_k)) / 2h, Richardson-extrapolated to h → 0 from several initial h:
+    large ones lose no digits to rounding, small ones cross no kink of a ReLU. Raises MDPError for infinite logits.
+    Press et al. (2007), section 5.7.
     """
     start = as_floats("θ", theta).ravel()
     if not np.isfinite(family(start).logits).all():
-        raise MDPError("finite differences need finite logits: -inf stays what it is, whatever is added")
+        raise MDPError("finite differences need finite logits: replace -inf by a large negative number")
     return np.array([_derivative(mdp, family, start, k) for k in range(family.num_parameters)])
 
 
@@ -253,14 +289,14 @@ def _central_difference(mdp: MDP, family: Family, theta: Floats, k: int, step: f
 
 
 def _under(mdp: MDP, probabilities: Floats) -> tuple[Floats, Floats]:
-    """P_π [S, S'] and r_π [S] of a policy [S, A]; rows of terminal states are zero: nothing follows."""
+    """Return P_π [|S|, |S|] and r_π [|S|] of action probabilities [|S|, A]; rows of terminal states are zero."""
     alive = ~mdp.terminal
     step = np.einsum("sa,sat->st", probabilities, mdp.transition) * alive[:, None]
     return step, (probabilities * mdp.expected_reward).sum(axis=1) * alive
 
 
 def _matrix(step: Floats, terminal: Bools, discount: float) -> Floats:
-    """I − γ P_π, its diagonal from the other entries: 1 − P_π(s, s) loses the digits of a small chance to leave."""
+    """Return I − γ P_π. The diagonal is summed from the others: 1 − P_π(s, s) cancels where leaving s is unlikely."""
     leaving = step.copy()
     np.fill_diagonal(leaving, 0.0)
     diagonal = np.where(terminal, 1.0, leaving.sum(axis=1) + (1.0 - discount) * step.diagonal())
@@ -276,7 +312,7 @@ def _value(step: Floats, reward: Floats, terminal: Bools, discount: float) -> Fl
     if trapped.any():
         raise MDPError(
             f"under this policy {listed(np.flatnonzero(trapped))} can never reach a terminal state (some probabilities "
-            "are 0), so at discount 1 the return may be infinite: take discount < 1, a time_limit, or another policy"
+            "are 0), so at discount 1 the return may be infinite: use discount < 1, a time_limit, or another policy"
         )
     try:
         columns = np.linalg.solve(_matrix(step, terminal, 1.0), np.stack([reward, ~terminal], axis=1))
@@ -291,19 +327,19 @@ def _require_length(length: float) -> None:
     if not length <= LONGEST:
         raise MDPError(
             f"under this policy an episode takes more than {LONGEST:.0e} expected steps to end, too many for float64: "
-            "take discount < 1, a time_limit, or a policy that ends sooner"
+            "use discount < 1, a time_limit, or a policy that ends sooner"
         )
 
 
 def _visits(mdp: MDP, policy: SoftmaxPolicy, discount: float) -> Floats:
-    """Σ_t discount^t P(s_t = s), the solution of η = start + γ P_πᵀ η, over the states that are ever reached."""
+    """Return Σ_t discount^t P(s_t = s), the solution of η = start + discount · P_πᵀ η; [|S|]."""
     step, _ = _under(mdp, policy.probabilities)
     reached = reachable(step > 0, mdp.start > 0)
     trapped = reached & ~reachable(step.T > 0, mdp.terminal)
     if discount == 1 and trapped.any():
         raise MDPError(
             f"episodes may never end: from {listed(np.flatnonzero(trapped))} no terminal state can be reached under "
-            "this policy, so visits without γ (and gradient_dropped) are infinite: take a time_limit"
+            "this policy, so visits (and gradient_dropped) are infinite: set a time_limit"
         )
     among = np.ix_(reached, reached)
     visits = np.zeros(mdp.num_states)
@@ -319,7 +355,7 @@ def _visits(mdp: MDP, policy: SoftmaxPolicy, discount: float) -> Floats:
 
 
 def _distribution(mdp: MDP, policy: SoftmaxPolicy, num_steps: int) -> Floats:
-    """P(s_t = s) for t < num_steps, terminal states left out; [num_steps, S]."""
+    """Return P(s_t = s) for t < num_steps, zero in terminal states; [num_steps, |S|]."""
     require_size("the distribution of states over time", (num_steps, mdp.num_states))
     step, _ = _under(mdp, policy.probabilities)
     step[:, mdp.terminal] = 0.0
@@ -335,9 +371,9 @@ def _powers(mdp: MDP) -> Floats:
 
 
 def _gradient(policy: SoftmaxPolicy, occupancy: Floats, advantage: Floats) -> Floats:
-    """Σ_s η(s) Σ_a π(a|s) A(s, a) ∂ logit_a / ∂θ.
+    """Return Σ_s η(s) Σ_a π(a|s) A(s, a) ∂ logit_a / ∂θ; [P].
 
-    The policy's ∇π(a|s) is π(a|s) times the score, which is ∂ logit_a / ∂θ less a mean that A, of mean zero, removes.
+    ∇π is π times the score, and the score is ∂ logit_a / ∂θ minus its mean, which drops out as A has mean zero.
     """
     weight = occupancy[..., None] * policy.probabilities * advantage
     total = weight.reshape(-1, *policy.logits.shape).sum(axis=0)
@@ -345,7 +381,7 @@ def _gradient(policy: SoftmaxPolicy, occupancy: Floats, advantage: Floats) -> Fl
 
 
 def _backward(mdp: MDP, limit: int, probabilities: Floats | None) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    """V_t, Q_t and greedy actions for t < limit, of a policy or, without one, of the best; from the last step back."""
+    """Return V_t, Q_t and greedy actions for t < limit by backward recursion, of a policy or, for None, the optimum."""
     states, actions = mdp.num_states, mdp.num_actions
     require_size("action values over time", (limit, states, actions))
     value, action_value = np.zeros((limit + 1, states)), np.zeros((limit, states, actions))
@@ -357,7 +393,7 @@ def _backward(mdp: MDP, limit: int, probabilities: Floats | None) -> tuple[Float
 
 
 def _policy_iteration(mdp: MDP) -> Floats:
-    """An action is changed only for a better one beyond rounding, so that ties do not go round for ever."""
+    """Return V* by policy iteration; an action changes only for a gain beyond rounding, so that ties cannot cycle."""
     rows, choice = np.arange(mdp.num_states), mdp.expected_reward.argmax(axis=1)
     while True:
         step, reward = _under(mdp, np.eye(mdp.num_actions)[choice])
@@ -380,5 +416,5 @@ def _value_iteration(mdp: MDP) -> Floats:
             return value
     raise MDPError(
         f"value iteration at discount 1 has not converged in {VALUE_ITERATIONS:,} iterations (the largest value is "
-        f"{np.abs(value).max():.3g}): the optimum may be infinite; take discount < 1 or a time_limit"
+        f"{np.abs(value).max():.3g}): the optimum may be infinite: use discount < 1 or a time_limit"
     )

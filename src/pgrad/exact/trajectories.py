@@ -1,4 +1,4 @@
-"""Trajectories as estimators are given them: all that are possible with their probabilities, or a sample."""
+"""Trajectories as estimators receive them: all possible ones with their probabilities, or a sample."""
 
 import dataclasses
 import itertools
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import EstimatorError, MDPError
+from pgrad.errors import EstimatorError, MDPError, require_integer
 from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, require_probabilities
 from pgrad.exact.policies import SoftmaxPolicy
 from pgrad.exact.solution import require_match, solve
@@ -20,12 +20,12 @@ from pgrad.policies import softmax
 Integers = npt.NDArray[np.int64]
 Act = Callable[[Floats, np.random.Generator], int]
 
-COUNTED = 10**300  # where counting trajectories stops
+COUNTED = 10**300  # trajectories at which counting stops
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectory:
-    """One episode of T steps, and what is known of the policy in it; exactly one of the two ends is true."""
+    """One episode of T steps with the policy's scores; exactly one of `terminated` and `truncated` is true."""
 
     states: Integers  # [T] s_0 … s_{T-1}
     actions: Integers  # [T]
@@ -34,8 +34,8 @@ class Trajectory:
     all_scores: Floats  # [T, A, P] ∇ log π(a | s_t) of every action
     probabilities: Floats  # [T, A] π(a | s_t)
     values: Floats  # [T + 1] V(s_0) … V(s_T), 0 in a terminal state
-    terminated: bool  # ended in a terminal state
-    truncated: bool  # cut by the time limit, in a state that is not terminal
+    terminated: bool  # s_T is terminal
+    truncated: bool  # the time limit came first: s_T is not terminal
     discount: float
 
     def __len__(self) -> int:
@@ -52,10 +52,10 @@ ARRAYS = tuple(field.name for field in dataclasses.fields(Trajectory))[:7]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean and covariance of an estimate."""
+    """Exact mean and covariance of an estimator ĝ."""
 
-    mean: Floats  # [P]
-    covariance: Floats  # [P, P]
+    mean: Floats  # E[ĝ]; [P]
+    covariance: Floats  # Cov(ĝ), of one batch's estimate; [P, P]
 
 
 def enumerate_trajectories(
@@ -65,19 +65,21 @@ def enumerate_trajectories(
     behaviour: npt.ArrayLike | None = None,
     max_trajectories: int = 100_000,
 ) -> tuple[list[Trajectory], Floats]:
-    """Every possible trajectory and its probability, p(τ) = start(s_0) Π_t π(a_t|s_t) p(s_{t+1}|s_t, a_t).
+    """Return every possible trajectory ω and its probability, p(ω) = start(s_0) Π_t π(a_t|s_t) p(s_{t+1}|s_t, a_t).
 
-    values     [S] what trajectories hold as V, 0 taken for terminal states; without them the policy's exact V on the
-               problem without its time limit, or zeros where that V is infinite or undefined (γ = 1, no way to end)
-    behaviour  [S, A] probabilities with which actions are drawn, where not the policy's; scores remain the policy's
+    values            [|S|] V(s) to record, 0 taken for terminal states; by default the policy's exact V on the problem
+                      without its time limit, or zeros if that is undefined (γ = 1, no way to end)
+    behaviour         [|S|, A] probabilities from which actions are drawn instead of π; scores remain those of π
+    max_trajectories  the most to enumerate
 
-    Raises MDPError, before enumerating, where there are more than `max_trajectories` or infinitely many.
+    Returns the trajectories and their probabilities, which sum to one. Raises MDPError, before enumerating, if there
+    are more than `max_trajectories` or infinitely many.
     """
     table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, behaviour)
     count = count_trajectories(mdp, drawn)
     if count > max_trajectories:
         raise MDPError(
-            f"the problem has {_spoken(count)} trajectories, more than {max_trajectories:,}: take a shorter "
+            f"the problem has {_spoken(count)} trajectories, more than {max_trajectories:,}: use a shorter "
             "time_limit, exact.solve for the gradient itself, or exact.sample_trajectories for averages over a sample"
         )
     branches = _branches(mdp, drawn)
@@ -97,16 +99,16 @@ def enumerate_trajectories(
 
 
 def count_trajectories(mdp: MDP, drawn: Floats) -> int:
-    """How many trajectories have positive probability when actions are drawn with [S, A]; at most 10^300 are counted.
+    """Return the number of trajectories of positive probability under action probabilities [|S|, A], up to 10^300.
 
-    Raises MDPError where there are infinitely many: a problem with a cycle and without a time limit.
+    Raises MDPError if there are infinitely many: the problem has a cycle and no time limit.
     """
     edges = (np.einsum("sa,sat->st", drawn > 0, mdp.transition > 0) > 0) & ~mdp.terminal[:, None]
     steps = mdp.time_limit or mdp.num_states
     if mdp.time_limit is None and _endless(mdp, edges):
         raise MDPError(
             "the problem has infinitely many trajectories, as it has a cycle and no time_limit: give it one with "
-            "dataclasses.replace(mdp, time_limit=...), or take exact.solve for the gradient itself, or "
+            "dataclasses.replace(mdp, time_limit=...), or use exact.solve for the gradient itself, or "
             "exact.sample_trajectories for averages over a sample"
         )
     ways = [[t for _, t, _ in branch] for branch in _branches(mdp, drawn)]
@@ -128,9 +130,13 @@ def sample_trajectories(
     act: Act | None = None,
     max_steps: int = 10_000,
 ) -> list[Trajectory]:
-    """That many independent trajectories; `act(probabilities [A], rng)` draws the actions if it is given.
+    """Sample `count` independent trajectories.
 
-    Raises MDPError where `act` returns no action, or an episode without a time limit is longer than `max_steps`.
+    values     as in `enumerate_trajectories`
+    act        draws the actions, `act(probabilities [A], rng) -> action`; by default they are drawn from π
+    max_steps  the most steps of an episode without a time limit
+
+    Raises MDPError if `act` fails or returns no action, or if an episode exceeds `max_steps`.
     """
     table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, None)
     return [_sampled(mdp, policy, table, drawn, rng, act, max_steps) for _ in range(count)]
@@ -145,19 +151,26 @@ def moments(
     values: npt.ArrayLike | None = None,
     max_batches: int = 200_000,
 ) -> Moments:
-    """Exact mean and covariance of `estimator(trajectories) -> [P]` over batches of independent trajectories.
+    """Compute the exact mean and covariance of an estimator ĝ over batches of N independent trajectories.
 
-    Every batch of `num_trajectories` possible trajectories, in every order, is weighted with its probability; compare
-    the mean with `solve(mdp, policy).gradient`. Other arguments are those of `enumerate_trajectories`.
+    E[ĝ] = Σ_{ω_1 … ω_N} p(ω_1) ⋯ p(ω_N) ĝ(ω_1, …, ω_N),  summed over every ordered batch of possible trajectories
 
-    Raises MDPError where there are more than `max_batches`, and EstimatorError as `checked_call` does.
+    estimator          `estimator(list of N trajectories) -> [P]`
+    num_trajectories   N, of one batch
+    behaviour, values  as in `enumerate_trajectories`
+    max_batches        the most to enumerate; there are (number of trajectories)^N
+
+    Returns Moments: mean [P] and covariance [P, P] of one batch's estimate, without sampling error. ĝ is unbiased on
+    this problem exactly if the mean is `solve(mdp, policy).gradient`.
+
+    Raises InputError if num_trajectories is not a positive integer, MDPError if there are more than `max_batches`, and
+    EstimatorError if the estimator fails (see `checked_call`).
     """
-    if not isinstance(num_trajectories, int | np.integer) or num_trajectories < 1:
-        raise MDPError(f"num_trajectories must be a positive whole number, not {num_trajectories!r}")
-    number = count_trajectories(mdp, _behaviour(mdp, policy, behaviour)) ** int(num_trajectories)
+    num_trajectories = require_integer("num_trajectories", num_trajectories, 1)
+    number = count_trajectories(mdp, _behaviour(mdp, policy, behaviour)) ** num_trajectories
     if number > max_batches:
         raise MDPError(
-            f"there are {_spoken(number)} batches of {num_trajectories}, more than {max_batches:,}: take fewer "
+            f"there are {_spoken(number)} batches of {num_trajectories}, more than {max_batches:,}: use fewer "
             "trajectories a batch or a shorter time_limit, or average over exact.sample_trajectories"
         )
     trajectories, probabilities = enumerate_trajectories(mdp, policy, values, behaviour, max_batches)
@@ -171,10 +184,10 @@ def moments(
 
 
 def checked_call(estimator: EstimatorFunction, trajectories: Sequence[Trajectory], num_parameters: int) -> Floats:
-    """estimator(list of trajectories) as float64 [P].
+    """Call an estimator on a list of trajectories and return its estimate as float64 [P].
 
-    Raises EstimatorError where it raises, returns anything but P finite numbers, or changes its input, which is then
-    put right again. Arrays are handed over writeable all the same: PyTorch warns about others.
+    Raises EstimatorError if it raises, returns anything but P finite numbers, or changes its input (which is then
+    restored). The arrays are passed writeable because PyTorch warns about read-only ones.
     """
     name = getattr(estimator, "__name__", "the estimator")
     given, raised, result = list(trajectories), None, None
@@ -198,7 +211,7 @@ def checked_call(estimator: EstimatorFunction, trajectories: Sequence[Trajectory
 
 
 def _as_estimate(name: str, result: Any, num_parameters: int) -> Floats:
-    """What an estimator returned as float64 [P], a tensor of PyTorch included."""
+    """Convert what an estimator returned, PyTorch tensors included, to float64 [P]."""
     if result is None:
         raise EstimatorError(f"{name} returned None: is a `return` missing?")
     try:
@@ -220,7 +233,7 @@ def _fingerprint(trajectory: Trajectory) -> tuple[bytes, ...]:
 
 
 def _restored(trajectories: Sequence[Trajectory], before: list[tuple[bytes, ...]]) -> list[str]:
-    """The names of the arrays that are no longer what they were, after putting them right."""
+    """Restore arrays that were changed, and return their names."""
     changed = []
     for trajectory, fingerprint in zip(trajectories, before, strict=True):
         for name, content in zip(ARRAYS, fingerprint, strict=True):
@@ -232,7 +245,7 @@ def _restored(trajectories: Sequence[Trajectory], before: list[tuple[bytes, ...]
 
 
 def _values(mdp: MDP, policy: SoftmaxPolicy, values: npt.ArrayLike | None) -> Floats:
-    """The values [S] that trajectories hold."""
+    """Return V(s) for trajectories to record, [|S|]."""
     require_match(mdp, policy)
     if values is not None:
         table = as_floats("values", values)
@@ -247,7 +260,7 @@ def _values(mdp: MDP, policy: SoftmaxPolicy, values: npt.ArrayLike | None) -> Fl
 
 
 def _behaviour(mdp: MDP, policy: SoftmaxPolicy, behaviour: npt.ArrayLike | None) -> Floats:
-    """The probabilities [S, A] with which actions are drawn."""
+    """Return the probabilities from which actions are drawn, [|S|, A]."""
     if behaviour is None:
         return policy.probabilities
     drawn = as_floats("behaviour", behaviour)
@@ -258,7 +271,7 @@ def _behaviour(mdp: MDP, policy: SoftmaxPolicy, behaviour: npt.ArrayLike | None)
 
 
 def _branches(mdp: MDP, drawn: Floats) -> list[list[tuple[int, int, float]]]:
-    """Of each state, its actions and next states of positive probability, with that; none of a terminal state."""
+    """Return each state's (action, next state, probability) of positive probability; none in terminal states."""
     chances = drawn[:, :, None] * mdp.transition * ~mdp.terminal[:, None, None]
     branches: list[list[tuple[int, int, float]]] = [[] for _ in range(mdp.num_states)]
     for s, a, t in np.argwhere(chances > 0).tolist():
@@ -267,7 +280,7 @@ def _branches(mdp: MDP, drawn: Floats) -> list[list[tuple[int, int, float]]]:
 
 
 def _endless(mdp: MDP, edges: Bools) -> bool:
-    """Whether a path from the start is longer than there are states, and so goes round."""
+    """Return True if some path from the start has more steps than there are states, and so contains a cycle."""
     alive = ~mdp.terminal
     for _ in range(mdp.num_states):
         alive = np.asarray((edges & alive).any(axis=1))
@@ -314,7 +327,7 @@ def _sampled(
     while not mdp.terminal[states[-1]] and len(actions) != mdp.time_limit:
         if mdp.time_limit is None and len(actions) == max_steps:
             raise MDPError(
-                f"a trajectory has not ended after max_steps = {max_steps:,} steps: give the problem a time_limit with "
+                f"a trajectory did not end within max_steps = {max_steps:,} steps: give the problem a time_limit with "
                 "dataclasses.replace(mdp, time_limit=...), or raise max_steps"
             )
         here = states[-1]
@@ -334,7 +347,7 @@ def _acted(act: Act, probabilities: Floats, rng: np.random.Generator) -> int:
     try:
         action = operator.index(returned)
     except TypeError:
-        raise MDPError(f"{name} must return an action in 0 … {count - 1}, a whole number, not {returned!r}") from None
+        raise MDPError(f"{name} must return an action, an integer in 0 … {count - 1}, not {returned!r}") from None
     if not 0 <= action < count:
-        raise MDPError(f"{name} must return an action in 0 … {count - 1}, not {action}")
+        raise MDPError(f"{name} must return an action, an integer in 0 … {count - 1}, not {action}")
     return action

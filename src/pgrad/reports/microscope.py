@@ -28,7 +28,7 @@ SHOWN = {
 
 
 def microscope_figure(microscope: "Microscope") -> Figure:
-    """At one policy: relative error against trajectories a batch, and how many an error of 10 % takes."""
+    """Draw one policy: relative error against trajectories a batch, and the number needed for an error of 10 %."""
     figure, (left, right) = new_panels(12.0, 5.2, 1, 2, width_ratios=(1.0, 1.25))
     _error_curves(left, microscope)
     _needed_bars(right, microscope)
@@ -57,7 +57,7 @@ def _error_curves(axes: Axes, microscope: "Microscope") -> None:
         axes.legend(frameon=False, fontsize=8, loc="best")
         axes.set_yscale("log")
         values = [e.value for name in SHOWN for e in microscope.view(name).error if 0 < e.value < np.inf]
-        axes.set_ylim(min(values) / 1.6, 1.6 * max(values))  # whatever bands reach beyond says nothing more
+        axes.set_ylim(min(values) / 1.6, 1.6 * max(values))  # bands beyond add nothing
     else:
         axes.text(0.5, 0.5, "no signal above the noise", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_xscale("log")
@@ -99,7 +99,7 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
 
 
 def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
-    """Along training: the mean return, how many trajectories an error of 10 % takes, and where the bias points."""
+    """Draw a run by iteration: mean return, trajectories needed for an error of 10 %, and direction of the bias."""
     figure, (above, middle, below) = new_panels(9.0, 8.0, 3, 1, sharex=True, height_ratios=(1.0, 1.6, 1.0))
     iterations = np.array([microscope.iteration for microscope in diagnosis.microscopes], dtype=np.float64)
     value, low, high = _columns([microscope.mean_return for microscope in diagnosis.microscopes])
@@ -130,6 +130,6 @@ def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
 
 
 def _columns(estimates: "list[Estimate] | tuple[Estimate, ...]") -> Floats:
-    """Values, lower and upper ends; ends that are not known lie on the value."""
+    """Return values, lower and upper ends of intervals, [3, n]; unknown ends are set to the value."""
     columns = np.array(estimates, dtype=np.float64).reshape(-1, 3).T
     return np.where(np.isnan(columns), columns[:1], columns)

@@ -1,4 +1,4 @@
-"""Figures that tell the theory, from exact numbers: data in, figure out. docs/theory.md shows each of them.
+"""Figures that explain the theory with exact numbers: data in, figure out. docs/theory.md shows each of them.
 
 figure = theory.preference_bars([1.0, 2.0, 3.0])
 figure.savefig("bars.png")
@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pgrad import exact
-from pgrad.errors import InputError, MDPError
+from pgrad.errors import InputError, MDPError, require_integer
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import entropy, score, softmax
 from pgrad.reports.figures import BLUE, GREY, ORANGE, new_figure, new_panels
@@ -24,30 +24,33 @@ from pgrad.reports.theory_numbers import (
     bandit_gaps,
     numbers,
     performance_on_grid,
-    positive,
+    require_positive,
     sampled_gradients,
     variance_formula,
     variance_of_shifted_bandit,
     vector,
-    whole,
 )
 
 Floats = npt.NDArray[np.float64]
 
 GREEN, PURPLE, YELLOW = "#1b9e77", "#8e4a9e", "#c9a800"
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, GREY)  # in an order that the colour-blind tell apart
-STYLES = ("-", "--", ":", "-.")  # one more of them each time the palette begins again
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, GREY)  # neighbours differ for colour-blind readers
+STYLES = ("-", "--", ":", "-.")  # the next one each time the palette starts over
 BACKGROUND = LinearSegmentedColormap.from_list("uphill is lighter", ["#9a9a9a", "#ffffff"])
 GRID, ARROWS = 41, 13  # points and arrows along each axis of a landscape
-LARGEST = 1e300  # of the preferences: axes need some room before the largest float
-SMALLEST = 1e-14  # below which a gap to the optimum is rounding, not drawn
+LARGEST = 1e300  # preference: axes need some room below the largest float
+SMALLEST = 1e-14  # gap to the optimum; smaller ones are rounding and not drawn
 MARKS = ((BLUE, "o", "-"), (GREEN, "s", "-."), (ORANGE, "^", "--"), ("black", "D", ":"))  # of the BASELINES
 
 
 def preference_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequence[str] | None = None) -> Figure:
-    """Preferences h(a) on the left, probabilities π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ) on the right.
+    """Draw preferences h(a) on the left, probabilities π(a) = exp(h(a) / τ) / Σ_k exp(h(k) / τ) on the right.
 
-    preferences  [A], -inf for an action of probability zero
+    preferences  [A] in nats at τ = 1, -inf for an action of probability zero
+    temperature  τ > 0
+    names        of the actions
+
+    Raises InputError for anything else. Sutton and Barto (2018), equation 13.2, at τ = 1.
     """
     h = _preferences(preferences)
     labels = _names(names, h.size)
@@ -64,12 +67,15 @@ def preference_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names:
 def temperature_curves(
     preferences: npt.ArrayLike, temperatures: npt.ArrayLike | None = None, names: Sequence[str] | None = None
 ) -> Figure:
-    """π(a) of each action against the temperature τ, below it the entropy, and circles where both go.
+    """Draw π(a) of each action against the temperature τ, and below it the entropy; circles mark the limits.
 
-    τ → 0 is greedy (ties share), τ → ∞ uniform over the actions whose preference is not -inf.
+    As τ → 0 the policy becomes greedy (ties share), as τ → ∞ uniform over the actions whose preference is not -inf.
 
     preferences   [A]
-    temperatures  increasing; without them two decades either side of the preferences' spread
+    temperatures  positive and increasing; by default two decades either side of the preferences' spread
+    names         of the actions
+
+    Raises InputError for anything else.
     """
     h = _preferences(preferences)
     labels, possible = _names(names, h.size), np.isfinite(h)
@@ -99,7 +105,14 @@ def temperature_curves(
 
 
 def score_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequence[str] | None = None) -> Figure:
-    """The score ∂ log π(a) / ∂h = (onehot(a) − π) / τ, one panel for each action a that may have been taken."""
+    """Draw the score ∂ log π(a) / ∂h = (onehot(a) − π) / τ, a panel for each action a that may have been taken.
+
+    preferences  [A], at most six
+    temperature  τ > 0
+    names        of the actions
+
+    Raises InputError for anything else. Sutton and Barto (2018), exercise 13.3, with one-hot features and τ = 1.
+    """
     h = _preferences(preferences)
     if h.size > len(PALETTE):
         raise InputError(f"score_bars draws a panel for each action, at most {len(PALETTE)}, not {h.size}")
@@ -117,17 +130,24 @@ def score_bars(preferences: npt.ArrayLike, temperature: float = 1.0, names: Sequ
 def return_sign(
     preferences: npt.ArrayLike, action: int, returns: Sequence[float] = (1.0, -1.0), step: float = 1.0
 ) -> Figure:
-    """How the return's sign turns the gradient: arrows step · G · ∇log π(action) from h, a panel for each return G.
+    """Draw how the return's sign directs the step: arrows step · G · ∇log π(action), a panel for each return G.
 
-    In the plane of both preferences of a two-armed softmax, over contours of π(action).
+    The plane is that of both preferences of a two-armed softmax, with contours of π(action).
+
+    preferences  [2], where the arrows start
+    action       the action taken, 0 or 1
+    returns      G, one to four numbers
+    step         the step size, positive
+
+    Raises InputError for anything else. Williams (1992).
     """
-    h, arm = vector("preferences", preferences), whole("action", action, 0)
+    h, arm = vector("preferences", preferences), require_integer("action", action, 0)
     if h.shape != (2,):
         raise InputError(f"preferences must be two, which make the plane that is drawn, not {preferences!r}")
     gains = vector("returns", returns)
     if not 1 <= gains.size <= 4:
         raise InputError(f"returns must be one to four numbers, a panel for each, not {gains.size}")
-    moves = positive("step", step) * gains[:, None] * score(h, arm)
+    moves = require_positive("step", step) * gains[:, None] * score(h, arm)
     reach = max(1.25 * float(np.abs(moves).max()), 1.0)
     plane = np.stack(np.meshgrid(*[np.linspace(x - reach, x + reach, GRID) for x in h]), axis=-1)
     figure, panels = new_panels(4.1 * gains.size, 4.1, 1, gains.size)
@@ -158,13 +178,20 @@ def landscape(
     num_estimates: int = 300,
     seed: int = 0,
 ) -> Figure:
-    """J over two parameters as filled contours, ∇J as arrows of one length, darker where it is long.
+    """Draw J over two parameters as filled contours, ∇J as arrows of one length, darker where it is long.
 
-    With `num_iterations`, the paths of exact gradient and natural gradient ascent from θ; with an `estimator` (see
-    verify.estimates.as_function), a cloud of its estimates at θ, their mean and the exact gradient, all on one scale.
-
+    mdp, family       the problem, and policies with two parameters
+    theta             θ, where paths and estimates start; [2]
+    estimator         draw a cloud of its estimates ĝ at θ, with their mean and ∇J on the same scale; one that trains is
+                      verify.as_estimator.as_function(spec)
     limits            of both parameters
-    num_trajectories  of one estimate
+    learning_rate     α of both paths
+    num_iterations    draw paths of that many steps of exact gradient and natural gradient ascent; 0 for none
+    num_trajectories  in a batch, from which one estimate is made
+    num_estimates     in the cloud
+
+    Raises InputError for wrong numbers, MDPError if θ, the family or a path does not fit, EstimatorError if the
+    estimator fails. Kakade (2001), for the natural gradient.
     """
     start = _plane_point(family, theta, limits)
     figure, axes = new_figure(6.4, 5.8)
@@ -191,9 +218,9 @@ def variance_against_constant(
     num_batches: int = 2000,
     seed: int = 0,
 ) -> Figure:
-    """The variance that a constant added to both rewards of a bandit causes: lines by formula, dots measured.
+    """Draw the variance caused by a constant added to both rewards of a bandit: lines by formula, dots measured.
 
-    Arguments are those of `variance_of_shifted_bandit`, which gives the numbers.
+    Arguments are those of `variance_of_shifted_bandit`, which computes the numbers.
     """
     data = variance_of_shifted_bandit(constants, rewards, noise, num_trajectories, num_batches, seed)
     grid = np.linspace(data.constants.min(), data.constants.max(), 100)
@@ -211,11 +238,17 @@ def variance_against_constant(
 
 
 def bandit_ascent(rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterations: int = 2000) -> Figure:
-    """J* − J(θ_t) of gradient and natural gradient ascent on log-log axes, and the line that the first approaches.
+    """Draw J* − J(θ_t) of gradient and natural gradient ascent on log-log axes, and the first one's asymptote.
 
-    With A arms, one of them the best, J* − J(θ_t) → (A − 1) / (A α t) whatever the rewards: with y_a = π(a)(r* − r_a)
-    and δ = Σ_a y_a the gap, d log y_a / dt = −α (y_a + δ) near the optimum, which makes all y_a equal. The rate 1/t is
-    that of Mei et al. (2020). Natural gradient ascent multiplies π(a)/π(a*) by exp(−α (r* − r_a)) a step.
+    With A arms and one best, J* − J(θ_t) ~ (A − 1) / (A α t) whatever the rewards: with y_a = π(a)(r* − r_a) and the
+    gap δ = Σ_a y_a, near the optimum d log y_a / dt = −α (y_a + δ), which makes all y_a equal. Natural gradient ascent
+    multiplies π(a) / π(a*) by exp(−α (r* − r_a)) in each step.
+
+    rewards         [A], one of them the largest
+    learning_rate   α
+    num_iterations  steps of gradient ascent; natural gradient ascent takes at most 500
+
+    Raises InputError unless exactly one arm is best. Mei et al. (2020), for the rate 1/t.
     """
     gaps = bandit_gaps(rewards, learning_rate, num_iterations)
     natural = bandit_gaps(rewards, learning_rate, min(num_iterations, 500), natural=True)
@@ -236,7 +269,7 @@ def bandit_ascent(rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterat
 
 
 def _draw_probability(axes: Axes, plane: Floats, arm: int, aside: float) -> None:
-    """Contours of π(arm) over a plane [G, G, 2] of two preferences, with labels in a row beside the middle."""
+    """Draw contours of π(arm) over a plane [G, G, 2] of two preferences, with labels in a row beside the middle."""
     x, y, levels = plane[..., 0], plane[..., 1], np.linspace(0, 1, 11)
     axes.contourf(x, y, softmax(plane)[..., arm], levels, cmap=BACKGROUND)
     lines = axes.contour(x, y, softmax(plane)[..., arm], levels, colors=GREY, linewidths=0.7)
@@ -274,7 +307,7 @@ def _draw_path(
 
 
 def _draw_cloud(axes: Axes, theta: Floats, estimates: Floats, gradient: Floats, width: float) -> None:
-    """Estimates at θ + scale · ĝ: nine in ten of them within a quarter of the width."""
+    """Draw estimates at θ + scale · ĝ, scaled so that nine in ten lie within a quarter of the width."""
     scale = 0.25 * width / (float(np.quantile(np.linalg.norm(estimates, axis=1), 0.9)) or 1.0)
     scale = float(f"{scale:.1g}")
     label = f"{len(estimates)} estimates, θ + {scale:g} ĝ"
@@ -309,15 +342,15 @@ def _probability(value: float) -> str:
 
 
 def _signed(text: str) -> str:
-    """A number's text with the signs of print, not of code."""
+    """Replace the ASCII minus and inf of a number by typographic signs."""
     return text.replace("-inf", "−∞").replace("-", "−")
 
 
 def _preferences(values: npt.ArrayLike) -> Floats:
     array = numbers("preferences", values)
     if (np.abs(array[np.isfinite(array)]) > LARGEST).any():
-        raise InputError(f"preferences up to ±{LARGEST:g} can be drawn, not {values!r}: subtract their maximum")
-    softmax(array)  # says what else may be wrong
+        raise InputError(f"preferences must be within ±{LARGEST:g} to be drawn, not {values!r}: subtract their maximum")
+    softmax(array)  # raises for anything else that is wrong
     return array
 
 
@@ -333,8 +366,8 @@ def _plane_point(family: exact.Family, theta: npt.ArrayLike, limits: tuple[float
         raise InputError(f"limits must be two numbers, the lower first, not {limits!r}")
     if family.num_parameters != 2:
         raise MDPError(
-            f"a landscape is drawn over two parameters; this family has {family.num_parameters}: take one of two, such "
-            "as exact.Linear with two features"
+            f"a landscape is drawn over two parameters, and this family has {family.num_parameters}: use one with two, "
+            "such as exact.Linear with two features"
         )
     point = vector("θ", theta)
     if point.shape != (2,) or not ((ends[0] <= point) & (point <= ends[1])).all():

@@ -1,4 +1,4 @@
-"""The numbers behind the figures that tell the theory, and checks of what they are asked for."""
+"""The numbers behind the figures of the theory, and checks of the figures' arguments."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad import exact
-from pgrad.errors import InputError
+from pgrad.errors import InputError, require_integer
 from pgrad.estimators.spec import CONSTANT, LEAVE_ONE_OUT, MEAN, NO_BASELINE, EstimatorSpec
 from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.policies.softmax import softmax
@@ -19,12 +19,12 @@ BASELINES = ("none", "mean of the batch", "leave-one-out", "optimal constant, kn
 
 
 class ShiftedBandit(NamedTuple):
-    """What a constant added to both rewards does to the variance tr Cov(ĝ), [4, C]: a row for each of BASELINES."""
+    """The variance tr Cov(ĝ) against a constant added to both rewards; [4, C], a row for each of BASELINES."""
 
     constants: Floats  # [C]
     exact: Floats  # by formula
-    measured: Floats  # from a sample of batches
-    low: Floats  # of its 95 % interval
+    measured: Floats  # from sampled batches
+    low: Floats  # end of its 95 % interval
     high: Floats
 
 
@@ -36,15 +36,16 @@ def sampled_gradients(
     num_estimates: int = 300,
     seed: int = 0,
 ) -> Floats:
-    """Independent estimates of ∇J, each from so many new trajectories; [num_estimates, P]."""
-    size, count = whole("num_trajectories", num_trajectories, 1), whole("num_estimates", num_estimates, 2)
+    """Sample independent estimates of ∇J, each from `num_trajectories` new trajectories; [num_estimates, P]."""
+    size = require_integer("num_trajectories", num_trajectories, 1)
+    count = require_integer("num_estimates", num_estimates, 2)
     sample = exact.sample_trajectories(mdp, policy, size * count, np.random.default_rng(seed))
     batches = [sample[k : k + size] for k in range(0, len(sample), size)]
     return np.array([exact.checked_call(estimator, batch, policy.num_parameters) for batch in batches])
 
 
 def performance_on_grid(mdp: exact.MDP, family: exact.Family, grid: npt.ArrayLike) -> Floats:
-    """J at all pairs of parameters: [k, i] is J(θ₁ = grid[i], θ₂ = grid[k])."""
+    """Compute J on a grid of two parameters; [k, i] is J(θ₁ = grid[i], θ₂ = grid[k])."""
     points = vector("grid", grid)
     return np.array([[exact.solve(mdp, family([x, y])).performance for x in points] for y in points])
 
@@ -52,20 +53,25 @@ def performance_on_grid(mdp: exact.MDP, family: exact.Family, grid: npt.ArrayLik
 def variance_formula(
     constants: npt.ArrayLike, rewards: tuple[float, float] = (1.0, 0.0), noise: float = 1.0, num_trajectories: int = 4
 ) -> Floats:
-    """tr Cov(ĝ) over batches of N trajectories on a two-armed bandit at θ = 0, c added to both rewards ± σ; [4, C].
+    """Compute tr Cov(ĝ) for batches of N episodes of a two-armed bandit at θ = 0, c added to both rewards; [4, C].
 
-    The score is ±(½, −½), so that ĝ = v (½, −½) and tr Cov = Var(v) / 2. With m = (r₁ + r₂)/2 + c and d = r₁ − r₂:
+    Rewards are r ± σ. The score is ±(½, −½), so that ĝ = v (½, −½) and tr Cov(ĝ) = Var(v) / 2. With
+    m = (r₁ + r₂)/2 + c and d = r₁ − r₂:
 
         none              Var(v) = (m² + σ²) / N                     a parabola in c
-        mean              ((N − 1)/N)² that of leave-one-out         as the estimate itself is shrunk
+        mean              ((N − 1)/N)² times leave-one-out's         the estimate itself is shrunk by (N − 1)/N
         leave-one-out     Var(v) = d² / (2N(N − 1)) + σ² / (N − 1)   c cancels in every batch
         optimal constant  Var(v) = σ² / N                            b = E[G ‖score‖²] / E‖score‖² = m, if known
+
+    constants         c; [C]
+    rewards           r₁, r₂
+    noise             σ, the standard deviation of each reward
+    num_trajectories  N, at least 2
+
+    Raises InputError for anything else. For the optimal baseline: Greensmith, Bartlett and Baxter (2004).
     """
-    shifts, arms, n = (
-        vector("constants", constants),
-        two_arms(rewards),
-        whole("num_trajectories", num_trajectories, 2),
-    )
+    shifts, arms = vector("constants", constants), two_arms(rewards)
+    n = require_integer("num_trajectories", num_trajectories, 2)
     if not (math.isfinite(noise) and noise >= 0):
         raise InputError(f"noise must be finite and at least 0, not {noise!r}")
     left_out = (arms[0] - arms[1]) ** 2 / (2 * n * (n - 1)) + noise**2 / (n - 1)
@@ -82,13 +88,14 @@ def variance_of_shifted_bandit(
     num_batches: int = 2000,
     seed: int = 0,
 ) -> ShiftedBandit:
-    """The variance of `variance_formula`, and as it is measured on so many batches for each constant and baseline."""
+    """Compute `variance_formula`, and measure the same on `num_batches` batches for each constant and baseline."""
     formula = variance_formula(constants, rewards, noise, num_trajectories)
-    shifts, arms, count = vector("constants", constants), two_arms(rewards), whole("num_batches", num_batches, 2)
+    shifts, arms = vector("constants", constants), two_arms(rewards)
+    count = require_integer("num_batches", num_batches, 2)
     rng, measured = np.random.default_rng(seed), np.empty((2, *formula.shape))
     for k, constant in enumerate(shifts):
         problem = exact.bandit(arms + constant, noise)
-        trajectories, chances = exact.enumerate_trajectories(problem, arms_alone(problem)([0.0, 0.0]))
+        trajectories, chances = exact.enumerate_trajectories(problem, arm_preferences(problem)([0.0, 0.0]))
         known = EstimatorSpec(baseline=CONSTANT, constant=float(arms.mean() + constant))
         others = [EstimatorSpec(baseline=kind) for kind in (NO_BASELINE, MEAN, LEAVE_ONE_OUT)]
         for row, spec in enumerate([*others, known]):
@@ -105,25 +112,25 @@ def variance_of_shifted_bandit(
 def bandit_gaps(
     rewards: npt.ArrayLike, learning_rate: float = 0.4, num_iterations: int = 2000, natural: bool = False
 ) -> Floats:
-    """J* − J(θ_t), t = 0 … num_iterations, of exact gradient ascent on a bandit from θ = 0; [num_iterations + 1].
+    """Compute J* − J(θ_t) of exact gradient ascent on a bandit from θ_0 = 0; [num_iterations + 1].
 
-    From the small probabilities themselves, as Σ_a π_t(a) (r* − r_a): a difference of returns would lose them.
+    Summed as Σ_a π_t(a) (r* − r_a): a difference of returns would cancel.
     """
     arms = vector("rewards", rewards)
     if arms.size < 2 or np.count_nonzero(arms == arms.max()) > 1:
-        raise InputError(f"rewards must be those of two or more arms, one of them the best, not {rewards!r}")
-    problem, count = exact.bandit(arms), whole("num_iterations", num_iterations, 1)
-    path = exact.ascend(problem, arms_alone(problem), np.zeros(arms.size), learning_rate, count, natural)
+        raise InputError(f"rewards must be those of two or more arms, exactly one of them the best, not {rewards!r}")
+    problem, count = exact.bandit(arms), require_integer("num_iterations", num_iterations, 1)
+    path = exact.ascend(problem, arm_preferences(problem), np.zeros(arms.size), learning_rate, count, natural)
     return np.asarray(softmax(path.parameters) @ (arms.max() - arms))
 
 
-def arms_alone(problem: exact.MDP) -> exact.Linear:
-    """A preference for each arm, and no parameters of the ends."""
+def arm_preferences(problem: exact.MDP) -> exact.Linear:
+    """Return the family with one parameter for each arm, and none for terminal states."""
     return exact.Linear(np.broadcast_to(np.eye(problem.num_actions), (problem.num_states, *2 * [problem.num_actions])))
 
 
 def numbers(what: str, values: npt.ArrayLike) -> Floats:
-    """A non-empty list of numbers, [n]; raises InputError."""
+    """Return a list of numbers as an array [n]; raise InputError if it is empty or nested."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -134,7 +141,7 @@ def numbers(what: str, values: npt.ArrayLike) -> Floats:
 
 
 def vector(what: str, values: npt.ArrayLike) -> Floats:
-    """The same, all finite."""
+    """Return a list of finite numbers as an array [n]; raise InputError for anything else."""
     array = numbers(what, values)
     if not np.isfinite(array).all():
         raise InputError(f"{what} must be finite, not {values!r}")
@@ -142,22 +149,15 @@ def vector(what: str, values: npt.ArrayLike) -> Floats:
 
 
 def two_arms(rewards: npt.ArrayLike) -> Floats:
-    """The rewards of two arms, [2]; raises InputError."""
+    """Return the rewards of two arms, [2]; raise InputError for anything else."""
     arms = vector("rewards", rewards)
     if arms.shape != (2,):
         raise InputError(f"rewards must be those of two arms, not {rewards!r}")
     return arms
 
 
-def positive(what: str, value: float) -> float:
-    """A positive finite number; raises InputError."""
+def require_positive(what: str, value: float) -> float:
+    """Return a positive finite number; raise InputError for anything else."""
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{what} must be positive and finite, not {value!r}")
     return value
-
-
-def whole(what: str, value: int, least: int) -> int:
-    """A whole number, at least `least`; raises InputError."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{what} must be a whole number, at least {least}, not {value!r}")
-    return int(value)

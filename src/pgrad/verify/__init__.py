@@ -1,7 +1,7 @@
-"""Proofs: every estimator against exact gradients, and what is wrong with yours.
+"""Proofs: every estimator against exact gradients, and a diagnosis of your own.
 
 pgrad.verify.run()                              # what `pgrad verify` prints
-pgrad.verify.diagnose_estimator(my_function)    # right, or which known mistake, or by how much it is off
+pgrad.verify.diagnose_estimator(my_function)    # right, a known mistake, or how far off
 """
 
 from pgrad.verify.diagnosis import Diagnosis, diagnose_estimator

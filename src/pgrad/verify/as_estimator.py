@@ -1,7 +1,6 @@
-"""The training's own estimators as functions from trajectories to a gradient, in float64.
+"""The estimators that train, as float64 functions from exact trajectories to an estimate of ∇J.
 
-What multiplies the scores comes from estimators.weights, the very functions that training calls; the scores come from
-the trajectories, exactly.
+The weights Ψ_t γ^t / normaliser come from estimators.advantages, which training calls as well; the scores are exact.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ NO_OBS = np.zeros((1, 0), np.float32)
 
 
 def as_function(spec: EstimatorSpec) -> Callable[[list[Trajectory]], Floats]:
-    """The estimator as a function of trajectories, which bring their own discount and V."""
+    """Return the estimator as a function of trajectories, from which it takes the discount and V."""
 
     def estimate(trajectories: list[Trajectory]) -> Floats:
         return estimated(spec._replace(discount=trajectories[0].discount), trajectories)
@@ -28,7 +27,7 @@ def as_function(spec: EstimatorSpec) -> Callable[[list[Trajectory]], Floats]:
 
 
 def estimated(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats:
-    """The estimate of ∇J from some trajectories, [P]."""
+    """Return the estimate of ∇J from a batch of trajectories, [P]."""
     batch = as_batch(trajectories)
     value = np.concatenate([trajectory.values[:-1] for trajectory in trajectories])
     final_value = np.array([trajectory.values[-1] for trajectory in trajectories if trajectory.truncated])
@@ -42,14 +41,14 @@ def estimated(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats
 
 
 def trajectory_sums(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:
-    """Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each trajectory; [N, P] both."""
+    """Return Σ_t γ^t Ψ_t ∇log π and Σ_t γ^t ∇log π of each of N trajectories; [N, P] both."""
     first = np.flatnonzero(batch.time == 0)
     u = multiplied.discount_power[:, None] * scores
     return np.add.reduceat(multiplied.psi[:, None] * u, first, axis=0), np.add.reduceat(u, first, axis=0)
 
 
 def as_batch(trajectories: Sequence[Trajectory]) -> Batch:
-    """One trajectory after the other; nothing is observed."""
+    """Return trajectories one after the other as a batch without observations."""
     lengths = np.array([len(trajectory) for trajectory in trajectories])
     last = np.cumsum(lengths) - 1
     terminated, truncated = np.zeros(lengths.sum(), np.bool_), np.zeros(lengths.sum(), np.bool_)

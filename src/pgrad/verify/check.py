@@ -1,4 +1,4 @@
-"""One number that must be small, or must not."""
+"""Numbers that must be small, or must be large."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ import numpy as np
 
 from pgrad.exact.mdp import Floats
 
-TOLERANCE = 1e-10  # of an expectation, relative
-VISIBLE = 1e-3  # a bias, relative, that shows
+TOLERANCE = 1e-10  # relative error of an exact expectation
+VISIBLE = 1e-3  # relative size from which a bias counts as shown
 
 
 class Check(NamedTuple):
-    """Holds where `measured` is at most `bound`, or with `at_least` where it is at least that; never for NaN."""
+    """Holds if `measured` is at most `bound`, or with `at_least` at least `bound`; never for NaN."""
 
     name: str
     measured: float
     bound: float
     at_least: bool = False
-    skipped: str = ""  # why it was not made, if it was not
+    skipped: str = ""  # why it was not made; empty if it was
 
     @property
     def holds(self) -> bool:
-        """Whether it does, or was skipped."""
+        """True if the bound is met or the check was skipped."""
         return bool(self.skipped) or (self.measured >= self.bound if self.at_least else self.measured <= self.bound)
 
 
 def relative(found: Floats, expected: Floats) -> float:
-    """‖found - expected‖ / ‖expected‖."""
+    """Return ‖found - expected‖ / ‖expected‖."""
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

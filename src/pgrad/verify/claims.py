@@ -1,4 +1,4 @@
-"""Every estimator of the catalogue against its claim: by enumeration, and through the code that trains."""
+"""Every estimator of the catalogue checked against its claim: by enumeration, and through the code that trains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from pgrad.verify.cases import Case
 from pgrad.verify.check import TOLERANCE, VISIBLE, Check, relative
 from pgrad.verify.sampling import largest_z, sampled
 
-TRAJECTORIES = 2  # a batch
+TRAJECTORIES = 2  # in a batch
 MAX_Z = 5.0  # standard errors
 BATCHES = 10_000
 LARGE_BATCH, LARGE_BATCHES = 1_000, 60
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """One estimator on one problem with one policy; vectors are [P]."""
 
     case: str
     estimator: str
-    value: str  # which V was used: "exact", "off" by random numbers, or "" where none enters
-    exact: Floats  # what the mean is claimed to be; ∇J where nothing is claimed
-    expectation: Floats  # by enumeration of all batches
+    value: str  # the V used: "exact", "off" by random numbers, or "" for estimators without V
+    exact: Floats  # the claimed mean; ∇J without a claim
+    expectation: Floats  # E[ĝ] by enumeration of all batches
     standard_deviation: float  # √tr Cov of one batch's estimate
-    z: float | None  # of the sample's mean from the expectation, the largest over parameters; None where not sampled
-    claim: str | None  # "∇J", …; None where a bias is stated
+    z: float | None  # |sample mean - E[ĝ]| in standard errors, the largest over parameters; None if not sampled
+    claim: str | None  # "∇J", …; None if a bias is stated
 
     @property
     def bias(self) -> float:
@@ -40,12 +40,12 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the expectation is what is claimed, and the sample agrees with it."""
+        """True if the expectation is as claimed and the sample agrees with it."""
         return (self.claim is None or self.bias <= TOLERANCE) and (self.z is None or self.z <= MAX_Z)
 
     @property
     def verdict(self) -> str:
-        """A few words."""
+        """The outcome in a few words."""
         if self.z is not None and not self.z <= MAX_Z:
             return "WRONG: the sample differs"
         if self.claim is None:
@@ -55,8 +55,8 @@ class Row:
         return "unbiased" if self.claim == GRADIENT else f"= {self.claim}"
 
 
-def rows_of(case: Case, seed: int, samples: bool) -> Iterator[Row]:
-    """The whole catalogue on one case: what needs V with the exact one, and where nothing cuts with a wrong one too."""
+def rows_of(case: Case, seed: int, samples: bool) -> Iterator[ClaimRow]:
+    """Yield a row for each estimator of the catalogue; without a time limit those that use V also with a wrong V."""
     wrong = case.values + np.random.default_rng(seed).normal(size=case.values.shape)
     for named in CATALOGUE:
         yield row(case, named, None, seed, samples)
@@ -64,15 +64,15 @@ def rows_of(case: Case, seed: int, samples: bool) -> Iterator[Row]:
             yield row(case, named, wrong, seed, samples=False)
 
 
-def row(case: Case, named: Named, values: Floats | None, seed: int, samples: bool) -> Row:
-    """One estimator on one case. Raises EstimatorError where the estimate is not finite."""
+def row(case: Case, named: Named, values: Floats | None, seed: int, samples: bool) -> ClaimRow:
+    """Return the row of one estimator on one case, with V [|S|] or the exact one; raise EstimatorError for NaN."""
     moments = exact.moments(case.problem, case.policy, as_function(named.spec), TRAJECTORIES, values=values)
     z = None
     if samples:
         estimates = sampled(case, named.spec, BATCHES, seed, episodes=TRAJECTORIES)
         z = largest_z(estimates, moments.mean)
     claim = named.mean if values is None or named.any_value else None
-    return Row(
+    return ClaimRow(
         case=case.name,
         estimator=named.name,
         value="" if not named.needs_value else "exact" if values is None else "off",
@@ -85,14 +85,14 @@ def row(case: Case, named: Named, values: Floats | None, seed: int, samples: boo
 
 
 def target(case: Case, named: Named, claim: str | None) -> Floats:
-    """What a claim says the mean is, by linear algebra; [P].
+    """Return the mean that a claim states, by linear algebra; [P].
 
-    With V, a time limit only cuts what is recorded; without, it is part of the problem.
+    For estimators with V a time limit truncates the recording; for those without it is part of the problem.
     """
-    cut = named.needs_value and case.problem.time_limit is not None
+    truncates = named.needs_value and case.problem.time_limit is not None
     if claim == DROPPED:
-        return case.solution.gradient_cut(_limit(case), dropped=True) if cut else case.solution.gradient_dropped
-    gradient = case.solution.gradient_cut(_limit(case)) if cut else case.solution.gradient
+        return case.solution.gradient_cut(_limit(case), dropped=True) if truncates else case.solution.gradient_dropped
+    gradient = case.solution.gradient_cut(_limit(case)) if truncates else case.solution.gradient
     return gradient * (1 - 1 / TRAJECTORIES) if claim == SHRUNK else gradient
 
 
@@ -101,8 +101,8 @@ def _limit(case: Case) -> int:
     return case.problem.time_limit
 
 
-def bias_checks(rows: list[Row]) -> Iterator[Check]:
-    """A bias that is stated must show somewhere, or the statement would be idle."""
+def bias_checks(rows: list[ClaimRow]) -> Iterator[Check]:
+    """Yield checks that each stated bias shows on some problem."""
     for named in CATALOGUE:
         stated = [row for row in rows if row.estimator == named.name and row.claim is None]
         if stated:
@@ -111,7 +111,7 @@ def bias_checks(rows: list[Row]) -> Iterator[Check]:
 
 
 def limit_checks(cases: list[Case], seed: int) -> Iterator[Check]:
-    """Where the mean of small batches is biased: the direction of large ones, through the code that trains."""
+    """Yield checks of the direction of large batches, for estimators whose small-batch mean is biased."""
     for named in CATALOGUE:
         if named.mean is not None:
             continue
@@ -124,7 +124,7 @@ def limit_checks(cases: list[Case], seed: int) -> Iterator[Check]:
 
 
 def _deviation_in_direction(case: Case, named: Named, seed: int) -> float:
-    """The largest z of what is orthogonal to the direction of the limit; infinite where it points the other way."""
+    """Return the largest z of the part orthogonal to the claimed direction; infinity for the opposite direction."""
     along = target(case, named, named.limit or GRADIENT)
     along = along / np.linalg.norm(along)
     estimates = sampled(case, named.spec, LARGE_BATCHES, seed, episodes=LARGE_BATCH)
@@ -136,9 +136,9 @@ def _deviation_in_direction(case: Case, named: Named, seed: int) -> float:
 
 
 def fixed_step_checks(cases: list[Case], seed: int) -> Iterator[Check]:
-    """The actor-critic's own batches: environments × steps, beginning anew after every end, cut by the batch's end.
+    """Yield checks of the actor-critic's batches: environments × steps, reset after each end, truncated by the batch.
 
-    With the true V, any λ is unbiased: the mean over steps t of Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a).
+    With the true V every λ is unbiased for the mean over steps t of Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a).
     """
     num_steps = 7
     for gae_lambda in (0.0, 0.95, 1.0):
@@ -152,7 +152,7 @@ def fixed_step_checks(cases: list[Case], seed: int) -> Iterator[Check]:
 
 
 def fixed_step_gradient(case: Case, num_steps: int) -> Floats:
-    """1/T Σ_{t<T} Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a), where a new episode follows an end at once; [P]."""
+    """Return 1/T Σ_{t<T} Σ_s P(s_t = s) Σ_a ∇π(a|s) Q(s, a), resetting at once after each end; [P]."""
     problem, policy = case.problem, case.policy
     step = np.einsum("sa,sat->st", policy.probabilities, problem.transition)
     here, total = problem.start, np.zeros(problem.num_states)

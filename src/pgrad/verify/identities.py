@@ -1,4 +1,4 @@
-"""Identities that do not depend on chance: each gives the largest deviation over all cases."""
+"""Identities that hold without sampling error: each function returns how far one case deviates from its identity."""
 
 import importlib.util
 import itertools
@@ -15,12 +15,12 @@ from pgrad.verify.check import Check, relative
 if TYPE_CHECKING:
     import torch
 
-SMALL = 1e-5  # a step of finite differences
+SMALL = 1e-5  # the step of a finite difference
 RATIO_CLIP = 0.2
 
 
 def identity_checks(cases: list[Case]) -> Iterator[Check]:
-    """All of them."""
+    """Yield a check of each identity: its largest deviation over all cases."""
     for name, deviation, tolerance in IDENTITIES:
         yield Check(name, max(deviation(case) for case in cases), tolerance)
     name, tolerance = "∇J by linear algebra = by PyTorch's autograd", 1e-10
@@ -31,25 +31,25 @@ def identity_checks(cases: list[Case]) -> Iterator[Check]:
 
 
 def central_differences(function: Callable[[Floats], Floats | float], theta: Floats) -> Floats:
-    """∂ function / ∂θ; [P, ...]."""
+    """Return ∂ function / ∂θ; [P, ...]."""
     shifts = SMALL * np.eye(theta.size)
     return np.array([(function(theta + shift) - function(theta - shift)) / (2 * SMALL) for shift in shifts])
 
 
 def score_mean(case: Case) -> float:
-    """Σ_a π(a|s) ∇log π(a|s) = 0 in every state."""
+    """Return the largest |Σ_a π(a|s) ∇log π(a|s)|, which is 0 in every state."""
     mean = np.einsum("sa,sap->sp", case.policy.probabilities, case.policy.scores)
     return float(np.abs(mean).max())
 
 
 def score_rows(case: Case) -> float:
-    """At the logits the score is onehot(a) - π: its components sum to zero."""
+    """Return the largest |Σ_k ∂ log π(a|s) / ∂ logit_k|; the score at the logits, onehot(a) - π, sums to 0."""
     tabular = exact.Tabular(case.problem.num_states, case.problem.num_actions)(case.policy.logits)
     return float(np.abs(tabular.scores.sum(axis=-1)).max())
 
 
 def baseline(case: Case) -> float:
-    """E[Σ_t γ^t b(s_t) ∇log π(a_t|s_t)] = 0 for any b of the state, against its standard deviation."""
+    """Return ‖E[Σ_t γ^t b(s_t) ∇log π(a_t|s_t)]‖, 0 for any baseline b(s), over its standard deviation."""
     table = np.random.default_rng(0).normal(size=case.problem.num_states)
 
     def pushed(trajectories: list[exact.Trajectory]) -> Floats:
@@ -62,7 +62,7 @@ def baseline(case: Case) -> float:
 
 
 def log_derivative(case: Case) -> float:
-    """∇p(τ) = p(τ) Σ_t ∇log π(a_t|s_t), the left side by central differences."""
+    """Compare ∇p(ω), by central differences, with p(ω) Σ_t ∇log π(a_t|s_t) for all trajectories ω."""
     trajectories, probability = exact.enumerate_trajectories(case.problem, case.policy)
     by_trick = np.array([p * t.scores.sum(axis=0) for t, p in zip(trajectories, probability, strict=True)])
     differences = central_differences(
@@ -72,7 +72,7 @@ def log_derivative(case: Case) -> float:
 
 
 def enumeration(case: Case) -> float:
-    """∇J = Σ_τ p(τ) G(τ) Σ_t ∇log π(a_t|s_t)."""
+    """Compare Σ_ω p(ω) G_0(ω) Σ_t ∇log π(a_t|s_t), summed over all trajectories ω, with ∇J."""
     total = np.zeros(case.theta.size)
     for trajectory, p in zip(*exact.enumerate_trajectories(case.problem, case.policy), strict=True):
         returned = trajectory.discount ** np.arange(len(trajectory)) @ trajectory.rewards
@@ -81,14 +81,14 @@ def enumeration(case: Case) -> float:
 
 
 def finite_differences(case: Case) -> float:
-    """∇J from values of J alone."""
+    """Compare finite differences of J with ∇J."""
     return relative(exact.finite_difference_gradient(case.problem, case.family, case.theta), case.solution.gradient)
 
 
 def ratio_gradient(case: Case) -> float:
-    """∇ E[Σ_t γ^t min(ρ_t A_t, clip(ρ_t) A_t)] at ρ = π_θ / π_old = 1 is ∇J: PPO's first gradient is the policy's.
+    """Compare ∇ E[Σ_t γ^t min(ρ_t A_t, clip(ρ_t) A_t)] at ρ = π_θ / π_old = 1 with ∇J: PPO's first step ascends J.
 
-    The left side by central differences over θ, trajectories and advantages being π_old's.
+    By central differences over θ, with the trajectories and advantages of π_old. Schulman et al. (2017), equation 7.
     """
     slope = central_differences(lambda theta: _clipped_surrogate(case, case.family(theta)), case.theta)
     return relative(slope, case.solution.gradient)
@@ -102,24 +102,24 @@ def _clipped_surrogate(case: Case, new: exact.SoftmaxPolicy) -> float:
 
 
 def over_time(array: Floats, axes: int) -> Floats:
-    """With a leading axis of times: of length one where the problem has no time limit."""
+    """Return the array with a leading time axis, of length one if the problem has no time limit."""
     return array if array.ndim == axes else array[None]
 
 
 def natural(case: Case) -> float:
-    """F · (natural gradient) = ∇J."""
+    """Compare F · (natural gradient) with ∇J."""
     return relative(case.solution.fisher @ case.solution.natural_gradient, case.solution.gradient)
 
 
 def fisher(case: Case) -> float:
-    """F = -Σ_s η(s) Σ_a π(a|s) ∇² log π(a|s), the curvature by central differences of the score."""
+    """Compare -Σ_s η(s) Σ_a π(a|s) ∇² log π(a|s), by central differences of the score, with F."""
     weight = np.atleast_2d(case.solution.occupancy).sum(axis=0)[:, None] * case.policy.probabilities
     slope = central_differences(lambda theta: case.family(theta).scores, case.theta)
     return relative(-np.einsum("sa,ksap->kp", weight, slope), case.solution.fisher)
 
 
 def performance_difference(case: Case) -> float:
-    """J(π') - J(π) = Σ_s η_π'(s) Σ_a π'(a|s) A_π(s, a). Kakade and Langford (2002), lemma 6.1."""
+    """Compare Σ_s η_π'(s) Σ_a π'(a|s) A_π(s, a) with J(π') - J(π). Kakade and Langford (2002), lemma 6.1."""
     other = case.family(case.theta + np.random.default_rng(1).normal(size=case.theta.size))
     there = exact.solve(case.problem, other)
     advantage, occupancy = over_time(case.solution.advantage, 3), over_time(there.occupancy, 2)
@@ -128,7 +128,7 @@ def performance_difference(case: Case) -> float:
 
 
 def autograd(case: Case) -> float:
-    """∇J by reverse-mode differentiation of J, in float64: the policy, then V by a recursion or a linear solve."""
+    """Compare PyTorch's gradient of J in float64, through the policy and the linear solve for V, with ∇J."""
     import torch
 
     theta = torch.tensor(case.theta, requires_grad=True)
@@ -164,7 +164,7 @@ IDENTITIES: tuple[tuple[str, Callable[[Case], float], float], ...] = (
     ("the score has mean zero", score_mean, 1e-14),
     ("the score's components at the logits sum to zero", score_rows, 1e-14),
     ("a baseline of the state leaves the mean alone", baseline, 1e-12),
-    ("log-derivative trick: ∇p(τ) = p(τ) ∇log p(τ)", log_derivative, 1e-8),
+    ("log-derivative trick: ∇p(ω) = p(ω) ∇log p(ω)", log_derivative, 1e-8),
     ("∇J by linear algebra = by enumeration", enumeration, 1e-10),
     ("∇J by linear algebra = by finite differences", finite_differences, 1e-8),
     ("the clipped ratio's gradient at ratio 1 = ∇J", ratio_gradient, 1e-8),

@@ -1,4 +1,4 @@
-"""The same estimators through the compiled rollouts and kernels that train."""
+"""The catalogue's estimates drawn through the compiled rollouts and kernels that train."""
 
 import math
 
@@ -18,14 +18,14 @@ MAX_LANES = 64
 
 
 def settings_of(spec: EstimatorSpec) -> Settings:
-    """Settings of which nothing but the estimator is read."""
+    """Return Settings of which only the estimator is read."""
     return Settings(spec, 0.0, SGD, 0.0, 0.0, math.inf, False, 0, 0)
 
 
 def sampled(
     case: Case, spec: EstimatorSpec, batches: int, seed: int, episodes: int = 0, num_envs: int = 0, num_steps: int = 0
 ) -> Floats:
-    """The estimates of so many independent batches, [batches, P]: of whole episodes, or of environments × steps."""
+    """Draw estimates from independent batches of whole episodes, or of environments × steps; [batches, P]."""
     problem, policy = case.problem, case.compiled_policy
     env = finite(problem.start, problem.transition, problem.reward, problem.terminal, case.obs)
     limit, key = problem.time_limit or problem.num_states, np.uint64(fold_in(seed, 0))
@@ -38,9 +38,9 @@ def sampled(
 
 
 def largest_z(estimates: Floats, mean: Floats) -> float:
-    """The largest distance of a component's average from `mean`, in standard errors; rounding to float32 is no error.
+    """Return the largest distance of a component's average from `mean`, in standard errors.
 
-    estimates [R, P], mean [P]
+    estimates [R, P], mean [P]; rounding to float32 counts as part of the standard error
     """
     error = estimates.std(axis=0, ddof=1) / math.sqrt(len(estimates))
     rounding = 1e-6 * np.abs(estimates).max() + np.finfo(np.float64).tiny

@@ -1,4 +1,4 @@
-"""Each mistake of the zoo on a problem where it shows: its exact expectation, and whether the diagnosis names it."""
+"""Each mistake of the zoo on a problem where it shows: its exact expectation, and the diagnosis of it."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from pgrad.exact.mdp import Floats
 from pgrad.verify.check import TOLERANCE, VISIBLE, relative
 from pgrad.verify.diagnosis import angle_between, diagnose_estimator
 from pgrad.verify.known_forms import known_forms
-from pgrad.verify.random_problems import cut_trial, telling_trial
+from pgrad.verify.random_problems import distinguishing_problem, truncated_problem
 from pgrad.verify.zoo import ARGMAX, TRUNCATION, ZOO
 
 
-class Sighting(NamedTuple):
+class ZooRow(NamedTuple):
     """One mistake; vectors are [P]."""
 
     name: str
     exact: Floats  # ∇J
-    expectation: Floats  # of the mistaken estimate, over all pairs of trajectories
-    unbiased: bool  # whether the mistake is one of noise alone
-    named: str  # what the diagnosis calls it
+    expectation: Floats  # E[ĝ] of the mistaken estimate, over all pairs of trajectories
+    unbiased: bool  # True if the mistake only adds variance
+    diagnosis: str  # the name that diagnose_estimator gives it
 
     @property
     def bias(self) -> float:
@@ -28,23 +28,23 @@ class Sighting(NamedTuple):
 
     @property
     def angle(self) -> float:
-        """Degrees between the two."""
+        """Degrees between expectation and ∇J."""
         return angle_between(self.expectation, self.exact)
 
     @property
     def holds(self) -> bool:
-        """Whether it is as wrong as it should be, and recognised."""
-        return self.named == self.name and (self.bias < TOLERANCE if self.unbiased else self.bias > VISIBLE)
+        """True if its bias is as stated and the diagnosis names it."""
+        return self.diagnosis == self.name and (self.bias < TOLERANCE if self.unbiased else self.bias > VISIBLE)
 
 
-def sightings(seed: int) -> list[Sighting]:
-    """The whole zoo on one random problem; where time limits matter, on one that has them."""
+def zoo_rows(seed: int) -> list[ZooRow]:
+    """Return a row for each mistake, on a random problem without a time limit, or with one where it matters."""
     rng = np.random.default_rng(seed)
-    ending, cut = telling_trial(known_forms(), rng), cut_trial(rng)
-    seen = []
+    ending, truncated = distinguishing_problem(known_forms(), rng), truncated_problem(rng)
+    rows = []
     for mistake in ZOO:
-        trial = cut if mistake.name == TRUNCATION else ending
-        mean = trial.mean(mistake.function, greedy=mistake.name == ARGMAX)
+        problem = truncated if mistake.name == TRUNCATION else ending
+        mean = problem.mean(mistake.function, greedy=mistake.name == ARGMAX)
         diagnosis = diagnose_estimator(mistake.function, act=mistake.act, problems=1, seed=seed)
-        seen.append(Sighting(mistake.name, trial.truth, mean, mistake.unbiased, diagnosis.name))
-    return seen
+        rows.append(ZooRow(mistake.name, problem.truth, mean, mistake.unbiased, diagnosis.name))
+    return rows
