@@ -15,7 +15,7 @@ from pgrad.envs.gymnasium_adapter import GymnasiumAdapter
 from pgrad.envs.make import COMPILED, KINDS, OURS, Env, Original, find, make, make_named, original_of
 from pgrad.errors import EnvError
 from pgrad.vector import envpool
-from pgrad.vector.select import chosen_source
+from pgrad.vector.select import choose_backend
 from pgrad.watchdog import Watchdog
 
 MODULE = """
@@ -172,7 +172,7 @@ def test_the_gymnasium_backend_never_steps_through_envpool(monkeypatch: pytest.M
         asked.clear()
         description = make("Blackjack-v1", backend).description
         assert description is not None
-        envs, _ = chosen_source(description, [1], "auto", None, Watchdog())
+        envs, _ = choose_backend(description, [1], "auto", None, Watchdog())
         envs.close()
         assert asked == expected
 
