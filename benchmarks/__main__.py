@@ -17,6 +17,7 @@ NAMES = (
     "solve",
     "notebook",
     "microscope",
+    "intervals",
     "theory",
 )
 

@@ -1,6 +1,8 @@
 """Estimates of J against what is known."""
 
-import tracemalloc
+import logging
+import weakref
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,7 +13,9 @@ import pgrad
 from pgrad import evaluation
 from pgrad.envs.make import original_of
 from pgrad.policies.mlp import num_parameters
+from pgrad.rollouts.vectorized import EnvLanes
 from pgrad.vector import select as choice
+from pgrad.vector.vector_env import Step
 
 
 def always(action: int) -> pgrad.MLPPolicy:
@@ -96,28 +100,124 @@ def test_episodes_that_do_not_end_are_given_up(monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_array_equal(pgrad.evaluate(policy, Endless, episodes=3, max_episode_steps=50).returns, 50.0)
 
 
-class Pictures(Endless):
-    observation_space = gymnasium.spaces.Box(0, 1, (100, 240))
+def test_what_takes_long_is_said_before(caplog: pytest.LogCaptureFixture) -> None:
+    for env, limit, words in (
+        (Endless, None, ["'Endless' has no time limit", "after 30,000 steps", "300,000 steps", "max_episode_steps"]),
+        (Endless, 200_000, ["may take 2,000,000 steps", "10 episodes of 'Endless'", "at most 200,000"]),
+        (Endless, 100, []),
+    ):
+        caplog.clear()
+        evaluation.warn_once.cache_clear()
+        with caplog.at_level(logging.WARNING, "pgrad"):
+            evaluation.announce(original_of(pgrad.make(env, max_episode_steps=limit)), 10)
+        assert len(caplog.records) == bool(words)
+        for word in words:
+            assert word in caplog.text
+    caplog.clear()
+    evaluation.warn_once.cache_clear()
+    for _ in range(2):
+        evaluation.announce(original_of(pgrad.make(Endless)), 10)
+    assert len(caplog.records) == 1, "not for every seed"
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        return np.zeros((100, 240), np.float32), {}
+
+def test_progress_counts_episodes() -> None:
+    told: list[tuple[int, int]] = []
+    pgrad.evaluate(always(1), episodes=300, progress=lambda finished, total: told.append((finished, total)))
+    finished = [count for count, _ in told]
+    assert {total for _, total in told} == {300}
+    assert finished == sorted(set(finished)) and finished[-1] == 300
+    assert len(finished) > 5
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_policy_of_no_numbers_has_no_return(value: float) -> None:
+    for policy in (
+        pgrad.MLPPolicy(np.full(10, value, np.float32), (4, 2), env="CartPole-v1"),
+        pgrad.MLPPolicy(
+            np.zeros(10, np.float32),
+            (4, 2),
+            env="CartPole-v1",
+            shift=np.zeros(4, np.float32),
+            scale=np.full(4, value, np.float32),
+        ),
+    ):
+        with pytest.raises(pgrad.PolicyError, match=r"cannot be evaluated: its .* are not all finite"):
+            pgrad.evaluate(policy, episodes=1)
+
+
+def test_a_run_folder_and_a_file_are_policies(tmp_path: Path) -> None:
+    result = pgrad.train("CartPole-v1", seeds=2, total_steps=500, evaluation_episodes=0)
+    pgrad.save(result, tmp_path / "run")
+    expected = pgrad.evaluate(result.policies[0], episodes=5).returns
+    for path in (tmp_path / "run", str(tmp_path / "run" / "seed-0" / "policy.safetensors")):
+        np.testing.assert_array_equal(pgrad.evaluate(path, episodes=5).returns, expected)
+    with pytest.raises(pgrad.RunError, match="nowhere is neither a policy file nor a run folder"):
+        pgrad.evaluate(tmp_path / "nowhere")
+    with pytest.raises(
+        pgrad.InputError, match="a policy is an MLPPolicy, a TorchPolicy, a run folder or a policy file"
+    ):
+        pgrad.evaluate(result)  # type: ignore[arg-type]
+
+
+def test_an_evaluation_says_how_it_was_made() -> None:
+    made = pgrad.evaluate(always(1), episodes=3, seed=4, greedy=True, max_episode_steps=7)
+    assert made.settings == {
+        "env": "CartPole-v1",
+        "evaluation_seed": 4,
+        "greedy": True,
+        "max_episode_steps": 7,
+    }
+    assert (
+        str(made)
+        == "mean return 7.00 [7.00, 7.00] (95 % interval by Student's t over 3 episodes, exact for normal returns)"
+    )
+    assert made.to_csv() == "return,length\n7,7\n7,7\n7,7\n"
+
+
+class Counted:
+    """Two environments with episodes of ten steps, whose observations are counted while anything refers to them."""
+
+    num_envs, total_steps, mask = 2, 0, None
+    resetting = np.zeros(2, np.bool_)
+
+    def restart(self) -> None:
+        self.alive: list[weakref.ref[Any]] = []
+        self.most = self.time = 0
+        self.obs = self.observed()
 
     def step(self, action: Any) -> Any:
-        return np.zeros((100, 240), np.float32), 1.0, False, False, {}
+        self.time += 1
+        self.obs = self.observed()
+        ended = np.full(2, self.time % 10 == 0)
+        return Step(np.ones(2), ended, np.zeros(2, np.bool_), self.observed())
+
+    def observed(self) -> Any:
+        obs = np.zeros((2, 4), np.float32)
+        self.alive = [*(reference for reference in self.alive if reference() is not None), weakref.ref(obs)]
+        self.most = max(self.most, len(self.alive))
+        return obs
+
+    def close(self) -> None:
+        pass
+
+
+class Idle:
+    """Always takes the first action."""
+
+    def __call__(self, obs: Any, mask: Any, keys: Any, steps: Any) -> Any:
+        return np.zeros(len(obs), np.int32)
+
+    def env_actions(self, action: Any) -> Any:
+        return action
 
 
 def test_observations_are_not_kept() -> None:
-    """Sixty more steps of eight environments are 46 MB of pictures: of whole episodes, a memory full of them."""
-    policy = pgrad.MLPPolicy(np.zeros(2 * 24_000 + 2, np.float32), (24_000, 2))
-    peaks = []
-    for steps in (2, 2, 62):
-        tracemalloc.start()
-        try:
-            pgrad.evaluate(policy, Pictures, episodes=8, max_episode_steps=steps)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    assert peaks[2] - peaks[1] < 5e6
+    """Of whole episodes of images they would fill the memory."""
+    envs = Counted()
+    evaluated = evaluation.played(EnvLanes(envs, 0), Idle(), 6, 0.5)
+    np.testing.assert_allclose(evaluated.returns, 2 * (1 - 0.5**10))
+    assert envs.time == 30
+    assert envs.most <= 6, "those of the last step and of this one"
 
 
 def test_a_policy_of_an_object_asks_for_it() -> None:
@@ -126,7 +226,7 @@ def test_a_policy_of_an_object_asks_for_it() -> None:
 
     result = pgrad.train(tenfold, total_steps=500, evaluation_episodes=2)
     assert result.config.env == result.policies[0].env == "TransformReward(CartPole-v1)"
-    with pytest.raises(pgrad.EnvError, match=r"cannot be made from its name.*if it was an object, pass that as env"):
+    with pytest.raises(pgrad.EnvError, match=r"'TransformReward\(CartPole-v1\)'.* Pass the environment yourself"):
         pgrad.evaluate(result.policies[0])
     evaluation = pgrad.evaluate(result.policies[0], tenfold, episodes=2)
     np.testing.assert_array_equal(evaluation.returns, 10.0 * evaluation.lengths)

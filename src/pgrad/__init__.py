@@ -19,7 +19,8 @@ from pgrad.estimators.episodes import discounted_return, estimate_policy_gradien
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
-from pgrad.runs.folder import load, save
+from pgrad.runs.folder import save
+from pgrad.runs.load import load, load_value
 from pgrad.training.result import Result
 from pgrad.training.train import train
 
@@ -48,6 +49,7 @@ __all__ = [
     "evaluate",
     "exact",
     "load",
+    "load_value",
     "make",
     "rewards_to_go",
     "save",

@@ -51,7 +51,8 @@ class MDPError(PgradError, ValueError):
 
 
 class PolicyError(PgradError, ValueError):
-    """A PyTorch module that cannot serve as a policy or value function: what it returns does not fit, or it fails."""
+    """A policy or value function that cannot serve as one: a module fails or returns what does not fit, or parameters
+    are not finite."""
 
 
 class EstimatorError(PgradError, ValueError):

@@ -1,52 +1,75 @@
-"""What a frozen policy is worth: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
+"""The return of a frozen policy: an estimate of J(θ) = E[Σ_t γ^t r_t], in Gymnasium's own environment."""
 
-import subprocess
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+import functools
+import logging
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.make import AnyEnv, Env, make, original_of
-from pgrad.errors import ConfigError, EnvError
-from pgrad.experiments.statistics import Estimate, bootstrap
+from pgrad.config import check_arguments
+from pgrad.envs.make import AnyEnv, Env, make, make_named, original_of
+from pgrad.errors import ConfigError, EnvError, InputError, PolicyError, collecting
+from pgrad.experiments.statistics import Estimate, interval_name, mean_interval
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, require_fit
-from pgrad.rollouts.actions import CompiledActor, act
+from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.vectorized import Actor, EnvLanes
+from pgrad.runs.load import load
 from pgrad.watchdog import Watchdog, watched
 
 if TYPE_CHECKING:
     from pgrad.torch import TorchPolicy
 
+    Policy: TypeAlias = MLPPolicy | TorchPolicy
+
 Floats = npt.NDArray[np.float64]
+Progress = Callable[[int, int], None]
 
 MAX_ENVS = 256  # side by side
-LONGEST_EPISODE = 200_000  # steps; longer than any environment's own limit that we know of
+LONGEST_EPISODE = 30_000  # steps where there is no time limit; Atari ends its episodes by itself after 27,000
+MANY_STEPS = 1_000_000  # are announced: seconds in a fast environment, and hours in a slow one
 EVALUATION_STREAM = 0x4556414C  # keeps evaluation's random numbers apart from training's
+
+logger = logging.getLogger("pgrad")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Returns of whole episodes."""
+    """Returns Σ_t γ^t r_t of whole episodes of a frozen policy, and how they were played.
 
-    returns: Floats  # [episodes]
-    lengths: npt.NDArray[np.int64]  # [episodes] steps
+    returns   [episodes] in the environment's own rewards, in the order in which episodes began
+    lengths   [episodes] in steps
+    discount  γ of the returns
+    settings  env, evaluation seed, greedy and max_episode_steps of the evaluation, for whoever keeps it
+    """
+
+    returns: Floats
+    lengths: npt.NDArray[np.int64]
     discount: float
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def mean(self) -> Estimate:
-        """The estimate of J(θ) with its 95 % bootstrap interval over episodes."""
-        return bootstrap(self.returns)
+        """The estimate of J(θ), with its 95 % interval over episodes: experiments.statistics.mean_interval."""
+        return mean_interval(self.returns)
 
     def __str__(self) -> str:
         kind = "return" if self.discount == 1 else f"return (γ = {self.discount:g})"
-        return f"mean {kind} {self.mean} over {self.returns.size} episodes"
+        return f"mean {kind} {self.mean} ({interval_name(self.returns.size, 'episodes')})"
+
+    def to_csv(self) -> str:
+        """Format one line an episode: its return and its length."""
+        episodes = zip(self.returns.tolist(), self.lengths.tolist(), strict=True)
+        return "\n".join(["return,length", *(f"{total:.10g},{length}" for total, length in episodes)]) + "\n"
 
 
 def evaluate(
-    policy: "MLPPolicy | TorchPolicy",
+    policy: "Policy | str | os.PathLike[str]",
     env: AnyEnv | None = None,
     episodes: int = 100,
     discount: float = 1.0,
@@ -54,93 +77,176 @@ def evaluate(
     greedy: bool = False,
     max_episode_steps: int | None = None,
     step_timeout: float | None = 60.0,
+    trust: bool = False,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Run `episodes` whole episodes with the policy as it is, and report their (discounted) returns.
+    """Estimate J(θ) = E_{τ~π_θ} [Σ_t γ^t r_t] of a frozen policy as the mean return of whole episodes.
 
-    `env` is whatever `pgrad.make` takes, or where None the environment the policy was trained on. It is Gymnasium's own
-    environment that runs, not its compiled twin; one that Gymnasium does not have runs through its Gymnasium face. The
-    policy samples its actions, or with `greedy` takes the most probable ones. Without a time limit (the environment's,
-    or max_episode_steps) an episode may never end. Raises ConfigError and EnvError.
+    policy             an MLPPolicy or TorchPolicy, a run folder (its first seed), or a policy.safetensors
+    env                whatever `pgrad.make` takes; by default what the policy was trained on, by its name
+    episodes           how many, all of them played to their end
+    discount           γ in [0, 1]; 1 is the undiscounted return that the field reports
+    seed               of the environment's and the policy's random numbers: the same seed gives the same returns
+    greedy             take the most probable action (of a Gaussian, the mean), which is another policy than π_θ
+    max_episode_steps  a time limit in place of the environment's own, which counts as part of the problem: rewards
+                       after it do not. By default the one of training
+    step_timeout       seconds after which a step of the environment hangs; None for never
+    trust              whether to import, and run, the code that the policy's file names as its environment
+    progress           called with the number of finished episodes, and of all, whenever one has ended
+
+    Returns an Evaluation. The estimate is unbiased, as every episode that begins counts, and its interval is over
+    episodes: it says how well this policy is known, and nothing of other seeds of training. Gymnasium's own environment
+    runs, not its compiled port; one that Gymnasium does not have runs through its Gymnasium adapter.
+
+    It ends: after at most `episodes` times the time limit, or where there is none, LONGEST_EPISODE (30,000) steps. That
+    is announced through Python's logging ("pgrad") where there is no limit, or for more than a million steps.
+
+    Raises ConfigError for arguments out of range, InputError for what is no policy, RunError for a file that is none,
+    PolicyError for parameters that are not finite, and EnvError for an environment that cannot be made, does not fit
+    the policy, fails, hangs, or has an episode that does not end.
     """
-    target = policy.env if env is None else env
-    problems = []
-    if target is None:
+    if isinstance(policy, str | os.PathLike):
+        policy = load(policy)
+    if not hasattr(policy, "metadata"):
+        raise InputError(f"a policy is an MLPPolicy, a TorchPolicy, a run folder or a policy file, not {policy!r:.80}")
+    problems: list[str] = []
+    asked: dict[str, Any] = {}
+    if env is None and policy.env is None:
         problems.append("env must be given: the policy does not say what it was trained on")
-    if episodes < 1:
-        problems.append(f"episodes must be positive, not {episodes}")
-    if not 0 <= discount <= 1:
-        problems.append(f"discount must be in [0, 1], not {discount}")
-    if seed < 0:
-        problems.append(f"seed must not be negative, not {seed}")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        problems.append(f"max_episode_steps must be positive, not {max_episode_steps}")
-    if step_timeout is not None and not step_timeout > 0:
-        problems.append(f"step_timeout must be positive, not {step_timeout:g}")
-    if problems or target is None:
+    with collecting(problems):
+        asked = check_arguments(
+            episodes=episodes,
+            discount=discount,
+            seed=seed,
+            greedy=greedy,
+            max_episode_steps=max_episode_steps,
+            step_timeout=step_timeout,
+            trust=trust,
+        )
+    if problems:
         raise ConfigError(problems)
-    limit = trained_limit(policy, env) if max_episode_steps is None else max_episode_steps
-    try:
-        original = original_of(make(target, max_episode_steps=limit))
-    except EnvError as error:
-        if env is not None:
-            raise
-        raise EnvError(
-            f"the policy's environment cannot be made from its name: {error}; if it was an object, pass that as env"
-        ) from error
-    description = original.description
-    assert description is not None, "every original has one"
-    actor = actor_for(policy, original, greedy)
+    require_finite(policy)
+    if asked["max_episode_steps"] is None and env is None:
+        asked["max_episode_steps"] = trained_limit(policy)
+    original = original_for(policy, env, asked["max_episode_steps"], asked["trust"])
+    announce(original, asked["episodes"])
+    watchdog, timeout = Watchdog(), asked["step_timeout"]
+    evaluation = watched(functools.partial(_played, policy, original, asked, watchdog, progress), watchdog, timeout)
+    settings = {"env": original.id, "evaluation_seed": asked["seed"], "greedy": asked["greedy"]}
+    return replace(evaluation, settings={**settings, "max_episode_steps": original.max_episode_steps})
+
+
+def original_for(policy: "Policy", env: AnyEnv | None, max_episode_steps: int | None, trust: bool) -> Env:
+    """Return the environment to report on, `env` or what the policy names; raise EnvError where there is none."""
+    if env is not None:
+        return original_of(make(env, max_episode_steps=max_episode_steps))
+    assert policy.env is not None, "else env is asked for"
+    return original_of(make_named(policy.env, trust, max_episode_steps=max_episode_steps))
+
+
+def announce(original: Env, episodes: int) -> None:
+    """Warn of an evaluation that may take long, before it begins."""
+    limit = original.max_episode_steps
+    most = episodes * (limit or LONGEST_EPISODE)
+    if limit is None:
+        warn_once(
+            f"'{original.id}' has no time limit: evaluation gives up where an episode has not ended after "
+            f"{LONGEST_EPISODE:,} steps, and may take {most:,} steps until then; max_episode_steps sets a limit"
+        )
+    elif most > MANY_STEPS:
+        warn_once(
+            f"evaluation may take {most:,} steps ({episodes} episodes of '{original.id}', of at most {limit:,} each): "
+            "fewer episodes or a smaller max_episode_steps make it shorter"
+        )
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning, once a process: thirty seeds are evaluated one after the other."""
+    logger.warning(message)
+
+
+def _played(
+    policy: "Policy", original: Env, asked: dict[str, Any], watchdog: Watchdog, progress: Progress | None
+) -> Evaluation:
+    """Play the episodes side by side in as many environments as there are episodes, at most MAX_ENVS."""
     from pgrad.vector.vector_env import VectorEnv
 
-    key, count, watchdog = fold_in(seed, EVALUATION_STREAM), min(episodes, MAX_ENVS), Watchdog()
-    vectorization = "gymnasium" if description.original else "envpool"
-
-    def run() -> Evaluation:
-        envs = VectorEnv(description, count, key, vectorization, step_timeout, watchdog)
-        try:
-            return played(EnvLanes(envs, key), actor, episodes, discount)
-        except Endless as endless:
-            raise EnvError(
-                f"an episode of '{original.id}' has not ended after {LONGEST_EPISODE:,} steps: set max_episode_steps"
-            ) from endless
-        finally:
-            envs.close()
-
-    return watched(run, watchdog, step_timeout)
+    description = original.description
+    assert description is not None, "every original has one"
+    actor = actor_for(policy, original, asked["greedy"])
+    key, episodes = fold_in(asked["seed"], EVALUATION_STREAM), asked["episodes"]
+    count, vectorization = min(episodes, MAX_ENVS), "gymnasium" if description.original else "envpool"
+    longest = max(original.max_episode_steps or 0, LONGEST_EPISODE)
+    envs = VectorEnv(description, count, key, vectorization, asked["step_timeout"], watchdog)
+    try:
+        return played(EnvLanes(envs, key), actor, episodes, asked["discount"], longest, progress)
+    except Endless as endless:
+        raise EnvError(
+            f"an episode of '{original.id}' has not ended after {longest:,} steps: set max_episode_steps"
+        ) from endless
+    finally:
+        envs.close()
 
 
 class Endless(Exception):
     """An episode that does not end."""
 
 
-def played(lanes: EnvLanes, actor: Actor, episodes: int, discount: float) -> Evaluation:
-    """Exactly `episodes` whole episodes, in the order of their beginnings. Observations are not kept: of pictures, a
-    hundred episodes would fill the memory."""
+def played(
+    lanes: EnvLanes,
+    actor: Actor,
+    episodes: int,
+    discount: float,
+    longest: float = math.inf,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Play exactly `episodes` whole episodes, in the order of their beginnings; raise Endless where one is too long.
+
+    Observations are not kept: of images, a hundred episodes would fill the memory.
+    """
     lanes.restart()
     envs, begun = lanes.envs, min(episodes, lanes.envs.num_envs)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
     episode = np.where(np.arange(envs.num_envs) < begun, np.arange(envs.num_envs), -1)  # [N] in which each one is
+    finished = 0
     while (episode >= 0).any():
         counted = np.flatnonzero((episode >= 0) & ~envs.resetting)
         time = lanes.steps[counted]
         stepped = lanes.step(actor.env_actions(lanes.act(actor)))
         returns[episode[counted]] += stepped.reward[counted] * discount**time
         lengths[episode[counted]] += 1
-        for n in counted[(stepped.terminated | stepped.truncated)[counted]]:
+        ended = counted[(stepped.terminated | stepped.truncated)[counted]]
+        for n in ended:
             episode[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
-        if lengths.max() > LONGEST_EPISODE:
+        if ended.size and progress is not None:
+            finished += ended.size
+            progress(finished, episodes)
+        if (episode >= 0).any() and lengths[episode[episode >= 0]].max() >= longest:
             raise Endless
     return Evaluation(returns, lengths, discount)
 
 
-def trained_limit(policy: "MLPPolicy | TorchPolicy", env: AnyEnv | None) -> int | None:
-    """The time limit that a policy was trained with in place of its environment's own."""
-    kept = policy.metadata.get("max_episode_steps") if env is None else None
+def require_finite(policy: "Policy") -> None:
+    """Raise PolicyError where a policy has parameters that are not finite: its actions would mean nothing."""
+    if isinstance(policy, MLPPolicy):
+        arrays = {"parameters": policy.parameters, "shift": policy.shift, "scale": policy.scale}
+    else:
+        parameters = policy.module.named_parameters()
+        arrays = {name: parameter.detach().float().cpu().numpy() for name, parameter in parameters}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise PolicyError(f"{policy!r} cannot be evaluated: its {name} are not all finite")
+
+
+def trained_limit(policy: "Policy") -> int | None:
+    """Return the time limit that a policy was trained with in place of its environment's own."""
+    kept = policy.metadata.get("max_episode_steps")
     return None if kept is None else int(kept)
 
 
-def actor_for(policy: "MLPPolicy | TorchPolicy", env: Env, greedy: bool) -> Actor:
-    """What acts with the policy; raises EnvError where the environment is another than it was made for."""
+def actor_for(policy: "Policy", env: Env, greedy: bool) -> Actor:
+    """Return what acts with the policy; raise EnvError where the environment is another than it was made for."""
     if isinstance(policy, MLPPolicy):
         require_fit(policy, env)
         return CompiledActor(policy.compiled, greedy)
@@ -148,16 +254,3 @@ def actor_for(policy: "MLPPolicy | TorchPolicy", env: Env, greedy: bool) -> Acto
 
     policy.require_fit(env)
     return TorchActor(policy, greedy)
-
-
-def compile_beside() -> None:
-    """Where nothing is compiled yet, have another process compile what evaluation needs while this one compiles the
-    training loop: Numba compiles one function at a time, and there is another core."""
-    if not cast(Any, act).in_cache:
-        command = [sys.executable, "-c", f"import {__name__} as e; e.compile_here()"]
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def compile_here() -> None:
-    """Compile what evaluation needs, into the cache."""
-    evaluate(MLPPolicy(np.zeros(10, np.float32), (4, 2), env="CartPole-v1"), episodes=1)

@@ -108,6 +108,7 @@ def test_training_leaves_a_complete_folder(trained: tuple[Path, str]) -> None:
                 "checkpoints.safetensors",
                 "metrics.csv",
                 "episodes.csv",
+                "evaluation.csv",
             )
         ),
     }
@@ -117,8 +118,8 @@ def test_the_summary_is_printed_and_names_the_folder(trained: tuple[Path, str]) 
     path, printed = trained
     lines = printed.splitlines()
     assert lines[0].startswith("CartPole-v1 · actor-critic · 2 seeds · ")
-    assert any(re.search(r"mean return +[\d.]+ \[[\d.]+, [\d.]+\].*over seeds", line) for line in lines)
-    for words in ("20 episodes each in Gymnasium's CartPole-v1", "interquartile mean", "worst seed", "0 of 2"):
+    assert any(re.search(r"mean return +[\d.]+ \[[-\d.]+, [\d.]+\].*over 2 seeds", line) for line in lines)
+    for words in ("20 episodes each in Gymnasium's CartPole-v1", "worst seed", "0 of 2"):
         assert words in printed
     assert lines[-1] == f"written to {path}"
 
@@ -561,9 +562,9 @@ def test_eval_estimates_every_seed_or_one(trained: tuple[Path, str], capsys: pyt
     path, _ = trained
     assert run("eval", path, "--episodes", 10) == 0
     all_lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"all 2 seeds: mean [\d.]+ \[[\d.]+, [\d.]+\] \(95 % bootstrap .*\)", all_lines.pop())
+    assert re.fullmatch(r"all 2 seeds: mean [\d.]+ \[[-\d.]+, [\d.]+\] \(95 % interval .*\)", all_lines.pop())
     assert [line.split(":")[0] for line in all_lines] == ["seed 4", "seed 11"]
-    assert all(re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] over 10 episodes$", line) for line in all_lines)
+    assert all(re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] .*over 10 episodes\)$", line) for line in all_lines)
     assert run("eval", path, "--episodes", 10, "--seed", 11) == 0
     assert capsys.readouterr().out.splitlines() == all_lines[1:]
     assert run("eval", path / "seed-11" / "policy.safetensors", "--episodes", 10) == 0

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pgrad.config import resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import RunError
-from pgrad.experiments.statistics import bootstrap_columns
+from pgrad.experiments.statistics import mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.reports import figures
 from pgrad.reports.figures import action_probabilities, figures_of, running_mean, save_figure, training_curve
@@ -131,7 +131,7 @@ def test_the_curve_is_the_mean_over_seeds_of_running_means_with_its_interval() -
     assert x[0] == pytest.approx(60, abs=600 / figures.GRID_POINTS)
     assert x[-1] == 600
     (band,) = [c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]
-    _, low, high = bootstrap_columns([[10.0], [20.0], [60.0]])
+    _, low, high = mean_interval_of_columns([[10.0], [20.0], [60.0]])
     corners = band.get_paths()[0].vertices
     assert corners[:, 1].min() == pytest.approx(float(low[0]))
     assert corners[:, 1].max() == pytest.approx(float(high[0]))

@@ -1,10 +1,13 @@
 """A run's folder: new, complete, and readable by anything that reads CSV, TOML and JSON."""
 
 import csv
+import datetime
 import io
 import json
+import os
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +19,24 @@ from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.config import Config, resolve
 from pgrad.envs.make import Env, make
-from pgrad.errors import RunError
+from pgrad.errors import EnvError, RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import Episodes
+from pgrad.runs import folder as folder_module
+from pgrad.runs import mlp_file
 from pgrad.runs.folder import (
     RunFolder,
     SavedRun,
     episodes_csv,
     free_path,
-    load,
     load_run,
+    located,
     metrics_csv,
-    policy_path,
+    record_evaluations,
     save,
-    seeds_of,
 )
+from pgrad.runs.load import load, seeds_of
 from pgrad.spaces import Discrete
 from pgrad.training.loops import History
 from pgrad.training.result import Result, SeedResult
@@ -89,7 +94,9 @@ def test_a_run_folder_is_complete(tmp_path: Path) -> None:
     folder.save_figures(result)
     names = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
     assert names == {"config.toml", "summary.json", "training_curve.png", "action_probabilities.png"} | {
-        f"seed-{seed}/{name}" for seed in (2, 10) for name in ("policy.safetensors", "metrics.csv", "episodes.csv")
+        f"seed-{seed}/{name}"
+        for seed in (2, 10)
+        for name in ("policy.safetensors", "evaluation.csv", "metrics.csv", "episodes.csv")
     }
     assert resolve(None, None, tomllib.loads((folder.path / "config.toml").read_text("utf-8"))) == result.config
     for name in ("training_curve.png", "action_probabilities.png"):
@@ -98,7 +105,8 @@ def test_a_run_folder_is_complete(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load(folder.path, seed).parameters, policy.parameters)
 
 
-def test_a_result_is_saved_as_the_command_saves_it(tmp_path: Path) -> None:
+def test_a_result_is_saved_as_the_command_saves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "provenance", lambda: {"date": "now"})
     result = new_result((2, 10), [500.0, 480.0])
     save(result, tmp_path / "mine")
     folder = RunFolder(tmp_path / "run", result.config)
@@ -108,6 +116,130 @@ def test_a_result_is_saved_as_the_command_saves_it(tmp_path: Path) -> None:
         assert (tmp_path / "mine" / file.relative_to(folder.path)).read_bytes() == file.read_bytes()
     with pytest.raises(RunError, match="mine exists already"):
         save(result, tmp_path / "mine")
+
+
+def test_the_summary_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/pgrad", "train", "my env.py:MyEnv"])
+    result = new_result((2, 10), [500.0, 480.0, 490.0])
+    played = [
+        replace(seed.evaluation, settings={"greedy": False, "evaluation_seed": seed.seed})
+        for seed in result.seeds
+        if seed.evaluation
+    ]
+    save(result.with_evaluations(played), tmp_path / "run")
+    summary = strict_json((tmp_path / "run" / "summary.json").read_text("utf-8"))
+    made = summary["made_with"]
+    assert made["command"] == "pgrad train 'my env.py:MyEnv'"
+    assert datetime.datetime.fromisoformat(made["date"]).utcoffset() == datetime.timedelta(0)
+    assert made["packages"]["numpy"] == np.__version__
+    assert {"pgrad", "numba", "gymnasium"} <= made["packages"].keys()
+    assert made["processor"] and made["cores"] >= 1 and made["python"] and made["platform"]
+    assert [seed["evaluation_seed"] for seed in summary["seeds"]] == [2, 10]
+    assert summary["evaluation"] == {"episodes": 3, "greedy": False}
+    assert summary["mean_return"]["interval"] == "95 % interval by Student's t over 2 seeds, exact for normal returns"
+
+
+def test_the_episodes_of_the_evaluation_are_kept(tmp_path: Path) -> None:
+    save(new_result((2, 10), [500.0, -1 / 3]), tmp_path / "run")
+    for seed in (2, 10):
+        rows = (tmp_path / "run" / f"seed-{seed}" / "evaluation.csv").read_text("utf-8").splitlines()
+        assert rows == ["return,length", "500,1", "-0.3333333333,1"]
+    save(new_result((2, 10)), tmp_path / "other")
+    assert not list((tmp_path / "other").rglob("evaluation.csv"))
+
+
+def test_evaluations_of_a_run_are_appended(tmp_path: Path) -> None:
+    save(new_result((2,)), tmp_path / "run")
+    evaluation = Evaluation(np.array([1.0, 3.0]), np.array([5, 6]), 0.9, {"env": "CartPole-v1", "greedy": True})
+    for _ in range(2):
+        path = record_evaluations(tmp_path / "run", {2: evaluation})
+    assert path == tmp_path / "run" / "evaluations.jsonl"
+    first, second = (strict_json(line) for line in path.read_text("utf-8").splitlines())
+    assert first["seeds"] == second["seeds"]
+    (seed,) = first["seeds"]
+    assert (seed["seed"], seed["discount"], seed["greedy"], seed["returns"]) == (2, 0.9, True, [1.0, 3.0])
+    assert seed["lengths"] == [5, 6] and seed["mean_return"]["value"] == 2.0
+    assert "numpy" in first["made_with"]["packages"]
+    with pytest.raises(RunError, match=r"cannot write .*nowhere"):
+        record_evaluations(tmp_path / "nowhere", {2: evaluation})
+
+
+def test_policies_are_written_first_and_a_file_that_fails_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for large files, for a while."""
+    write, order, full = mlp_file.write_atomically, [], True
+
+    def fill(path: Path, content: bytes) -> None:
+        order.append(f"{path.parent.name}/{path.stem}")
+        if full and path.stem == "checkpoints":
+            raise RunError(f"cannot write {path}: No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(mlp_file, "write_atomically", fill)
+    config = resolve("CartPole-v1", "reinforce", {"seeds": (3, 4)})
+    result = Result(config, make("CartPole-v1"), tuple(new_seed(seed, True, KEPT) for seed in (3, 4)), 2.5)
+    folder = RunFolder(tmp_path / "run", config)
+    with pytest.raises(RunError, match=r"(?s)seed-3.*No space left.*seed-4.*No space left"):
+        folder.save_policies(result)
+    assert order == [f"seed-{seed}/{name}" for name in ("policy", "value", "checkpoints") for seed in (3, 4)]
+    full = False
+    folder.save_policies(result)
+    assert load_run(folder.path, 4).checkpoints is not None
+
+
+def test_an_environment_that_changes_the_folder_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = new_result((3,), [500.0])
+    folder = RunFolder(Path("run"), result.config)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder.save_policies(result)
+    folder.save_result(result)
+    folder.save_figures(result)
+    assert seeds_of(tmp_path / "run") == [3]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "package.module:Name", "module:Id-v0", "TransformReward(CartPole-v1)"])
+def test_names_that_are_no_files_stay(env: str) -> None:
+    assert located(env) == env
+
+
+SHOP = """
+import gymnasium, numpy as np
+
+class Shop(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), 1.0, self.steps == 3, False, {}
+"""
+
+
+@pytest.mark.parametrize("name", ["shop.py:Shop", "shop.py"])
+def test_a_run_on_a_users_file_is_evaluated_from_anywhere_once_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    save(pgrad.train(name, total_steps=200, evaluation_episodes=0), "run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for policy in (tmp_path / "run", pgrad.load(tmp_path / "run"), tmp_path / "run" / "seed-0" / "policy.safetensors"):
+        with pytest.raises(EnvError, match=r"shop\.py.*trust=True \(--trust\)"):
+            pgrad.evaluate(policy, episodes=2)
+        assert pgrad.evaluate(policy, episodes=2, trust=True).returns.tolist() == [3.0, 3.0]
+        assert pgrad.evaluate(policy, tmp_path.joinpath(name).as_posix(), episodes=2).returns.tolist() == [3.0, 3.0]
+    config = resolve(None, None, tomllib.loads((tmp_path / "run" / "config.toml").read_text("utf-8")))
+    assert config.env == f"{tmp_path}/{name}"
+    assert free_path(config).name.startswith("shop.py")
 
 
 def test_only_cartpole_has_a_figure_of_its_states(tmp_path: Path) -> None:
@@ -189,7 +321,7 @@ def test_nothing_yet_is_a_header() -> None:
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # the mean of infinities
 def test_the_summary_is_json_that_any_reader_takes(seeds: tuple[int, ...], returns: list[float] | None) -> None:
-    document = strict_json(new_result(seeds, returns, "something broke").to_json())
+    document = strict_json(json.dumps(new_result(seeds, returns, "something broke").to_dict(), allow_nan=False))
     assert (document["env"], document["algorithm"]) == ("CartPole-v1", "actor-critic")
     assert (document["seconds"], document["total_steps"]) == (2.5, 100 * len(seeds))
     assert [seed["seed"] for seed in document["seeds"]] == list(seeds)
@@ -214,44 +346,6 @@ def test_the_default_folder_is_the_first_that_is_free(
     Path("runs", f"{name}-1").mkdir(parents=True)
     Path("runs", f"{name}-2").symlink_to("nowhere")
     assert free_path(config) == Path("runs", f"{name}-3")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    result = new_result((10, 33, 2, 4, 21))
-    folder = RunFolder(tmp_path / "run", result.config)
-    folder.save_policies(result)
-    (folder.path / "seed-99").mkdir()
-    (folder.path / "seed-x").mkdir()
-    (folder.path / "seed-x" / "policy.safetensors").write_text("")
-    return folder.path
-
-
-def test_a_policy_is_found_by_run_by_seed_and_by_file(run: Path) -> None:
-    assert seeds_of(run) == [2, 4, 10, 21, 33]
-    assert policy_path(run) == policy_path(run, 2) == run / "seed-2" / "policy.safetensors"
-    assert policy_path(run, 10) == policy_path(run / "seed-10") == run / "seed-10" / "policy.safetensors"
-    assert policy_path(run / "seed-10" / "policy.safetensors") == policy_path(str(run), 10)
-    assert load(run, 10).parameters[0] == 10
-
-
-@pytest.mark.parametrize(
-    ("path", "seed", "message"),
-    [
-        ("", 3, "has no seed 3; it has 2, 4, 10, 21, 33"),
-        ("seed-99", None, "neither a policy file nor a run folder"),
-        ("nowhere", None, "neither a policy file nor a run folder"),
-    ],
-)
-def test_a_policy_that_is_not_there(run: Path, path: str, seed: int | None, message: str) -> None:
-    with pytest.raises(RunError, match=message):
-        load(run / path, seed)
-
-
-@pytest.mark.parametrize("path", ["seed-10", "seed-10/policy.safetensors"])
-def test_another_seed_than_the_folders_is_refused(run: Path, path: str) -> None:
-    with pytest.raises(RunError, match="2"):
-        load(run / path, 2)
 
 
 # --- a run read back
@@ -444,6 +538,35 @@ def test_what_is_no_run_is_named(tmp_path: Path, change: Callable[[Path], Path],
     load_run(path)
     with pytest.raises(RunError, match=message):
         load_run(change(path))
+
+
+def test_a_configuration_that_never_ends_is_not_read(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path)
+    (path / "config.toml").unlink()
+    os.mkfifo(path / "config.toml")
+    with pytest.raises(RunError, match=r"config\.toml: it is not a regular file"):
+        load_run(path)
+    (path / "config.toml").unlink()
+    (path / "config.toml").write_bytes(b"#" * 2**21)
+    with pytest.raises(RunError, match=r"config\.toml: it has 2,097,152 bytes, and at most 1,048,576 are read"):
+        load_run(path)
+
+
+def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path)
+    (path / "config.toml").write_text("seeds = " + "[" * 100_000)
+    with pytest.raises(RunError, match=r"config\.toml is not a configuration"):
+        load_run(path)
+
+
+def test_parameters_along_the_way_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    seed = new_seed(1, True, KEPT)
+    assert seed.checkpoints is not None
+    seed.checkpoints.policy[2, 5] = np.nan
+    run = SavedRun(Config(), 1, seed.policy, seed.critic, seed.checkpoints)
+    run.at(10)
+    with pytest.raises(RunError, match="iteration 20: policy has values that are not finite"):
+        run.at(20)
 
 
 @pytest.mark.parametrize(

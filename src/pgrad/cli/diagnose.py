@@ -29,6 +29,7 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--trajectories", metavar="N", help="at each policy (default 10000, or 1000 of several)")
     parser.add_argument("--diagnosis-seed", metavar="SEED", default=0, help="seed of the trajectories (default 0)")
     parser.add_argument("--no-figures", action="store_true", help="write no figure")
+    parser.add_trust()
     parser.add_quiet()
     arguments = parser.checked(argv)
 
@@ -40,6 +41,7 @@ def command(argv: list[str]) -> int:
             arguments.trajectories,
             arguments.diagnosis_seed,
             progress,
+            arguments.trust,
         )
     along = len(diagnosis.microscopes) > 1
     table = tables.table_along(diagnosis) if along else tables.table(diagnosis.microscopes[0])

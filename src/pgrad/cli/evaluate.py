@@ -1,17 +1,28 @@
 """`pgrad eval`: estimate what frozen policies are worth."""
 
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pgrad.cli.parser import Parser
-from pgrad.evaluation import evaluate
-from pgrad.experiments.statistics import bootstrap
-from pgrad.runs.folder import load, seeds_of
+from pgrad.cli.progress import StepProgress
+from pgrad.errors import RunError
+from pgrad.evaluation import Evaluation, evaluate
+from pgrad.experiments.statistics import interval_name, mean_interval
+from pgrad.rollouts.actions import act
+from pgrad.runs.folder import record_evaluations
+from pgrad.runs.load import load, seeds_of
 
 
 def command(argv: list[str]) -> int:
     """Run `pgrad eval`."""
-    parser = Parser("eval", "RUN [flags]", "Estimate J of a frozen policy in Gymnasium's own environment.")
+    parser = Parser(
+        "eval",
+        "RUN [flags]",
+        "Estimate J of a frozen policy in Gymnasium's own environment.\n"
+        "Of a run folder, appends the returns to its evaluations.jsonl.",
+    )
     parser.add_argument("run", metavar="RUN", help="run folder, or a policy.safetensors")
     parser.add_argument("--seed", help="which seed of the run folder (default: all of them)")
     parser.add_argument("--env", help="another environment than the policy was trained on")
@@ -20,26 +31,37 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="seed of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
+    parser.add_trust()
     parser.add_step_timeout()
     parser.add_quiet()
     arguments = parser.checked(argv)
 
     run = Path(arguments.run)
     seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
-    means = []
+    evaluations: dict[int, Evaluation] = {}
     for seed in seeds:
-        evaluation = evaluate(
-            load(run, seed),
-            arguments.env,
-            arguments.episodes,
-            arguments.discount,
-            arguments.evaluation_seed,
-            arguments.greedy,
-            arguments.max_episode_steps,
-            arguments.step_timeout,
-        )
-        means.append(evaluation.returns.mean())
+        with contextlib.nullcontext() if arguments.quiet else StepProgress(act) as progress:
+            evaluation = evaluate(
+                load(run, seed),
+                arguments.env,
+                arguments.episodes,
+                arguments.discount,
+                arguments.evaluation_seed,
+                arguments.greedy,
+                arguments.max_episode_steps,
+                arguments.step_timeout,
+                arguments.trust,
+                None if progress is None else progress.count,
+            )
+        if seed is not None:
+            evaluations[seed] = evaluation
         print(evaluation if seed is None else f"seed {seed}: {evaluation}", flush=True)
-    if len(means) > 1:
-        print(f"all {len(means)} seeds: mean {bootstrap(means)} (95 % bootstrap interval over seeds)")
+    if len(evaluations) > 1:
+        means = [evaluation.returns.mean() for evaluation in evaluations.values()]
+        print(f"all {len(means)} seeds: mean {mean_interval(means)} ({interval_name(len(means), 'seeds')})")
+    if evaluations:
+        try:
+            record_evaluations(run, evaluations)
+        except RunError as error:  # somebody else's folder, perhaps
+            print(f"not kept: {error}", file=sys.stderr)
     return 0

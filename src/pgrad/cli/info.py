@@ -1,19 +1,12 @@
 """`pgrad info`: what somebody else needs to understand a figure or reproduce a fault."""
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import subprocess
-from pathlib import Path
 
-from pgrad import __version__
 from pgrad.cli.parser import Parser
 from pgrad.kernels.jit import CACHE_FOLDER
-from pgrad.system import available_cores
-
-PACKAGES = ("numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensors", "rich")
-EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool"}
+from pgrad.system import EXTRAS, PACKAGES, available_cores, processor, version
 
 
 def command(argv: list[str]) -> int:
@@ -25,8 +18,8 @@ def command(argv: list[str]) -> int:
 
 def describe_system() -> str:
     """Return versions, processor, GPU and its memory, and which extras are installed."""
-    rows = [("pgrad", __version__), ("python", f"{platform.python_version()} on {platform.platform()}")]
-    rows += [(name, version(name) or "not installed") for name in PACKAGES]
+    rows = [(name, version(name) or "not installed") for name in PACKAGES]
+    rows.insert(1, ("python", f"{platform.python_version()} on {platform.platform()}"))
     rows += [
         ("processor", f"{processor()}, {available_cores()} of {os.cpu_count()} cores"),
         ("memory", memory()),
@@ -36,23 +29,6 @@ def describe_system() -> str:
     rows += [(f"extra {extra}", version(package) or "not installed") for extra, package in EXTRAS.items()]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def version(package: str) -> str | None:
-    """Return the installed version, if any, without importing the package."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def memory() -> str:

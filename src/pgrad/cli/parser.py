@@ -69,6 +69,14 @@ class Parser(argparse.ArgumentParser):
         """Add --quiet."""
         self.add_argument("--quiet", action="store_true", help="show no progress, only the result")
 
+    def add_trust(self) -> None:
+        """Add --trust."""
+        self.add_argument(
+            "--trust",
+            action="store_true",
+            help="import and run the code that the run names as its environment (file.py:Name); for runs you trust",
+        )
+
     def add_step_timeout(self) -> None:
         """Add --step-timeout."""
         self.add_argument(

@@ -116,6 +116,10 @@ class StepProgress:
         if self.status is not None:
             self.status.stop()
 
+    def count(self, finished: int, total: int) -> None:
+        """Show how many episodes have been played."""
+        self(f"{finished:,} of {total:,} episodes")
+
     def __call__(self, text: str) -> None:
         """Show the step that begins."""
         if self.status is not None:

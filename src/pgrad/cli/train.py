@@ -17,11 +17,11 @@ from pgrad.cli.parser import Parser
 from pgrad.cli.progress import ConsoleProgress
 from pgrad.config import ARGUMENTS, FIELDS, Config, boolean, check_arguments, resolve
 from pgrad.envs.make import make
-from pgrad.errors import ConfigError, PgradError, collecting
-from pgrad.evaluation import compile_beside
+from pgrad.errors import ConfigError, PgradError, RunError, collecting
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
 from pgrad.training.train import env_of, train
+from pgrad.training.warm_up import compile_beside
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
 MAX_CONFIG_BYTES = 1_000_000
@@ -73,16 +73,23 @@ def command(argv: list[str]) -> int:
                     print("\ninterrupted before the first step: nothing was saved", file=sys.stderr)
                 raise
             result = unfinished
+    unsaved: RunError | None = None
+    try:
+        if failure is not None:  # else `train` has saved them
             folder.save_policies(result)
-    folder.save_result(result)
+        folder.save_result(result)
+        if asked.figures and not isinstance(failure, KeyboardInterrupt):
+            folder.save_figures(result)
+    except RunError as error:  # the summary may be all that is left
+        unsaved = error
     if isinstance(failure, KeyboardInterrupt):
         begun, seeds = len(result.seeds), len(asked.config.seeds)
         progressed = f"{begun} of {seeds} seeds had begun; " if seeds > 1 else ""
-        print(f"\ninterrupted: {progressed}saved to {asked.out}", file=sys.stderr)
+        print(f"\ninterrupted: {progressed}{unsaved or f'saved to {asked.out}'}", file=sys.stderr)
         raise failure
-    if asked.figures:
-        folder.save_figures(result)
     print(result.summary())
+    if unsaved is not None:
+        raise unsaved
     print(f"written to {asked.out}")
     if failure is not None:
         raise failure

@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pgrad.config import check_arguments
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
 from pgrad.diagnostics.value_fit import fitted_value
+from pgrad.envs.make import make_named
 from pgrad.errors import ConfigError, RunError
 from pgrad.runs.folder import SavedRun, load_run
 from pgrad.training.train import env_of
@@ -32,27 +34,28 @@ def diagnose(
     trajectories: int | None = None,
     diagnosis_seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    trust: bool = False,
 ) -> RunDiagnosis:
-    """Look at the gradient estimators at the policies of a run folder.
+    """Measure signal and noise of every gradient estimator at the policies of a run folder.
 
     seed            which seed of the run (default: its first)
     at              "last"; an iteration, or several with commas; or "every:10"
     trajectories    at each policy (default 10,000; 1,000 where there are several)
     diagnosis_seed  of the trajectories
     progress        called with what begins
+    trust           whether to import, and run, the code that the run names as its environment (`file.py:Name`)
 
     V is the run's own value network, or one fitted to each policy where the run has none. Raises RunError, ConfigError
     and EnvError.
     """
-    if diagnosis_seed < 0:
-        raise ConfigError([f"diagnosis_seed must not be negative, not {diagnosis_seed}"])
+    check_arguments(trajectories=trajectories, diagnosis_seed=diagnosis_seed, trust=trust)
     saved = load_run(run, seed)
     iterations = chosen_iterations(saved, at)
     moments = [saved.at(iteration) for iteration in iterations]
     number = trajectories
     if number is None:
         number = TRAJECTORIES if len(iterations) == 1 else TRAJECTORIES_ALONG
-    env = env_of(saved.config, saved.config.env)
+    env = env_of(saved.config, make_named(saved.config.env, trust))
     discount, microscopes = saved.config.discount, []
     for iteration, (policy, critic) in zip(iterations, moments, strict=True):
         if progress is not None:
@@ -64,7 +67,7 @@ def diagnose(
 
 
 def chosen_iterations(saved: SavedRun, at: str) -> Sequence[int]:
-    """The iterations that `at` names; raises ConfigError where it is not one of its forms, RunError where none fits."""
+    """Return the iterations that `at` names; raise ConfigError where it has another form, RunError where none fits."""
     last = int(saved.policy.metadata.get("iterations", 0))
     if at == LAST:
         return [last]

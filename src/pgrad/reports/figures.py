@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pgrad.experiments.statistics import bootstrap_columns
+from pgrad.experiments.statistics import mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
 
@@ -35,13 +35,13 @@ CARTPOLE_STATES = (
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes, inches wide and high."""
+    """Make a figure with one pair of axes, inches wide and high."""
     figure, (axes,) = new_panels(width, height, 1, 1)
     return figure, axes
 
 
 def new_panels(width: float, height: float, rows: int, columns: int, **settings: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with several pairs of axes, inches wide and high; settings are those of Figure.subplots."""
+    """Make a figure with several pairs of axes, inches wide and high; settings are those of Figure.subplots."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(rows, columns, squeeze=False, **settings).ravel())
@@ -51,7 +51,7 @@ def new_panels(width: float, height: float, rows: int, columns: int, **settings:
 
 
 def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
-    """The mean of the last `window` returns at each episode, of fewer at the beginning."""
+    """Return the mean of the last `window` returns at each episode, of fewer at the beginning."""
     sums = np.cumsum(np.concatenate([[0.0], returns]))
     ends = np.arange(1, returns.size + 1)
     begins = np.maximum(0, ends - window)
@@ -59,8 +59,8 @@ def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
 
 
 def training_curve(result: "Result") -> Figure:
-    """Each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes, with
-    its 95 % bootstrap interval; and the line of the maximum.
+    """Draw each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes,
+    with its 95 % interval at each point (mean_interval); and the line of the maximum.
 
     Against environment steps, or where the configuration limits iterations and not steps, against episodes: seeds then
     end after different numbers of steps.
@@ -75,7 +75,7 @@ def training_curve(result: "Result") -> Figure:
         axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
     if histories and max(end[0] for end in ends) <= min(end[-1] for end in ends):
         grid, curves = smoothed_curves(ends, [log.episode_return for log in histories])
-        mean, low, high = bootstrap_columns(curves)
+        mean, low, high = mean_interval_of_columns(curves)
         if len(histories) > 1:
             axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
         plural = "s" if len(histories) > 1 else ""
@@ -95,14 +95,14 @@ def training_curve(result: "Result") -> Figure:
 
 
 def smoothed_curves(ends: list[npt.NDArray[Any]], returns: list[Floats]) -> tuple[Floats, Floats]:
-    """The running means of several seeds on one grid, which reaches as far as all of them do; [points], [S, points]."""
+    """Return several seeds' running means on one grid, as far as all of them reach; [points], [S, points]."""
     grid = np.linspace(max(end[0] for end in ends), min(end[-1] for end in ends), GRID_POINTS)
     curves = [np.interp(grid, end, running_mean(values)) for end, values in zip(ends, returns, strict=True)]
     return grid, np.stack(curves)
 
 
 def action_probabilities(policy: MLPPolicy) -> Figure:
-    """π(left) and π(right) of a CartPole policy at five telling states."""
+    """Draw π(left) and π(right) of a CartPole policy at five telling states."""
     whose = ", ".join(
         filter(None, [policy.env, policy.metadata.get("algorithm"), f"seed {policy.metadata.get('seed')}"])
     )
@@ -123,14 +123,14 @@ def action_probabilities(policy: MLPPolicy) -> Figure:
 
 
 def figures_of(result: "Result") -> Iterator[tuple[str, Figure]]:
-    """The figures that a training's result allows, by name, one at a time."""
+    """Yield the figures that a training's result allows, by name, one at a time."""
     yield "training_curve", training_curve(result)
     if result.env.id.startswith("CartPole-"):
         yield "action_probabilities", action_probabilities(result.policies[0])
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG; raises RunError."""
+    """Write a figure as PNG, and return its path; raise RunError where that cannot be done."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
     write_atomically(path, image.getvalue())

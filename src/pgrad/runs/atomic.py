@@ -1,6 +1,7 @@
-"""Writing that never leaves half a file."""
+"""Writing that never leaves half a file, and reading that never waits for one."""
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pgrad.errors import RunError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file under another name and move it into place; raises RunError where that cannot be done."""
+    """Write a file under another name and move it into place; raise RunError where that cannot be done."""
     data = content.encode() if isinstance(content, str) else content
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -18,7 +19,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
         except BaseException:
-            Path(temporary).unlink()
+            Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def require_regular_file(path: Path, most_bytes: float = float("inf")) -> None:
+    """Raise OSError where a path is no regular file, which could be read for ever, or a larger one than it may be."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is not a regular file")
+    if found.st_size > most_bytes:
+        raise OSError(f"it has {found.st_size:,} bytes, and at most {most_bytes:,} are read")

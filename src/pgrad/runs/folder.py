@@ -1,12 +1,14 @@
 """A run's folder.
 
 config.toml                  the resolved configuration; `pgrad train --config` takes it (but for PyTorch modules)
-summary.json                 the result in numbers
+summary.json                 the result in numbers, and what it was made with
+evaluations.jsonl            one line for each `pgrad eval`
 seed-7/policy.safetensors    the frozen policy
 seed-7/value.safetensors     the value network, where the run has one
 seed-7/checkpoints.safetensors  the parameters of both along the way
 seed-7/metrics.csv           one line an iteration
-seed-7/episodes.csv          one line an episode
+seed-7/episodes.csv          one line an episode of training
+seed-7/evaluation.csv        one line an episode of the frozen policy
 training_curve.png, action_probabilities.png
 """
 
@@ -15,9 +17,9 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -25,38 +27,39 @@ from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.config import Config, resolve, to_toml
 from pgrad.errors import ConfigError, RunError
+from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.runs.atomic import write_atomically
+from pgrad.runs.atomic import require_regular_file, write_atomically
+from pgrad.runs.load import RunPath, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
     load_checkpoints,
     load_policy,
     load_value,
+    require_finite,
     save_checkpoints,
     save_policy,
     save_value,
 )
-from pgrad.runs.torch_file import load_module, save_module, save_value_module
+from pgrad.runs.torch_file import save_module, save_value_module
+from pgrad.system import provenance
 from pgrad.training.build import in_rewards
 from pgrad.training.loops import History
-from pgrad.training.result import Result
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from pgrad.torch import TorchPolicy
+from pgrad.training.result import Result, SeedResult, finite_estimate
 
 RUNS = Path("runs")
+LONGEST_CONFIGURATION = 2**20  # bytes
 
 
 class RunFolder:
     """A new folder, filled as the results come."""
 
     def __init__(self, path: Path, config: Config, module: str | None = None) -> None:
-        """Make the folder and write the configuration; raises RunError if it exists or cannot be written.
+        """Make the folder and write the configuration; raise RunError if it exists or cannot be written.
 
         Of PyTorch modules `module` is the class: no file holds its code, so that the configuration alone makes no run.
         """
-        self.path = path
+        self.path, self._root = path, path.absolute()  # an environment may change the current folder
+        self._env = located(config.env)
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
@@ -64,46 +67,72 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module, for pgrad.train alone\n"
-        write_atomically(path / "config.toml", policy + to_toml(config))
+        write_atomically(self._root / "config.toml", policy + to_toml(replace(config, env=self._env)))
 
     def save_policies(self, result: Result) -> None:
-        """Write every seed's networks."""
-        for seed in result.seeds:
-            folder = self.path / f"seed-{seed.seed}"
+        """Write every seed's networks, the policies first; raise RunError at the end where some cannot be written."""
+        writes = [
+            (seed, write) for write in (self._save_policy, _save_value, _save_checkpoints) for seed in result.seeds
+        ]
+        problems = []
+        for seed, write in writes:
+            folder = self._root / f"seed-{seed.seed}"
             try:
                 folder.mkdir(exist_ok=True)
-            except OSError as error:
-                raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
-            if isinstance(seed.policy, MLPPolicy):
-                save_policy(seed.policy, folder / "policy.safetensors")
-            else:
-                save_module(seed.policy, folder / "policy.safetensors")
-            if isinstance(seed.critic, MLPValue):
-                save_value(seed.critic, folder / "value.safetensors")
-            elif seed.critic is not None:
-                save_value_module(seed.critic, folder / "value.safetensors")
-            if seed.checkpoints is not None and seed.checkpoints.iteration.size:
-                save_checkpoints(seed.checkpoints, folder / "checkpoints.safetensors")
+                write(seed, folder)
+            except (OSError, RunError) as error:
+                problems.append(
+                    str(error) if isinstance(error, RunError) else f"cannot make {folder}: {error.strerror}"
+                )
+        if problems:
+            raise RunError("\n".join(dict.fromkeys(problems)))
+
+    def _save_policy(self, seed: SeedResult, folder: Path) -> None:
+        policy = replace(seed.policy, env=self._env if seed.policy.env else None)
+        if isinstance(policy, MLPPolicy):
+            save_policy(policy, folder / "policy.safetensors")
+        else:
+            save_module(policy, folder / "policy.safetensors")
 
     def save_result(self, result: Result) -> None:
-        """Write the histories and the summary."""
+        """Write the summary, the evaluations and the histories; raise RunError where that cannot be done."""
+        summary = {**result.to_dict(), "made_with": provenance()}
+        write_atomically(self._root / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
         for seed in result.seeds:
-            folder = self.path / f"seed-{seed.seed}"
+            folder = self._root / f"seed-{seed.seed}"
+            if seed.evaluation is not None:
+                write_atomically(folder / "evaluation.csv", seed.evaluation.to_csv())
             write_atomically(folder / "metrics.csv", metrics_csv(seed.history))
             write_atomically(folder / "episodes.csv", episodes_csv(seed.history))
-        write_atomically(self.path / "summary.json", result.to_json())
 
     def save_figures(self, result: Result) -> list[Path]:
-        """Draw what can be drawn of this environment; returns the files."""
+        """Draw what can be drawn of this environment, and return the files."""
         from pgrad.reports.figures import figures_of, save_figure
 
-        return [save_figure(figure, self.path / f"{name}.png") for name, figure in figures_of(result)]
+        return [save_figure(figure, self._root / f"{name}.png") for name, figure in figures_of(result)]
 
 
-def save(result: Result, run: str | os.PathLike[str]) -> None:
-    """Write a run folder as `pgrad train` does, but for its pictures; raises RunError where there is one already.
+def _save_value(seed: SeedResult, folder: Path) -> None:
+    if isinstance(seed.critic, MLPValue):
+        save_value(seed.critic, folder / "value.safetensors")
+    elif seed.critic is not None:
+        save_value_module(seed.critic, folder / "value.safetensors")
 
-    `load` reads the policies back. Of PyTorch modules the numbers are kept, and their code is not.
+
+def _save_checkpoints(seed: SeedResult, folder: Path) -> None:
+    if seed.checkpoints is not None and seed.checkpoints.iteration.size:
+        save_checkpoints(seed.checkpoints, folder / "checkpoints.safetensors")
+
+
+def save(result: Result, run: RunPath) -> None:
+    """Write a result as a run folder, the same files as `pgrad train` writes but for its figures.
+
+    result  what `pgrad.train` returned, or carried as the `.result` of what it raised
+    run     a folder that does not exist yet; its parents are made
+
+    The module's docstring lists the files; `pgrad.load` and `pgrad.load_value` read the networks back, and `pgrad eval`
+    and `pgrad diagnose` take the folder. Of PyTorch modules their numbers are kept and their code is not. Every file is
+    written whole or not at all. Raises RunError where the folder exists or cannot be written.
     """
     modules = [policy.class_name for policy in result.policies if not isinstance(policy, MLPPolicy)]
     folder = RunFolder(Path(run), result.config, modules[0] if modules else None)
@@ -111,14 +140,47 @@ def save(result: Result, run: str | os.PathLike[str]) -> None:
     folder.save_result(result)
 
 
+def record_evaluations(run: RunPath, evaluations: Mapping[int, Evaluation]) -> Path:
+    """Append evaluations of a run's seeds to its evaluations.jsonl, and return that file; raise RunError.
+
+    A line is one JSON object: the mean return of each seed with its interval, every episode's return and length, and
+    what the evaluation was made with.
+    """
+    path = Path(run) / "evaluations.jsonl"
+    seeds = [
+        {
+            "seed": seed,
+            "mean_return": finite_estimate(evaluation.mean),
+            "returns": evaluation.returns.tolist(),
+            "lengths": evaluation.lengths.tolist(),
+            "discount": evaluation.discount,
+            **evaluation.settings,
+        }
+        for seed, evaluation in evaluations.items()
+    ]
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"seeds": seeds, "made_with": provenance()}, allow_nan=False) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def located(env: str) -> str:
+    """Return an environment's name as it is found from any folder: `file.py:Name` with the file's absolute path."""
+    file, colon, name = (env, "", "") if env.endswith(".py") else env.rpartition(":")
+    return f"{Path(file).absolute()}{colon}{name}" if file.endswith(".py") else env
+
+
 def free_path(config: Config) -> Path:
-    """The first of runs/ENV-ALGORITHM-1, -2, … that does not exist."""
-    name = re.sub(r"[^\w.-]+", "-", f"{config.env}-{config.algorithm}")
+    """Return the first of runs/ENV-ALGORITHM-1, -2, … that does not exist."""
+    env = Path(config.env).name if Path(config.env).is_absolute() else config.env
+    name = re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
     return next(path for n in itertools.count(1) if not os.path.lexists(path := RUNS / f"{name}-{n}"))
 
 
 def metrics_csv(history: History) -> str:
-    """One line an iteration; empty fields where something is not defined."""
+    """Format one line an iteration; fields are empty where something is not defined."""
     lines = [",".join(("iteration", *METRICS))]
     for iteration, row in enumerate(history.metrics.tolist(), start=1):
         steps, episodes, *rest = row
@@ -128,26 +190,10 @@ def metrics_csv(history: History) -> str:
 
 
 def episodes_csv(history: History) -> str:
-    """One line an episode, in the order of their ends."""
+    """Format one line an episode, in the order of their ends."""
     columns = (column.tolist() for column in history.episodes)
     lines = [f"{steps},{length},{total:.10g}" for total, length, steps in zip(*columns, strict=True)]
     return "\n".join(["total_steps,length,episode_return", *lines]) + "\n"
-
-
-def policy_path(run: str | os.PathLike[str], seed: int | None = None) -> Path:
-    """The policy file of a run folder, a seed's folder, or the file itself; raises RunError."""
-    path = Path(run)
-    if path.is_file() or (path / "policy.safetensors").is_file():
-        if seed is not None:
-            raise RunError(f"{path} holds one policy: seed {seed} can only be chosen from a whole run folder")
-        return path if path.is_file() else path / "policy.safetensors"
-    seeds = seeds_of(path)
-    if not seeds:
-        raise RunError(f"{path} is neither a policy file nor a run folder with policies in it")
-    chosen = seeds[0] if seed is None else seed
-    if chosen not in seeds:
-        raise RunError(f"{path} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
-    return path / f"seed-{chosen}" / "policy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -161,7 +207,7 @@ class SavedRun:
     checkpoints: Checkpoints | None
 
     def at(self, iteration: int) -> tuple[MLPPolicy, MLPValue | None]:
-        """Policy and value network as they were after so many iterations; raises RunError where they were not kept."""
+        """Return policy and value network as after so many iterations; raise RunError where they were not kept."""
         if str(iteration) == self.policy.metadata.get("iterations"):
             return self.policy, self.critic
         kept = [] if self.checkpoints is None else self.checkpoints.iteration.tolist()
@@ -173,6 +219,8 @@ class SavedRun:
                 + f"; the run ended after iteration {self.policy.metadata.get('iterations')}"
             )
         k = kept.index(iteration)
+        for name in ("policy", "critic", "shift", "scale"):
+            require_finite(Path(f"iteration {iteration}"), name, getattr(self.checkpoints, name)[k])
         inputs = {"shift": self.checkpoints.shift[k], "scale": self.checkpoints.scale[k]}
         critic = self.critic and in_rewards(
             replace(self.critic, parameters=self.checkpoints.critic[k], **inputs),
@@ -181,10 +229,14 @@ class SavedRun:
         return replace(self.policy, parameters=self.checkpoints.policy[k], **inputs), critic
 
 
-def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
-    """One seed of a run folder (the first, or the one named) with all that was kept of it; raises RunError."""
+def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
+    """Return one seed of a run folder (the first, or the one named) with all that was kept of it; raise RunError.
+
+    Files are data: nothing that they name is imported or called.
+    """
     path = Path(run)
     try:
+        require_regular_file(path / "config.toml", LONGEST_CONFIGURATION)
         document = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
         if module := document.pop("policy", None):
             raise RunError(
@@ -196,7 +248,7 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
         parent = f" (did you mean {path.parent}?)" if (path.parent / "config.toml").exists() else ""
         reason = error.strerror or error
         raise RunError(f"{path} is no run folder{parent}: cannot read its config.toml: {reason}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ConfigError) as error:
         raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
     seeds = seeds_of(path)
     if not seeds:
@@ -211,24 +263,3 @@ def load_run(run: str | os.PathLike[str], seed: int | None = None) -> SavedRun:
         load_value(value_file) if value_file.exists() else None,
         load_checkpoints(kept_file) if kept_file.exists() else None,
     )
-
-
-def seeds_of(path: Path) -> list[int]:
-    """The seeds whose policies a run folder holds, in order."""
-    found = (re.fullmatch(r"seed-(0|[1-9]\d*)", file.parent.name) for file in path.glob("seed-*/policy.safetensors"))
-    return sorted(int(match[1]) for match in found if match)
-
-
-@overload
-def load(run: str | os.PathLike[str], seed: int | None = None, module: None = None) -> MLPPolicy: ...
-@overload
-def load(run: str | os.PathLike[str], seed: int | None = None, *, module: "nn.Module") -> "TorchPolicy": ...
-def load(
-    run: str | os.PathLike[str], seed: int | None = None, module: "nn.Module | None" = None
-) -> "MLPPolicy | TorchPolicy":
-    """The policy of a run folder (its first seed, or the one named), or of a policy file; raises RunError.
-
-    A run that trained a PyTorch module keeps its numbers alone: give a `module` built alike, which is not changed.
-    """
-    path = policy_path(run, seed)
-    return load_policy(path) if module is None else load_module(path, module)

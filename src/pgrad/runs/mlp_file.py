@@ -5,8 +5,9 @@ pgrad gets the network back, bit for bit.
 """
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import numpy.typing as npt
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.errors import PgradError, RunError
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
-from pgrad.runs.atomic import write_atomically
+from pgrad.runs.atomic import require_regular_file, write_atomically
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 HEADER = "pgrad"
 POLICY, VALUE, CHECKPOINTS = "pgrad-policy-1", "pgrad-value-1", "pgrad-checkpoints-1"
-AS_MODULE = "pgrad-module-1"  # see runs.module_file
+AS_MODULE = "pgrad-module-1"  # see runs.torch_file
+LONGEST_DESCRIPTION = 2**20  # characters of JSON; a policy's own has a thousand
 
 CHECKPOINT_ARRAYS = (  # name, axes, kind
     ("iteration", 1, np.int64),
@@ -32,13 +34,16 @@ CHECKPOINT_ARRAYS = (  # name, axes, kind
     ("scale", 2, np.float32),
     ("reward_scale", 1, np.float64),
 )
+COUNTS = {"iterations", "max_episode_steps"}  # in a policy's metadata, as text
 SPACES = {space.__name__: space for space in (Discrete, MultiDiscrete, Box)}
+
+MALFORMED = (PgradError, OSError, ValueError, TypeError, AttributeError, IndexError, OverflowError, MemoryError)
 
 Tensors = dict[str, npt.NDArray[Any]]
 
 
 def save_policy(policy: MLPPolicy, path: Path) -> None:
-    """Write the policy to `path`; raises RunError."""
+    """Write the policy to `path`; raise RunError where that cannot be done."""
     description = {
         "kind": f"{'Gaussian' if isinstance(policy.actions, Box) else 'softmax'} over a multilayer perceptron",
         **_shape(policy),
@@ -53,7 +58,10 @@ def save_policy(policy: MLPPolicy, path: Path) -> None:
 
 
 def load_policy(path: Path) -> MLPPolicy:
-    """Read a policy that save_policy wrote; raises RunError for anything else."""
+    """Read a policy that save_policy wrote; raise RunError for anything else, and for parameters that are not finite.
+
+    The file is data: nothing that it names is imported or called.
+    """
     with reading(path, POLICY, "policy") as (tensors, description):
         sizes, parameters, inputs = _network(path, tensors, description)
         return MLPPolicy(
@@ -62,7 +70,7 @@ def load_policy(path: Path) -> MLPPolicy:
             description["activation"],
             float(description["temperature"]),
             description["env"],
-            dict(description["training"]),
+            training_of(description),
             space_of(description["actions"]),
             description["std"],
             bool(description["squash"]),
@@ -71,26 +79,27 @@ def load_policy(path: Path) -> MLPPolicy:
 
 
 def save_value(critic: MLPValue, path: Path) -> None:
-    """Write the value network to `path`; raises RunError."""
+    """Write the value network to `path`; raise RunError where that cannot be done."""
     write(path, VALUE, _tensors(critic), {"kind": "value, a multilayer perceptron", **_shape(critic)})
 
 
 def load_value(path: Path) -> MLPValue:
-    """Read a value network that save_value wrote; raises RunError for anything else."""
+    """Read a value network that save_value wrote; raise RunError for anything else, as load_policy does."""
     with reading(path, VALUE, "value network") as (tensors, description):
         sizes, parameters, inputs = _network(path, tensors, description)
         return MLPValue(parameters, sizes, description["activation"], **inputs)
 
 
 def save_checkpoints(checkpoints: Checkpoints, path: Path) -> None:
-    """Write the parameters kept along a run to `path`; raises RunError."""
+    """Write the parameters kept along a run to `path`; raise RunError where that cannot be done."""
     tensors: Tensors = {name: getattr(checkpoints, name) for name, _, _ in CHECKPOINT_ARRAYS}
     write(path, CHECKPOINTS, tensors, {"every": int(checkpoints.every[0])})
 
 
 def load_checkpoints(path: Path) -> Checkpoints:
-    """Read what save_checkpoints wrote; raises RunError for anything else."""
+    """Read what save_checkpoints wrote; raise RunError for anything else."""
     with reading(path, CHECKPOINTS, "file of checkpoints") as (tensors, description):
+        require_no_others(path, tensors, {name for name, _, _ in CHECKPOINT_ARRAYS})
         count = tensors["iteration"].size
         for name, axes, kind in CHECKPOINT_ARRAYS:
             array = tensors[name]
@@ -108,7 +117,7 @@ def _shape(network: MLPNetwork) -> dict[str, Any]:
 
 
 def space_of(description: dict[str, Any]) -> Space:
-    """An action space from what dataclasses.asdict made of it."""
+    """Return an action space from what dataclasses.asdict made of it."""
     members = dict(description)
     kind = members.pop("space")
     if kind not in SPACES:
@@ -116,8 +125,21 @@ def space_of(description: dict[str, Any]) -> Space:
     return SPACES[kind](**members)
 
 
+def training_of(description: dict[str, Any]) -> dict[str, str]:
+    """Return what a policy's file says of its training; raise ValueError where that is not text, or no count."""
+    training = dict(description["training"])
+    if not all(isinstance(value, str) for value in training.values()):
+        raise ValueError("its training is not told in text")
+    for name in COUNTS & training.keys():
+        if not (training[name].isdecimal() and len(training[name]) <= 18):
+            raise ValueError(f"its {name} are {training[name]!r:.40}, which is no number of them")
+    if not isinstance(description["env"], str | None):
+        raise ValueError("its environment is not named by text")
+    return training
+
+
 def _tensors(network: MLPNetwork) -> Tensors:
-    """The layers' weights and biases, log σ, and what normalises the inputs, where there are such."""
+    """Return the layers' weights and biases, log σ, and what normalises the inputs, as far as the network has them."""
     tensors: Tensors = {}
     for k, (weight, bias) in enumerate(network.layers):
         tensors[f"layers.{k}.weight"], tensors[f"layers.{k}.bias"] = weight, bias
@@ -131,29 +153,38 @@ def _tensors(network: MLPNetwork) -> Tensors:
 def _network(
     path: Path, tensors: Tensors, description: dict[str, Any]
 ) -> tuple[tuple[int, ...], npt.NDArray[np.float32], Tensors]:
-    """Sizes, flat parameters, and what normalises the inputs."""
-    sizes, arrays = tuple(int(size) for size in description["sizes"]), []
-    for k in range(len(sizes) - 1):
-        for part, shape in (("weight", (sizes[k + 1], sizes[k])), ("bias", (sizes[k + 1],))):
-            arrays.append(_array(path, tensors, f"layers.{k}.{part}", shape).ravel())
+    """Return sizes, flat parameters, and what normalises the inputs; raise RunError where a tensor does not fit."""
+    sizes = tuple(int(size) for size in description["sizes"])
+    shapes: dict[str, tuple[int, ...]] = {}
+    for k, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        shapes |= {f"layers.{k}.weight": (outputs, inputs), f"layers.{k}.bias": (outputs,)}
     if "log_std" in tensors:
-        arrays.append(_array(path, tensors, "log_std", tensors["log_std"].shape[:1]))
-    inputs = {}
-    if "inputs.shift" in tensors:
-        inputs = {name: _array(path, tensors, f"inputs.{name}", sizes[:1]) for name in ("shift", "scale")}
-    return sizes, np.concatenate(arrays), inputs
+        shapes["log_std"] = tensors["log_std"].shape[:1]
+    normalization = {f"inputs.{name}": sizes[:1] for name in ("shift", "scale") if "inputs.shift" in tensors}
+    require_no_others(path, tensors, shapes.keys() | normalization.keys())
+    for name, shape in (shapes | normalization).items():
+        array = tensors[name]
+        if array.shape != shape or array.dtype != np.float32:
+            raise RunError(f"{path}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
+        require_finite(path, name, array)
+    parameters = np.concatenate([tensors[name].ravel() for name in shapes])
+    return sizes, parameters, {name.removeprefix("inputs."): tensors[name] for name in normalization}
 
 
-def _array(path: Path, tensors: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """A float32 array of that shape; raises RunError where it is another."""
-    array = tensors[name]
-    if array.shape != shape or array.dtype != np.float32:
-        raise RunError(f"{path}: {name} is {array.dtype} {array.shape}, not float32 {shape}")
-    return array
+def require_no_others(path: Path, tensors: Tensors, known: Collection[str]) -> None:
+    """Raise RunError where a file holds a tensor that belongs to nothing in it."""
+    if others := sorted(tensors.keys() - set(known)):
+        raise RunError(f"{path} holds '{others[0]}', which is no part of it: it is damaged, or not as pgrad wrote it")
+
+
+def require_finite(path: Path, name: str, array: npt.NDArray[Any]) -> None:
+    """Raise RunError where a tensor has a NaN or an infinity in it."""
+    if not np.isfinite(array).all():
+        raise RunError(f"{path}: {name} has values that are not finite, so that it is no policy or value function")
 
 
 def write(path: Path, file_format: str, tensors: Tensors, description: dict[str, Any]) -> None:
-    """Write arrays and what they mean to `path`; raises RunError."""
+    """Write arrays and what they mean to `path`; raise RunError where that cannot be done."""
     from safetensors.numpy import save
 
     # One entry: the library writes several in an order of its own, and equal networks shall be equal files.
@@ -164,12 +195,18 @@ def write(path: Path, file_format: str, tensors: Tensors, description: dict[str,
 
 @contextmanager
 def reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, dict[str, Any]]]:
-    """A file's arrays and header; whatever is wrong with them, here or in the caller's hands, becomes a RunError."""
+    """Yield a file's arrays and header; whatever is wrong with them, here or in the caller's hands, is a RunError."""
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular_file(path)
         with safe_open(path, framework="numpy") as file:
-            description = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            header = (file.metadata() or {}).get(HEADER, "{}")
+            if len(header) > LONGEST_DESCRIPTION:
+                raise ValueError(
+                    f"its description has {len(header):,} characters, at most {LONGEST_DESCRIPTION:,} are read"
+                )
+            description = json.loads(header)
             if description.get("format") == AS_MODULE != file_format:
                 raise RunError(
                     f"{path} holds the numbers of a PyTorch module, a {description.get('class')}: give the module they "
@@ -183,5 +220,9 @@ def reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, 
         raise RunError(f"there is no {what} {path}") from error
     except RunError:
         raise
-    except (PgradError, OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except RecursionError:
+        raise RunError(f"cannot read the {what} {path}: its description is nested too deeply") from None
+    except KeyError as error:
+        raise RunError(f"cannot read the {what} {path}: it has no {error}") from error
+    except (*MALFORMED, SafetensorError) as error:
         raise RunError(f"cannot read the {what} {path}: {error}") from error

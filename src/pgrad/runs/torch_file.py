@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pgrad.errors import RunError
-from pgrad.runs.mlp_file import AS_MODULE, reading, space_of, write
+from pgrad.runs.mlp_file import (
+    AS_MODULE,
+    Tensors,
+    reading,
+    require_finite,
+    require_no_others,
+    space_of,
+    training_of,
+    write,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def save_module(policy: "TorchPolicy", path: Path) -> None:
-    """Write a module policy's state_dict to `path`; raises RunError."""
+    """Write a module policy's state_dict to `path`; raise RunError where that cannot be done."""
     inputs = policy.inputs
     description = {
         "kind": "a PyTorch module's state_dict",
@@ -38,44 +47,80 @@ def save_module(policy: "TorchPolicy", path: Path) -> None:
 
 
 def save_value_module(value: "TorchValue", path: Path) -> None:
-    """Write a value module's state_dict to `path`, if V is not the policy's own; raises RunError."""
-    if value.module is not None:
-        from pgrad.torch.policy import class_name
+    """Write a value module's state_dict to `path`, empty where V is the policy module's own; raise RunError."""
+    from pgrad.torch.policy import class_name
 
-        description = {"kind": "a PyTorch module's state_dict, of V", "class": class_name(value.module)}
-        write(path, AS_MODULE, state_of(value.module), {**description, "reward_scale": value.reward_scale})
+    own = value.module
+    description = {"kind": "a PyTorch module's state_dict, of V", "class": None if own is None else class_name(own)}
+    tensors = {} if own is None else state_of(own)
+    write(path, AS_MODULE, tensors, {**description, "reward_scale": value.reward_scale})
 
 
 def load_module(path: Path, module: "nn.Module") -> "TorchPolicy":
-    """Read a policy that save_module wrote into a copy of `module`, which must be built alike; raises RunError."""
+    """Read a policy that save_module wrote into a copy of `module`, which must be built alike.
+
+    Raises RunError for anything else, and for parameters that are not finite.
+    """
+    with reading(path, AS_MODULE, "PyTorch policy") as (tensors, description):
+        return _policy(path, _filled(path, module, tensors, description["class"]), tensors, description)
+
+
+def load_value_module(path: Path, policy_path: Path, module: "nn.Module") -> "TorchValue":
+    """Read V as save_value_module wrote it beside a policy into a copy of `module`; raise RunError as load_module."""
+    from pgrad.torch.policy import TorchValue
+
+    with reading(path, AS_MODULE, "value module") as (tensors, description):
+        reward_scale = float(description["reward_scale"])
+        if description["class"] is None:
+            return TorchValue(load_module(policy_path, module), None, reward_scale)
+        own = _filled(path, module, tensors, description["class"])
+    with reading(policy_path, AS_MODULE, "PyTorch policy") as (tensors, description):
+        # V reads no more of its policy than how observations are prepared.
+        return TorchValue(_policy(policy_path, own, tensors, description), own, reward_scale)
+
+
+def _policy(path: Path, module: "nn.Module", tensors: Tensors, description: dict[str, Any]) -> "TorchPolicy":
     import torch
 
-    from pgrad.torch.policy import Inputs, TorchPolicy, copied
+    from pgrad.torch.policy import Inputs, TorchPolicy
 
-    with reading(path, AS_MODULE, "PyTorch policy") as (tensors, description):
-        if not isinstance(module, torch.nn.Module):
-            raise RunError(f"module must be a torch.nn.Module built like the {description['class']}, not {module!r}")
-        own = copied(module)[0].cpu().eval()
-        state = {name.removeprefix("module."): torch.tensor(tensors[name]) for name in tensors if name[:7] == "module."}
-        try:
-            own.load_state_dict(state)
-        except RuntimeError as error:
-            raise RunError(f"{path} holds a {description['class']}, which does not fit this module: {error}") from error
-        nothing = np.empty(0, np.float32)
-        shift, scale = (tensors.get(f"inputs.{name}", nothing) for name in ("shift", "scale"))
-        return TorchPolicy(
-            own,
-            Inputs(tuple(description["obs_shape"]), shift, scale, torch.device("cpu")),
-            space_of(description["actions"]),
-            float(description["temperature"]),
-            bool(description["squash"]),
-            description["env"],
-            dict(description["training"]),
-        )
+    nothing = np.empty(0, np.float32)
+    shift, scale = (tensors.get(f"inputs.{name}", nothing) for name in ("shift", "scale"))
+    require_finite(path, "inputs.shift", shift)
+    require_finite(path, "inputs.scale", scale)
+    return TorchPolicy(
+        module,
+        Inputs(tuple(description["obs_shape"]), shift, scale, torch.device("cpu")),
+        space_of(description["actions"]),
+        float(description["temperature"]),
+        bool(description["squash"]),
+        description["env"],
+        training_of(description),
+    )
+
+
+def _filled(path: Path, module: "nn.Module", tensors: Tensors, name: str) -> "nn.Module":
+    """Return a copy of a module with a file's numbers in it; raise RunError where they do not fit or are not finite."""
+    import torch
+
+    from pgrad.torch.policy import copied
+
+    if not isinstance(module, torch.nn.Module):
+        raise RunError(f"module must be a torch.nn.Module built like the {name}, not {module!r}")
+    state = {key.removeprefix("module."): torch.tensor(tensors[key]) for key in tensors if key.startswith("module.")}
+    require_no_others(path, tensors, {f"module.{key}" for key in state} | {"inputs.shift", "inputs.scale"})
+    own: nn.Module = copied(module)[0].cpu().eval()
+    try:
+        own.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(f"{path} holds a {name}, which does not fit this module: {error}") from error
+    for key, parameter in own.named_parameters():  # not buffers: -∞ in a mask of attention is right
+        require_finite(path, key, parameter.detach().float().numpy())
+    return own
 
 
 def state_of(module: "nn.Module") -> dict[str, Any]:
-    """Its parameters and buffers as arrays, named as in its state_dict behind "module."; bfloat16 as float32."""
+    """Return parameters and buffers as arrays, named as in the state_dict behind "module."; bfloat16 as float32."""
     import torch
 
     from pgrad.torch.devices import to_numpy

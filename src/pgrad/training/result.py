@@ -1,9 +1,8 @@
-"""What training returns: the policies, their histories, and what they were worth when frozen."""
+"""What training returns: the policies, their histories, and the returns of the frozen policies."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,15 @@ from pgrad.algorithms.learner import Checkpoints
 from pgrad.config import Config
 from pgrad.envs.make import Env
 from pgrad.evaluation import Evaluation
-from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean, shown
+from pgrad.experiments.statistics import (
+    FEW,
+    Estimate,
+    bootstrap,
+    interquartile_mean,
+    interval_name,
+    mean_interval,
+    shown,
+)
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.training.loops import History
 
@@ -27,40 +34,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """One seed."""
+    """One seed of a training."""
 
     seed: int
-    policy: MLPPolicy | TorchPolicy
-    history: History
+    policy: MLPPolicy | TorchPolicy  # the frozen policy
+    history: History  # metrics of each iteration, returns of each episode
     failure: str | None  # what went wrong, if anything
-    total_steps: int
-    evaluation: Evaluation | None = None
+    total_steps: int  # environment steps
+    evaluation: Evaluation | None = None  # of the frozen policy
     finished: bool = True  # False where training was interrupted
-    critic: MLPValue | TorchValue | None = None  # of a run with a value baseline
+    critic: MLPValue | TorchValue | None = None  # V, of a run with a value baseline
     checkpoints: Checkpoints | None = None  # parameters along the way
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """All seeds of one training."""
+    """All S seeds of one training.
+
+    config, env      the settings and the environment that all seeds have in common
+    seeds            one SeedResult each, in the order of config.seeds; fewer where training was interrupted
+    seconds          of training, from the call to the last seed's end, compilation included, evaluation not
+    compile_seconds  of these, spent compiling
+
+    `mean_returns` has one number for each evaluated seed; `mean` and `interquartile_mean` estimate what one more seed
+    would reach, with intervals over seeds (not over episodes, which tell of one policy and not of the algorithm).
+    """
 
     config: Config
     env: Env
     seeds: tuple[SeedResult, ...]
-    seconds: float  # of training, from the call to the last seed's end
-    compile_seconds: float = 0.0  # of these, spent compiling
+    seconds: float
+    compile_seconds: float = 0.0
 
     def __repr__(self) -> str:
-        return f"<Result: {self.env.id}, {self.config.algorithm}, {len(self.seeds)} seeds, {self.total_steps:,} steps>"
+        return f"<Result: {self.env.id}, {self.config.algorithm}, {self._count}, {self.total_steps:,} steps>"
+
+    @property
+    def _count(self) -> str:
+        """The number of seeds in words."""
+        return f"{len(self.seeds)} seed{'s' if len(self.seeds) != 1 else ''}"
 
     @property
     def policies(self) -> list[Any]:
-        """One a seed, in the order of config.seeds: MLPPolicy, or for modules torch.TorchPolicy."""
+        """One frozen policy a seed, in the order of `seeds`: MLPPolicy, or for modules torch.TorchPolicy."""
         return [seed.policy for seed in self.seeds]
 
     @property
     def mean_returns(self) -> npt.NDArray[np.float64]:
-        """The frozen policies' mean returns, [S]; empty where they were not evaluated."""
+        """The frozen policies' mean undiscounted returns over their evaluation episodes, [S]; empty where there are
+        none, and shorter where some seed's policy could not be evaluated."""
         return np.array([seed.evaluation.returns.mean() for seed in self.seeds if seed.evaluation is not None])
 
     @property
@@ -69,28 +91,38 @@ class Result:
         return sum(seed.total_steps for seed in self.seeds)
 
     def mean(self) -> Estimate:
-        """The returns' mean over seeds with its 95 % bootstrap interval; for one seed, over its episodes."""
+        """Return the mean over seeds of `mean_returns`, with its 95 % interval.
+
+        See experiments.statistics.mean_interval: Student's t below ten seeds, the bootstrap from there on. With one
+        seed the interval is over its episodes, and says nothing of other seeds. Raises ValueError where no seed was
+        evaluated.
+        """
         only = self.seeds[0].evaluation if len(self.seeds) == 1 else None
-        return only.mean if only is not None else bootstrap(self.mean_returns)
+        return only.mean if only is not None else mean_interval(self.mean_returns)
 
     def interquartile_mean(self) -> Estimate:
-        """The mean of the returns' middle half over seeds with its 95 % bootstrap interval."""
+        """Return the mean over seeds of the middle half of `mean_returns`, with its 95 % bootstrap interval.
+
+        Agarwal et al. (2021), §4.3; see experiments.statistics.interquartile_mean. Below ten seeds the interval is NaN.
+        Raises ValueError where no seed was evaluated.
+        """
         return bootstrap(self.mean_returns, interquartile_mean)
 
     def solved(self) -> int | None:
-        """How many returns reach the environment's threshold; None where it has none."""
+        """Count the seeds whose mean return reaches the environment's reward threshold; None where it has none."""
         if self.env.reward_threshold is None:
             return None
         return int((self.mean_returns >= self.env.reward_threshold).sum())
 
     def solved_at(self) -> npt.NDArray[np.float64]:
-        """Steps until the last 20 training episodes averaged the threshold, [S]; inf for seeds that never did."""
+        """Return the environment steps after which the last 20 training episodes averaged the threshold, [S]; inf for
+        seeds that never did."""
         threshold = self.env.reward_threshold
         reached = [seed.history.solved_at(threshold) for seed in self.seeds]
         return np.array([np.inf if steps is None else steps for steps in reached])
 
     def with_evaluations(self, evaluations: Sequence[Evaluation | None]) -> Result:
-        """The same with one evaluation a seed, None for a policy that cannot be played."""
+        """Return the result with one evaluation for each seed, None for a policy that cannot act."""
         seeds = tuple(
             dataclasses.replace(seed, evaluation=evaluation)
             for seed, evaluation in zip(self.seeds, evaluations, strict=True)
@@ -98,11 +130,11 @@ class Result:
         return dataclasses.replace(self, seeds=seeds)
 
     def summary(self) -> str:
-        """A few lines for people."""
-        count, per_second = len(self.seeds), self.total_steps / max(self.seconds - self.compile_seconds, 1e-9)
+        """Return a few lines for people: settings, speed, and returns with their intervals."""
+        count, seconds = len(self.seeds), self.seconds - self.compile_seconds
         lines = [
-            f"{self.env.id} · {self.config.algorithm} · {count} seed{'s' if count > 1 else ''} · "
-            f"{self.total_steps:,} steps in {self.seconds - self.compile_seconds:.2f} s ({rate(per_second)})"
+            f"{self.env.id} · {self.config.algorithm} · {self._count} · "
+            f"{self.total_steps:,} steps in {seconds:.2f} s ({rate(self.total_steps / max(seconds, 1e-9))})"
             + (f" after compiling for {self.compile_seconds:.1f} s" if self.compile_seconds >= 0.1 else "")
         ]
         returns = self.mean_returns
@@ -113,11 +145,12 @@ class Result:
             if self.env.compiled:
                 where = f"Gymnasium's {where}" if self.env.has_original else f"{where}, uncompiled"
             lines.append(f"frozen policies, {episodes} episode{'s' if episodes > 1 else ''} each in {where}:")
-            over = "seeds" if count > 1 else "episodes"
-            lines.append(f"  mean return          {self.mean()}  (95 % bootstrap interval over {over})")
+            over = interval_name(returns.size, "seeds") if count > 1 else interval_name(episodes, "episodes")
+            lines.append(f"  mean return          {self.mean()}  ({over})")
+            if returns.size >= FEW:
+                lines.append(f"  interquartile mean   {self.interquartile_mean()}")
             if returns.size > 1:
                 worst = int(returns.argmin())
-                lines.append(f"  interquartile mean   {self.interquartile_mean()}")
                 lines.append(f"  worst seed           {shown(returns[worst])}  (seed {played[worst].seed})")
             if (solved := self.solved()) is not None:
                 threshold = f"  solved (≥ {self.env.reward_threshold:g})"
@@ -125,10 +158,9 @@ class Result:
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
 
-    def to_json(self) -> str:
-        """The summary for programs."""
-        returns, solved_at = self.mean_returns, self.solved_at()
-        document = {
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary for programs, in what JSON knows: None for infinite and unknown numbers."""
+        document: dict[str, Any] = {
             "env": self.env.id,
             "algorithm": self.config.algorithm,
             "seconds": self.seconds,
@@ -142,37 +174,44 @@ class Result:
                     "seconds": seed.history.seconds,
                     "steps_to_solve": None if np.isinf(steps) else int(steps),
                     "mean_return": _finite(seed.evaluation.returns.mean()) if seed.evaluation else None,
+                    "evaluation_seed": seed.evaluation.settings.get("evaluation_seed") if seed.evaluation else None,
                     "finished": seed.finished,
                     "failure": seed.failure,
                 }
-                for seed, steps in zip(self.seeds, solved_at, strict=True)
+                for seed, steps in zip(self.seeds, self.solved_at(), strict=True)
             ],
         }
+        returns = self.mean_returns
         if returns.size:
-            document["mean_return"] = _finite_estimate(self.mean())
+            evaluations = [seed.evaluation for seed in self.seeds if seed.evaluation is not None]
+            over = (returns.size, "seeds") if len(self.seeds) > 1 else (evaluations[0].returns.size, "episodes")
+            in_common = {name: value for name, value in evaluations[0].settings.items() if name != "evaluation_seed"}
+            document["evaluation"] = {"episodes": evaluations[0].returns.size, **in_common}
+            document["mean_return"] = {**finite_estimate(self.mean()), "interval": interval_name(*over)}
             if returns.size > 1:
-                document["interquartile_mean_return"] = _finite_estimate(self.interquartile_mean())
+                document["interquartile_mean_return"] = finite_estimate(self.interquartile_mean())
             document["solved"] = self.solved()
-        return json.dumps(document, indent=2, allow_nan=False) + "\n"
+        return document
 
     def plot(self) -> Figure:
-        """The training curves: see reports.figures.training_curve."""
+        """Draw the training curves: see reports.figures.training_curve."""
         from pgrad.reports.figures import training_curve
 
         return training_curve(self)
 
 
 def rate(steps_per_second: float) -> str:
-    """Steps per second, in millions or thousands or as they are."""
+    """Format steps per second, in millions or thousands or as they are."""
     if steps_per_second >= 1e6:
         return f"{steps_per_second / 1e6:.2f} M steps/s"
     return f"{steps_per_second / 1e3:.1f} k steps/s" if steps_per_second >= 1e3 else f"{steps_per_second:.0f} steps/s"
 
 
 def _finite(value: float) -> float | None:
-    """JSON knows neither infinity nor NaN."""
+    """Return None for what JSON does not know, infinity and NaN."""
     return float(value) if np.isfinite(value) else None
 
 
-def _finite_estimate(estimate: Estimate) -> dict[str, float | None]:
+def finite_estimate(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate's value and interval for JSON."""
     return {name: _finite(value) for name, value in estimate._asdict().items()}

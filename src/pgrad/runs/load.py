@@ -1,0 +1,85 @@
+"""Read back what a run has trained: its policies and its value networks, as data that is never run."""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+from pgrad.errors import RunError
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.runs.mlp_file import load_policy
+from pgrad.runs.mlp_file import load_value as load_mlp_value
+from pgrad.runs.torch_file import load_module, load_value_module
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pgrad.torch import TorchPolicy, TorchValue
+
+RunPath = str | os.PathLike[str]
+
+
+@overload
+def load(run: RunPath, seed: int | None = None, module: None = None) -> MLPPolicy: ...
+@overload
+def load(run: RunPath, seed: int | None = None, *, module: "nn.Module") -> "TorchPolicy": ...
+def load(run: RunPath, seed: int | None = None, module: "nn.Module | None" = None) -> "MLPPolicy | TorchPolicy":
+    """Return the frozen policy π(a | s) of a run, bit for bit as it was trained.
+
+    run      a run folder, the folder of one of its seeds, or a policy.safetensors
+    seed     which seed of a run folder; by default its first
+    module   for a run that trained a PyTorch module: a torch.nn.Module built alike, which is not changed. Files hold
+             its numbers and never its code
+    returns  an MLPPolicy, or with `module` a TorchPolicy. Its `env` names what it was trained on, which for a file of
+             the user's is the file's absolute path
+
+    A file is data: nothing that it names is imported or called, whoever made it. Raises RunError where there is no such
+    policy, the file is damaged or not pgrad's, parameters are not finite, or `module` does not fit.
+    """
+    path = policy_path(run, seed)
+    return load_policy(path) if module is None else load_module(path, module)
+
+
+@overload
+def load_value(run: RunPath, seed: int | None = None, module: None = None) -> MLPValue: ...
+@overload
+def load_value(run: RunPath, seed: int | None = None, *, module: "nn.Module") -> "TorchValue": ...
+def load_value(run: RunPath, seed: int | None = None, module: "nn.Module | None" = None) -> "MLPValue | TorchValue":
+    """Return the value function V(s) that a run has trained beside its policy, in the environment's own rewards.
+
+    run      a run folder, the folder of one of its seeds, or a policy.safetensors with the value.safetensors beside it
+    seed     which seed of a run folder; by default its first
+    module   for a run of PyTorch modules: the value module, built alike; or where the policy's module returns V as
+             well, that one
+    returns  an MLPValue, or with `module` a TorchValue
+
+    V(s) is what the policy's return from s on is expected to be, discounted as in training. Raises RunError as `load`
+    does, and where the run has no value function, as REINFORCE without a baseline.
+    """
+    policy_file = policy_path(run, seed)
+    value_file = policy_file.with_name("value.safetensors")
+    if not value_file.exists():
+        raise RunError(f"{policy_file.parent} has no value function: train with baseline 'value' for one")
+    return load_mlp_value(value_file) if module is None else load_value_module(value_file, policy_file, module)
+
+
+def policy_path(run: RunPath, seed: int | None = None) -> Path:
+    """Return the policy file of a run folder, a seed's folder, or the file itself; raise RunError without one."""
+    path = Path(run)
+    if path.is_file() or (path / "policy.safetensors").is_file():
+        if seed is not None:
+            raise RunError(f"{path} holds one policy: seed {seed} can only be chosen from a whole run folder")
+        return path if path.is_file() else path / "policy.safetensors"
+    seeds = seeds_of(path)
+    if not seeds:
+        raise RunError(f"{path} is neither a policy file nor a run folder with policies in it")
+    chosen = seeds[0] if seed is None else seed
+    if chosen not in seeds:
+        raise RunError(f"{path} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
+    return path / f"seed-{chosen}" / "policy.safetensors"
+
+
+def seeds_of(path: Path) -> list[int]:
+    """Return the seeds whose policies a run folder holds, in order."""
+    found = (re.fullmatch(r"seed-(0|[1-9]\d*)", file.parent.name) for file in path.glob("seed-*/policy.safetensors"))
+    return sorted(int(match[1]) for match in found if match)

@@ -1,0 +1,77 @@
+"""`pgrad eval`, and what becomes of results that cannot be kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgrad.cli import main as cli
+from pgrad.errors import RunError
+from pgrad.runs.folder import RunFolder
+
+SHOP = """
+import gymnasium, numpy as np
+
+class Shop(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), 1.0, self.steps == 3, False, {}
+"""
+SHORT = ("--total-steps", "200", "--no-figures")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run on a user's file, looked at from another folder."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["train", "shop.py:Shop", "--seeds", "2", "--out", "run", *SHORT]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path / "run"
+
+
+def test_a_users_file_is_run_once_it_is_trusted(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    for command in ("eval", "diagnose"):
+        assert cli.run([command, str(run)]) == 2
+        assert "--trust" in capsys.readouterr().err
+    assert cli.run(["eval", str(run), "--episodes", "4", "--trust"]) == 0
+    assert capsys.readouterr().out.startswith("seed 0: mean return 3.00 [3.00, 3.00]")
+    assert cli.run(["eval", str(run), "--episodes", "4", "--env", f"{run.parent}/shop.py:Shop"]) == 0
+    first, second = ((run / "evaluations.jsonl").read_text("utf-8")).splitlines()
+    for line in (first, second):
+        seeds: list[dict[str, Any]] = json.loads(line)["seeds"]
+        assert [(seed["seed"], seed["returns"]) for seed in seeds] == [(0, [3.0] * 4), (1, [3.0] * 4)]
+
+
+def test_an_evaluation_that_cannot_be_kept_is_told_all_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "evaluations.jsonl").mkdir()
+    capsys.readouterr()
+    assert cli.run(["eval", str(run), "--episodes", "4", "--trust"]) == 0
+    printed = capsys.readouterr()
+    assert "all 2 seeds" in printed.out
+    assert "not kept: cannot write" in printed.err
+
+
+@pytest.mark.parametrize("method", ["save_result", "save_policies"])
+def test_a_result_that_cannot_be_kept_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RunError("cannot write it: No space left on device")
+
+    monkeypatch.setattr(RunFolder, method, fail)
+    assert cli.run(["train", "CartPole-v1", "--out", str(tmp_path / "run"), *SHORT]) == 2
+    printed = capsys.readouterr()
+    assert "CartPole-v1 · actor-critic · 1 seed" in printed.out
+    assert "written to" not in printed.out
+    assert "pgrad: cannot write it: No space left on device" in printed.err
