@@ -275,7 +275,9 @@ def test_all_arguments_that_are_wrong_are_named_as_they_were_given() -> None:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-@pytest.mark.parametrize("wrong", [math.nan, "zzz", object(), -1, 10**30, np.zeros(2)], ids=["nan", "text", "object", "-1", "1e30", "array"])
+@pytest.mark.parametrize(
+    "wrong", [math.nan, "zzz", object(), -1, 10**30, np.zeros(2)], ids=["nan", "text", "object", "-1", "1e30", "array"]
+)
 def test_every_argument_refuses_what_it_cannot_be_with_a_message(name: str, wrong: Any) -> None:
     try:
         check_arguments(**{name: wrong})

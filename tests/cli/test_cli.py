@@ -93,7 +93,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_training_leaves_a_complete_folder(trained: tuple[Path, str]) -> None:
     path, _ = trained
-    assert set(tree(path)) == {
+    assert set(tree(path)) - {"evaluations.jsonl"} == {  # of `pgrad eval`, in another test
         "config.toml",
         "summary.json",
         "training_curve.png",
@@ -118,7 +118,7 @@ def test_the_summary_is_printed_and_names_the_folder(trained: tuple[Path, str]) 
     path, printed = trained
     lines = printed.splitlines()
     assert lines[0].startswith("CartPole-v1 · actor-critic · 2 seeds · ")
-    assert any(re.search(r"mean return +[\d.]+ \[[-\d.]+, [\d.]+\].*over 2 seeds", line) for line in lines)
+    assert any(re.search(r"mean return +[\d.]+ \[[-\d.]+, [-\d.]+\].*over 2 seeds", line) for line in lines)
     for words in ("20 episodes each in Gymnasium's CartPole-v1", "worst seed", "0 of 2"):
         assert words in printed
     assert lines[-1] == f"written to {path}"
@@ -200,7 +200,7 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("train Zzz-v1", "unknown environment 'Zzz-v1': `pgrad envs` lists the known ones"),
-        ("train LunarLander-v3 --backend compiled", "'LunarLander-v3' has no compiled form"),
+        ("train Blackjack-v1 --backend compiled", "'Blackjack-v1' has no compiled form"),
         ("train CliffWalking-v1 --algorithm reinforce", "'CliffWalking-v1' has no time limit"),
         (
             "train CartPole-v1 --vectorization async --backend compiled",
@@ -239,13 +239,13 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train CartPole-v1 --threads 0", "--threads must be in 1 … 10¹⁵, not 0"),
         ("train CartPole-v1 --threads two", "--threads must be an integer, not 'two'"),
         ("train CartPole-v1 --config missing.toml", "cannot read --config missing.toml: No such file or directory"),
-        ("train CartPole-v1 --config .", "cannot read --config .: Is a directory"),
+        ("train CartPole-v1 --config .", "cannot read --config .: it is not a regular file"),
         ("eval", "the following arguments are required: RUN"),
         ("eval nowhere", "nowhere is neither a policy file nor a run folder"),
         ("eval nowhere --episode 3", "unknown flag '--episode': did you mean '--episodes'?"),
         ("train CartPole-v1 --checkpoint-every 99999999999999999999", "checkpoint_every must be in 1 … 10¹⁵"),
         ("train CartPole-v1 --seeds 9-0", "seeds must be ranges like 0-9"),
-        ("train CartPole-v1 --config /dev/zero", "--config /dev/zero is not a regular file"),
+        ("train CartPole-v1 --config /dev/zero", "cannot read --config /dev/zero: it is not a regular file"),
         ("envs --verbose", "unknown flag '--verbose'"),
         ("info please", "unexpected argument 'please'"),
     ],
@@ -267,7 +267,7 @@ def test_bad_input_is_one_message(refused: Callable[..., str], argv: str, messag
         ('algorithm = "notebok"', "unknown algorithm 'notebok': did you mean 'notebook'?"),
         ("[train]\nseeds = 3", "unknown setting 'train'"),
         ("algorithm = nan", "algorithm must be text, not nan"),
-        ("# " + "x" * 1_000_000, "settings.toml is larger than 1,000,000 bytes"),
+        ("# " + "x" * 1_000_000, "cannot read --config settings.toml: it has 1,000,002 bytes"),
         ("seeds = -3", "seeds must be a positive number of seeds, a range like 0-9, or a list, not -3"),
     ],
 )
@@ -286,7 +286,7 @@ def test_a_file_that_is_no_text_is_one_message(refused: Callable[..., str], tmp_
 
 def test_a_pipe_as_a_file_is_refused_instead_of_waited_for(refused: Callable[..., str], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "--config pipe is not a regular file" in refused("train", "CartPole-v1", "--config", "pipe")
+    assert "cannot read --config pipe: it is not a regular file" in refused("train", "CartPole-v1", "--config", "pipe")
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -562,9 +562,11 @@ def test_eval_estimates_every_seed_or_one(trained: tuple[Path, str], capsys: pyt
     path, _ = trained
     assert run("eval", path, "--episodes", 10) == 0
     all_lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"all 2 seeds: mean [\d.]+ \[[-\d.]+, [\d.]+\] \(95 % interval .*\)", all_lines.pop())
+    assert re.fullmatch(r"all 2 seeds: mean [\d.]+ \[[-\d.]+, [-\d.]+\] \(95 % interval .*\)", all_lines.pop())
     assert [line.split(":")[0] for line in all_lines] == ["seed 4", "seed 11"]
-    assert all(re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] .*over 10 episodes\)$", line) for line in all_lines)
+    assert all(
+        re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] \(95 % .* over 10 episodes\)$", line) for line in all_lines
+    )
     assert run("eval", path, "--episodes", 10, "--seed", 11) == 0
     assert capsys.readouterr().out.splitlines() == all_lines[1:]
     assert run("eval", path / "seed-11" / "policy.safetensors", "--episodes", 10) == 0
@@ -605,6 +607,38 @@ def test_eval_refuses_what_it_cannot_do(
 def test_eval_names_all_that_is_wrong(trained: tuple[Path, str], refused: Callable[..., str]) -> None:
     said = refused("eval", trained[0], "--episodes", 0, "--discount", 7, "--evaluation-seed", -3)
     assert all(words in said for words in ("not 0", "not 7", "not -3"))
+
+
+OWN = """
+from pathlib import Path
+from gymnasium.envs.classic_control import CartPoleEnv
+
+Path(__file__).with_name("imported").touch()
+
+class Own(CartPoleEnv):
+    pass
+"""
+
+
+def test_eval_and_diagnose_run_the_code_that_a_run_names_only_where_it_is_trusted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    env, out = f"{tmp_path / 'own.py'}:Own", tmp_path / "run"
+    common = ("--quiet", "--no-figures", "--evaluation-episodes", 0, "--max-episode-steps", 20, *SHORT)
+    assert run("train", env, "--out", out, *common) == 0
+    (tmp_path / "imported").unlink()
+    (tmp_path / "own.py").write_text(OWN + "# so that it is imported again")
+    for command in (("eval", out, "--episodes", 2), ("diagnose", out, "--no-figures", "--trajectories", 200)):
+        assert run(*command) == REFUSED
+        assert "--trust" in capsys.readouterr().err
+        assert not (tmp_path / "imported").exists()
+    assert run("eval", out, "--episodes", 2, "--quiet", "--env", "CartPole-v1") == 0
+    assert not (tmp_path / "imported").exists()
+    assert run("eval", out, "--episodes", 2, "--quiet", "--trust") == 0
+    assert (tmp_path / "imported").exists()
+    assert capsys.readouterr().err == ""
+    assert len((out / "evaluations.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"no policy", b"\x08" + b"\x00" * 40])

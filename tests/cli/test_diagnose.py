@@ -150,7 +150,7 @@ def test_what_is_no_run_folder(trained: Path, tmp_path: Path, capsys: pytest.Cap
         ),
         ("seed-4/checkpoints.safetensors", None, ("--at", 10), "after iteration 10 were not kept, nor any others"),
         ("config.toml", lambda data: data.replace(b"CartPole-v1", b"Acrobot-v1"), (), "made for 4 and 2"),
-        ("config.toml", lambda data: data.replace(b"CartPole-v1", b"CartPole-v7"), (), "is not a built-in id"),
+        ("config.toml", lambda data: data.replace(b"CartPole-v1", b"CartPole-v7"), (), "--trust"),
         ("config.toml", lambda data: b"[", (), "is not a configuration"),
     ],
     ids=["broken", "nothing kept", "not kept", "another environment", "no environment", "no configuration"],

@@ -163,11 +163,11 @@ def test_a_trusted_file_may_name_anything(folder: Path) -> None:
 def test_the_gymnasium_backend_never_steps_through_envpool(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def source(description: Any, *_: Any) -> tuple[None, None]:
+    def no_backend(description: Any, *_: Any) -> tuple[None, None]:
         asked.append(description.name)
         return None, None
 
-    monkeypatch.setattr(envpool, "source", source)
+    monkeypatch.setattr(envpool, "backend", no_backend)
     for backend, expected in (("auto", ["Blackjack-v1"]), ("gymnasium", [])):
         asked.clear()
         description = make("Blackjack-v1", backend).description

@@ -346,7 +346,7 @@ MDP, FAMILY = two_decisions()
         (lambda: theory.temperature_curves([1.0], [1.0, np.inf]), InputError, "temperatures must be finite"),
         (lambda: theory.score_bars(range(7)), InputError, "at most 6, not 7"),
         (lambda: theory.return_sign([1.0, 2.0, 3.0], 0), InputError, "preferences must be two"),
-        (lambda: theory.return_sign([1.0, 2.0], 2), InputError, "whole numbers in 0 … 1, not 2"),
+        (lambda: theory.return_sign([1.0, 2.0], 2), InputError, "integers in 0 … 1, not 2"),
         (lambda: theory.return_sign([1.0, 2.0], -1), InputError, "action must be an integer.* -1"),
         (lambda: theory.return_sign([1.0, 2.0], 0, [1.0] * 5), InputError, "one to four .* not 5"),
         (lambda: theory.return_sign([1.0, 2.0], 0, [np.nan]), InputError, "returns must be finite"),

@@ -10,7 +10,6 @@ from pgrad.cli.progress import StepProgress
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.experiments.statistics import interval_name, mean_interval
-from pgrad.rollouts.actions import act
 from pgrad.runs.folder import record_evaluations
 from pgrad.runs.load import load, seeds_of
 
@@ -21,7 +20,7 @@ def command(argv: list[str]) -> int:
         "eval",
         "RUN [flags]",
         "Estimate J of a frozen policy in Gymnasium's own environment.\n"
-        "Of a run folder, appends the returns to its evaluations.jsonl.",
+        "Results of a run folder's seeds are appended to its evaluations.jsonl.",
     )
     parser.add_argument("run", metavar="RUN", help="run folder, or a policy.safetensors")
     parser.add_argument("--seed", help="which seed of the run folder (default: all of them)")
@@ -31,17 +30,17 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="seed of the episodes (default 0)")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
-    parser.add_trust()
     parser.add_step_timeout()
+    parser.add_trust()
     parser.add_quiet()
     arguments = parser.checked(argv)
 
     run = Path(arguments.run)
     seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
-    evaluations: dict[int, Evaluation] = {}
+    evaluations: dict[int | None, Evaluation] = {}
     for seed in seeds:
-        with contextlib.nullcontext() if arguments.quiet else StepProgress(act) as progress:
-            evaluation = evaluate(
+        with contextlib.nullcontext() if arguments.quiet else StepProgress() as progress:
+            evaluations[seed] = evaluate(
                 load(run, seed),
                 arguments.env,
                 arguments.episodes,
@@ -51,17 +50,16 @@ def command(argv: list[str]) -> int:
                 arguments.max_episode_steps,
                 arguments.step_timeout,
                 arguments.trust,
-                None if progress is None else progress.count,
+                progress.episodes if progress else None,
             )
-        if seed is not None:
-            evaluations[seed] = evaluation
-        print(evaluation if seed is None else f"seed {seed}: {evaluation}", flush=True)
-    if len(evaluations) > 1:
-        means = [evaluation.returns.mean() for evaluation in evaluations.values()]
+        print(evaluations[seed] if seed is None else f"seed {seed}: {evaluations[seed]}", flush=True)
+    means = [evaluation.returns.mean() for evaluation in evaluations.values()]
+    if len(means) > 1:
         print(f"all {len(means)} seeds: mean {mean_interval(means)} ({interval_name(len(means), 'seeds')})")
-    if evaluations:
+    of_seeds = {seed: evaluation for seed, evaluation in evaluations.items() if seed is not None}
+    if of_seeds:
         try:
-            record_evaluations(run, evaluations)
+            record_evaluations(run, of_seeds)
         except RunError as error:  # somebody else's folder, perhaps
             print(f"not kept: {error}", file=sys.stderr)
     return 0

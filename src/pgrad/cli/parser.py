@@ -65,17 +65,17 @@ class Parser(argparse.ArgumentParser):
             raise ConfigError(problems)
         return arguments
 
-    def add_quiet(self) -> None:
-        """Add --quiet."""
-        self.add_argument("--quiet", action="store_true", help="show no progress, only the result")
-
     def add_trust(self) -> None:
         """Add --trust."""
         self.add_argument(
             "--trust",
             action="store_true",
-            help="import and run the code that the run names as its environment (file.py:Name); for runs you trust",
+            help="import, and run, the code that the run names as its environment: only for files of your own",
         )
+
+    def add_quiet(self) -> None:
+        """Add --quiet."""
+        self.add_argument("--quiet", action="store_true", help="show no progress, only the result")
 
     def add_step_timeout(self) -> None:
         """Add --step-timeout."""

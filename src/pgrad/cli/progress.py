@@ -94,17 +94,15 @@ def describe(snapshot: Snapshot) -> str:
 class StepProgress:
     """The current step by name: a spinner in a terminal, a line now and then elsewhere.
 
-    Announces a compilation if `compiled`, a function that will be called, is not in the cache.
+    With the first step, a compilation is announced if `compiled`, a function that it calls, is not in the cache.
     """
 
-    def __init__(self, compiled: Any, stream: TextIO | None = None) -> None:
+    def __init__(self, compiled: Any = None, stream: TextIO | None = None) -> None:
         self.compiled, self.stream = compiled, stream or sys.stderr
         self.status: Status | None = None
         self.printed = time.monotonic()
 
     def __enter__(self) -> "StepProgress":
-        if not self.compiled.in_cache:
-            print(compile_notice(), file=self.stream, flush=True)
         if self.stream.isatty():
             from rich.console import Console
 
@@ -116,14 +114,17 @@ class StepProgress:
         if self.status is not None:
             self.status.stop()
 
-    def count(self, finished: int, total: int) -> None:
-        """Show how many episodes have been played."""
-        self(f"{finished:,} of {total:,} episodes")
-
     def __call__(self, text: str) -> None:
         """Show the step that begins."""
+        if self.compiled is not None and not self.compiled.in_cache:
+            print(compile_notice(), file=self.stream, flush=True)
+        self.compiled = None
         if self.status is not None:
             self.status.update(text)
         elif time.monotonic() - self.printed > PLAIN_SECONDS:
             self.printed = time.monotonic()
             print(text, file=self.stream, flush=True)
+
+    def episodes(self, finished: int, asked: int) -> None:
+        """Show how many episodes have ended."""
+        self(f"{finished:,} of {asked:,} episodes")

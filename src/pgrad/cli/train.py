@@ -18,6 +18,7 @@ from pgrad.cli.progress import ConsoleProgress
 from pgrad.config import ARGUMENTS, FIELDS, Config, boolean, check_arguments, resolve
 from pgrad.envs.make import make
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
+from pgrad.runs.atomic import require_regular_file
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
 from pgrad.training.train import env_of, train
@@ -201,13 +202,8 @@ def _shown(default: Any) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return a TOML file's table; raise ConfigError if it cannot be read."""
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise ConfigError([f"--config {path} is not a regular file"])  # reading from a pipe may never end
-        with path.open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
-        if len(content) > MAX_CONFIG_BYTES:
-            raise ConfigError([f"--config {path} is larger than {MAX_CONFIG_BYTES:,} bytes: is it a configuration?"])
-        return tomllib.loads(content.decode("utf-8-sig"))
+        require_regular_file(path, MAX_CONFIG_BYTES)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
