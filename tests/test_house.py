@@ -176,3 +176,22 @@ def test_importing_pgrad_is_light() -> None:
     added = set(done.stdout.split())
     assert "pgrad" in added
     assert not added & {"torch", "matplotlib", "gymnasium", "scipy", "rich", "safetensors"}
+
+
+@pytest.mark.parametrize("engine", ["algorithms", "torch"])
+def test_an_iteration_reads_like_the_diagram(engine: str) -> None:
+    """Under twenty lines in which the four arrows come in their order."""
+    module = ast.parse(MODULES[f"{engine}.iteration"].read_text(encoding="utf-8"))
+    function = next(node for node in module.body if getattr(node, "name", "") == "train_iteration")
+    assert isinstance(function, ast.FunctionDef) and function.end_lineno is not None
+    assert function.end_lineno - function.lineno + 1 < 20
+    calls = [
+        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    gradient = {"algorithms": "policy_gradient", "torch": "surrogate"}[engine]
+    assert [name for name in calls if name in ("rollout", "advantages", gradient, "ascend")] == [
+        "rollout",
+        "advantages",
+        gradient,
+        "ascend",
+    ]

@@ -505,7 +505,7 @@ RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
 
 
 def to_toml(config: Config) -> str:
-    """The configuration as TOML, which `pgrad train --config` reads back to an equal one."""
+    """Return the configuration as TOML, which `pgrad train --config` reads back to an equal one."""
     lines = []
     for name, field in FIELDS.items():
         lines.append(f"{name} = {_toml_value(getattr(config, name))}  # {field.metadata['help']}")

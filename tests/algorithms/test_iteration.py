@@ -21,14 +21,12 @@ from pgrad.algorithms.iteration import (
     advantages,
     ascend,
     decay,
-    policy_gradient,
     train_iteration,
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.estimators.advantages import Advantages
-from pgrad.estimators.gradient import policy_gradient as estimate
-from pgrad.estimators.gradient import value_gradient
+from pgrad.estimators.gradient import policy_gradient, value_gradient
 from pgrad.estimators.spec import (
     BY_BATCH,
     BY_EPISODE,
@@ -42,7 +40,7 @@ from pgrad.estimators.spec import (
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
+from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
 from pgrad.policies.mlp import MLPPolicy
@@ -285,7 +283,7 @@ def expected_estimate(settings: Settings) -> Array:
         )
         first, second = log_probs(theta, 1.0), [log_probs(theta, state_after(x)) for x in (a, b)]
         probability = float(torch.exp(first[a] + first[b] + second[0][c] + second[1][d]))
-        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, CRITIC, batch))
+        gradient, _ = policy_gradient(policy, batch, advantages(settings, policy, CRITIC, batch), settings.entropy_coef)
         total += probability * gradient
     return total
 
@@ -375,8 +373,8 @@ def random_learner() -> Learner:
 def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
     settings, batch, policy = changed(SETTINGS, entropy_coef=0.3), random_batch(), random_policy(temperature=0.5)
     advantage = Advantages(np.linspace(-1, 1, 37, dtype=np.float32), 0.25, np.zeros(37), np.nan)
-    gradient, entropy = policy_gradient(settings, policy, batch, advantage)
-    expected, expected_entropy = estimate(policy, batch.obs, batch.action, NO_MASK, advantage.weight, 0.3 * 0.25)
+    gradient, entropy = policy_gradient(policy, batch, advantage, settings.entropy_coef)
+    expected, expected_entropy = policy_gradient(policy, batch, advantage._replace(step_weight=1.0), 0.3 * 0.25)
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-6)
     assert entropy == pytest.approx(expected_entropy, rel=1e-6)
 
@@ -462,7 +460,7 @@ def test_an_iteration_is_the_diagram(baseline: int) -> None:
     reference.policy_state.steps[0] = reference.critic_state.steps[0] = 2
     status, metrics = improved(settings, learner, batch, steps=37 + 400)
     advantage = advantages(settings, reference.policy, reference.critic, batch)
-    gradient, entropy = policy_gradient(settings, reference.policy, batch, advantage)
+    gradient, entropy = policy_gradient(reference.policy, batch, advantage, settings.entropy_coef)
     _, norm = ascend(settings, reference.policy.network, reference.policy_state, gradient, 0.1 * 0.6)
     value_loss = np.nan
     if baseline == VALUE:
@@ -492,7 +490,7 @@ def test_adam_counts_the_iterations() -> None:
     ]
     for _ in range(3):
         advantage = advantages(settings, learner.policy, learner.critic, batch)
-        policy.grad = torch.tensor(policy_gradient(settings, learner.policy, batch, advantage)[0])
+        policy.grad = torch.tensor(policy_gradient(learner.policy, batch, advantage, settings.entropy_coef)[0])
         critic.grad = torch.tensor(value_gradient(learner.critic, batch.obs, advantage.target)[0])
         for optimizer in optimizers:
             optimizer.step()

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 
 from pgrad.algorithms.iteration import advantages as estimated_advantages
-from pgrad.algorithms.iteration import policy_gradient
 from pgrad.algorithms.learner import Settings
 from pgrad.estimators.baselines import (
     leave_one_out_baseline,
@@ -18,7 +17,7 @@ from pgrad.estimators.baselines import (
     standardization,
     summarise,
 )
-from pgrad.estimators.gradient import by_trajectory, overlaps, trajectory_gradients
+from pgrad.estimators.gradient import by_trajectory, overlaps, policy_gradient, trajectory_gradients
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go
 from pgrad.estimators.spec import CONSTANT, OPTIMAL, REWARD_TO_GO, TOTAL_RETURN, EstimatorSpec
 from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
@@ -294,7 +293,7 @@ def estimated(episodes: tuple[tuple[int, int], ...], **specs: Any) -> Array:
     settings = Settings(EstimatorSpec(discount=GAMMA, **specs), 0.0, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
     policy, batch = Policy(network(POLICY.copy(), (1, 2), "relu"), CategoricalHead(1.0)), batch_of(episodes)
     advantage = estimated_advantages(settings, policy, NO_CRITIC, batch)
-    return np.asarray(policy_gradient(settings, policy, batch, advantage)[0], np.float64)
+    return np.asarray(policy_gradient(policy, batch, advantage, settings.entropy_coef)[0], np.float64)
 
 
 def moments(count: int, **specs: Any) -> tuple[Array, float]:

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from pgrad.estimators import gradient as estimators
+from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import by_trajectory, overlaps, value_gradient
 from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
 from pgrad.kernels.mlp import BLOCK, MLP, network, num_parameters
+from pgrad.rollouts.batch import Batch
 
 Array = npt.NDArray[Any]
 
@@ -34,8 +36,11 @@ BATCHES = [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 37]
 def policy_gradient(
     net: MLP, inverse_temperature: float, obs: Array, action: Array, weight: Array, entropy_weight: float
 ) -> tuple[Array, float]:
-    policy = Policy(net, CategoricalHead(inverse_temperature))
-    return estimators.policy_gradient(policy, obs, action, NO_MASK, weight, entropy_weight)
+    """The gradient of bare samples, whose weights and bonus hold the normaliser."""
+    policy, size, nothing = Policy(net, CategoricalHead(inverse_temperature)), len(weight), np.empty(0)
+    ends, number = np.zeros(size, np.bool_), np.zeros(size, np.int32)
+    batch = Batch(obs, action, nothing, ends, ends, number, number, obs[:, :0].copy(), np.empty(0, np.int64), 1)
+    return estimators.policy_gradient(policy, batch, Advantages(weight, 1.0, nothing, np.nan), entropy_weight)
 
 
 def trajectory_gradients(

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from pgrad.algorithms.iteration import advantages, policy_gradient
+from pgrad.algorithms.iteration import advantages
 from pgrad.diagnostics.trajectories import Block, analysed, joined, rolled_out, spec_of
 from pgrad.envs.make import make
 from pgrad.estimators.catalogue import CATALOGUE, Named
+from pgrad.estimators.gradient import policy_gradient
 from pgrad.estimators.resampling import group_estimate, group_statistics
 from pgrad.estimators.spec import GAE, TOTAL_RETURN, VALUE, EstimatorSpec
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
@@ -81,7 +82,7 @@ def trained_on(problem: Problem, spec: EstimatorSpec, lowest: int, size: int) ->
     settings = settings_of(spec)
     batch = batch_of(problem.batches, lowest, size)
     advantage = advantages(settings, problem.policy.compiled, problem.critic.network, batch)
-    return policy_gradient(settings, problem.policy.compiled, batch, advantage)[0]
+    return policy_gradient(problem.policy.compiled, batch, advantage, settings.entropy_coef)[0]
 
 
 def grouped(block: Block, spec: EstimatorSpec, lowest: int, size: int) -> np.ndarray:

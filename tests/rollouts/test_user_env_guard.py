@@ -83,7 +83,9 @@ def test_what_cannot_be_compiled_is_explained() -> None:
             return (state[0] + self.pace,), 1.0, False
 
     guard = new_guard(compiled_env("attribute", Attribute()))
-    with pytest.raises(EnvError, match=r"(?s)'attribute' cannot be compiled:.*self.pace is not a parameter.*pace: float"):
+    with pytest.raises(
+        EnvError, match=r"(?s)'attribute' cannot be compiled:.*self.pace is not a parameter.*pace: float"
+    ):
         guard.guarded(raising(TypingError("Unknown attribute 'pace'")))()
 
 

@@ -131,11 +131,11 @@ def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
     for _ in range(10):
         before = loop.total_steps
-        loop.chunks.iterations = 1
+        loop.iterations = 1
         loop.advance()
         length = loop.total_steps - before
-        obs = torch.tensor(loop.chunks.simulation.buffer.obs[:, :length].T.copy())
-        action = torch.tensor(loop.chunks.simulation.buffer.action[:length].astype(np.int64))
+        obs = torch.tensor(loop.simulation.buffer.obs[:, :length].T.copy())
+        action = torch.tensor(loop.simulation.buffer.action[:length].astype(np.int64))
         returns = torch.tensor(pgrad.rewards_to_go(np.ones(length), 0.99), dtype=torch.float32)
         log_prob = torch.distributions.Categorical(logits=module(obs)).log_prob(action)
         optimizer.zero_grad()

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pgrad import exact
-from pgrad.algorithms.iteration import advantages, policy_gradient
+from pgrad.algorithms.iteration import advantages
 from pgrad.estimators.catalogue import CATALOGUE, Named
+from pgrad.estimators.gradient import policy_gradient
 from pgrad.estimators.spec import (
     BY_BATCH,
     BY_EPISODE,
@@ -162,7 +163,7 @@ def test_training_multiplies_by_the_same_and_pytorch_has_the_same_scores(named: 
         batch, states = as_training_has_it(case, trajectories, rng)
         policy, critic = case.compiled_policy.compiled, case.compiled_value.network
         weighed = advantages(settings_of(spec), policy, critic, batch)
-        gradient, _ = policy_gradient(settings_of(spec), policy, batch, weighed)
+        gradient, _ = policy_gradient(policy, batch, weighed, 0.0)
         theta = torch.tensor(case.theta, requires_grad=True)
         (torch.tensor(weighed.weight) @ torch_log_probs(case, theta, states, batch.action)).backward()  # type: ignore[no-untyped-call]
         assert theta.grad is not None

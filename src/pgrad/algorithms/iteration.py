@@ -7,8 +7,14 @@ import numpy as np
 from pgrad.algorithms.checkpoints import keep
 from pgrad.algorithms.learner import Learner, OptimizerState, Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
-from pgrad.estimators import gradient as estimate
 from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
+from pgrad.estimators.gradient import (
+    by_trajectory,
+    overlaps,
+    policy_gradient,
+    trajectory_gradients,
+    value_gradient,
+)
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
 from pgrad.kernels.heads import Policy
@@ -30,11 +36,11 @@ class IterationMetrics(NamedTuple):
     total_steps: float  # environment steps the run has taken
     episodes: float  # that ended in the batch
     mean_episode_return: float  # of these; NaN where none ended
-    entropy: float = np.nan  # of the policy, nats, averaged over the batch
-    gradient_norm: float = np.nan  # of the policy gradient, before clipping
-    learning_rate: float = np.nan  # of the policy
-    value_loss: float = np.nan  # mean squared error of V; NaN without a value network
-    explained_variance: float = np.nan  # 1 - Var(target - V) / Var(target)
+    entropy: float  # of the policy, nats, averaged over the batch
+    gradient_norm: float  # of the policy gradient, before clipping
+    learning_rate: float  # of the policy
+    value_loss: float  # mean squared error of V; NaN without a value network
+    explained_variance: float  # 1 - Var(target - V) / Var(target)
 
 
 METRICS = IterationMetrics._fields
@@ -46,11 +52,11 @@ def train_iteration(settings: Settings, learner: Learner, experience: Any) -> tu
     batch = rollout(experience, learner.policy)  # act, step, record
     fault = fault_of(batch)
     if fault != FINE:
-        return fault, metrics_of(batch, np.nan, np.nan, np.nan, np.nan, np.nan)
+        return fault, metrics_of(batch)
     decay = learning_rate_decay(settings, learner, batch)
-    learnt = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
-    advantage = advantages(settings, learner.policy, learner.critic, learnt)  # Ψ: returns, baselines, GAE
-    gradient, entropy = policy_gradient(settings, learner.policy, batch, advantage)  # an estimate of ∇J
+    scaled = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
+    advantage = advantages(settings, learner.policy, learner.critic, scaled)  # Ψ: returns, baselines, GAE
+    gradient, entropy = policy_gradient(learner.policy, batch, advantage, settings.entropy_coef)  # an estimate of ∇J
     rate, value_loss = settings.learning_rate * decay, np.nan
     fault, norm = ascend(settings, learner.policy.network, learner.policy_state, gradient, rate)  # Adam or SGD
     if fault == FINE and settings.estimator.baseline == VALUE:
@@ -150,19 +156,12 @@ def _score_overlaps_compiled(included: Any, policy: Any, batch: Any, multiplied:
 @strict
 def overlaps_of(policy: Policy, batch: Batch, multiplied: Multipliers) -> Array:
     """Return g · u and ‖u‖² of each trajectory, [2, N]: see estimators.baselines.optimal_baseline."""
-    order, first = estimate.by_trajectory(batch.trajectory, batch.num_trajectories)
+    order, first = by_trajectory(batch.trajectory, batch.num_trajectories)
     weight, power = np.empty((2, batch.reward.size)), multiplied.discount_power
     for b in range(batch.reward.size):
         weight[0, b], weight[1, b] = power[b] * multiplied.psi[b], power[b]
-    gradients = estimate.trajectory_gradients(policy, batch.obs, batch.action, batch.mask, order, first, weight)
-    return estimate.overlaps(gradients[0], gradients[1])
-
-
-@strict
-def policy_gradient(settings: Settings, policy: Policy, batch: Batch, advantage: Advantages) -> tuple[Array, float]:
-    """Return the estimate of ∇J (plus the entropy bonus's gradient), [P], and the mean entropy in nats."""
-    entropy_weight = settings.entropy_coef * advantage.step_weight
-    return estimate.policy_gradient(policy, batch.obs, batch.action, batch.mask, advantage.weight, entropy_weight)
+    gradients = trajectory_gradients(policy, batch.obs, batch.action, batch.mask, order, first, weight)
+    return overlaps(gradients[0], gradients[1])
 
 
 @strict
@@ -193,7 +192,7 @@ def ascend(
 @strict
 def fit_value(settings: Settings, learner: Learner, batch: Batch, target: Array, decay: float) -> tuple[int, float]:
     """Take one step of V towards its targets [B]; return BAD_VALUES or FINE, and the mean squared error before it."""
-    gradient, loss = estimate.value_gradient(learner.critic, batch.obs, target)
+    gradient, loss = value_gradient(learner.critic, batch.obs, target)
     rate = settings.value_learning_rate * decay
     fault, _ = ascend(settings, learner.critic, learner.critic_state, gradient, rate)
     return FINE if fault == FINE else BAD_VALUES, loss
@@ -209,9 +208,14 @@ def finish_iteration(settings: Settings, learner: Learner, batch: Batch) -> None
 
 @strict
 def metrics_of(
-    batch: Batch, entropy: float, norm: float, learning_rate: float, value_loss: float, explained_variance: float
+    batch: Batch,
+    entropy: float = np.nan,
+    norm: float = np.nan,
+    learning_rate: float = np.nan,
+    value_loss: float = np.nan,
+    explained_variance: float = np.nan,
 ) -> IterationMetrics:
-    """Return the metrics of an iteration on this batch."""
+    """Return the metrics of an iteration on this batch; without more, of one that a fault stopped at once."""
     returns = batch.episodes.episode_return
     return IterationMetrics(
         float(batch.total_steps),

@@ -34,7 +34,7 @@ class Normalization(NamedTuple):
 
 
 def new_normalization(obs_size: int, num_trajectories: int) -> Normalization:
-    """Nothing seen yet: numbers are taken as they are. 0 for what shall stay so."""
+    """Return statistics of nothing yet, which change no number; obs_size or num_trajectories 0 keeps it that way."""
     return Normalization(
         seen=np.zeros(2),
         mean=np.zeros(obs_size),
@@ -49,7 +49,7 @@ def new_normalization(obs_size: int, num_trajectories: int) -> Normalization:
 
 @strict
 def merged(count: float, mean: float, squares: float, n: float, batch_mean: float, batch_squares: float) -> Any:
-    """Mean and Σ (x - mean)² of two samples together (Chan, Golub and LeVeque 1983)."""
+    """Return mean and Σ (x - mean)² of two samples together (Chan, Golub and LeVeque 1983)."""
     total, apart = count + n, batch_mean - mean
     return mean + apart * n / total, squares + batch_squares + apart * apart * count * n / total
 
@@ -61,7 +61,7 @@ def observe(needed: Any, normalization: Normalization, batch: Batch) -> None:
 
 
 def with_scaled_rewards(needed: Any, normalization: Normalization, batch: Batch, discount: float) -> Batch:
-    """The batch with its rewards scaled, where statistics are needed."""
+    """Return the batch with its rewards scaled, unless statistics are omitted."""
     return with_rewards(batch, scaled_rewards(normalization, batch, discount)) if needed.needed else batch
 
 
@@ -103,7 +103,7 @@ def observe_batch(normalization: Normalization, batch: Batch) -> None:
 
 @strict
 def scaled_rewards(normalization: Normalization, batch: Batch, discount: float) -> Array:
-    """The batch's rewards [B], scaled by statistics that include them; as they are where none are kept."""
+    """Return the batch's rewards [B] scaled by statistics that include them, or unchanged if none are kept."""
     if normalization.running.size == 0:
         return batch.reward
     running, returns, seen = normalization.running, normalization.returns, normalization.seen

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pgrad.algorithms.iteration import advantages, policy_gradient
+from pgrad.algorithms.iteration import advantages
 from pgrad.algorithms.learner import Settings
+from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import MLP
@@ -26,5 +27,6 @@ def sample_estimates(settings: Settings, policy: Policy, critic: MLP, simulation
         key: Any = fold_in(int(plan.run_key), r)
         own = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
         batch = rollout(Simulation(simulation.env, simulation.like, own, lanes, simulation.buffer), policy)
-        gradient, _ = policy_gradient(settings, policy, batch, advantages(settings, policy, critic, batch))
+        advantage = advantages(settings, policy, critic, batch)
+        gradient, _ = policy_gradient(policy, batch, advantage, settings.entropy_coef)
         estimates[r] = gradient

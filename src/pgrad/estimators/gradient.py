@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pgrad.estimators.advantages import Advantages
 from pgrad.kernels.dense import accumulate_sum
 from pgrad.kernels.heads import Policy, load_actions, new_actions, num_extra, scores
 from pgrad.kernels.jit import dense, strict
@@ -22,6 +23,7 @@ from pgrad.kernels.mlp import (
     transposed_weights,
 )
 from pgrad.kernels.softmax import forbid
+from pgrad.rollouts.batch import Batch
 
 f4 = np.float32
 
@@ -29,31 +31,28 @@ Array = Any
 
 
 @dense
-def policy_gradient(
-    policy: Policy, obs: Array, action: Array, mask: Array, weight: Array, entropy_weight: float
-) -> tuple[Array, float]:
-    """Return ∇_θ Σ_b [weight_b · log π(a_b | s_b) + entropy_weight · H(π(· | s_b))], [P], and the mean entropy.
+def policy_gradient(policy: Policy, batch: Batch, advantage: Advantages, entropy_coef: float) -> tuple[Array, float]:
+    """Return ∇_θ Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))], [P], and the mean entropy.
 
-    policy          network and head, with P parameters together
-    obs             [O, ≥ B] s_b
-    action          [B] or [D, ≥ B] a_b as it was sampled (see kernels.heads)
-    mask            [Σ counts, ≥ B] the actions that were allowed; no rows: all of them
-    weight          [B] what multiplies each score, the normaliser included
-    entropy_weight  what multiplies each state's entropy, in units of reward a nat; 0 leaves the entropy out
+    policy        network and head, with P parameters together
+    batch         B samples: s_b, a_b as it was sampled, and the actions that were allowed
+    advantage     weight_b [B], what multiplies each score, the normaliser included
+    entropy_coef  of the bonus: bonus = entropy_coef / normaliser, in units of reward a nat; 0 leaves the entropy out
 
-    The weights are held constant; the mean entropy is in nats. With entropy_weight = 0 the result is an estimate of ∇J
-    whose bias is that of the weights (Williams 1992; Sutton et al. 2000, theorem 1); an entropy bonus adds its own
-    gradient (Mnih et al. 2016). Blocks of samples are added in a fixed order: the same batch gives the same bits.
+    The weights are held constant; the mean entropy is in nats. Without a bonus the result is an estimate of ∇J whose
+    bias is that of the weights (Williams 1992; Sutton et al. 2000, theorem 1); an entropy bonus adds its own gradient
+    (Mnih et al. 2016). Blocks of samples are added in a fixed order: the same batch gives the same bits.
     """
-    net, head, batch = policy.network, policy.head, weight.size
+    net, head, weight, size = policy.network, policy.head, advantage.weight, advantage.weight.size
+    obs, action, mask, entropy_weight = batch.obs, batch.action, batch.mask, entropy_coef * advantage.step_weight
     gradient = np.zeros(net.parameters.size, f4)
-    activations, deltas = new_block(net, batch), new_block(net, batch)
+    activations, deltas = new_block(net, size), new_block(net, size)
     transposed, zeros, multiplier = transposed_weights(net), np.zeros(4, f4), np.empty(BLOCK, f4)
     extra, taken, in_order = np.empty((num_extra(head), BLOCK), f4), new_actions(action, BLOCK), np.empty(0, np.int64)
     outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
     entropy = 0.0
-    for start in range(0, batch, BLOCK):
-        lanes = min(BLOCK, batch - start)
+    for start in range(0, size, BLOCK):
+        lanes = min(BLOCK, size - start)
         load_block(net, obs, start, activations, lanes)
         load_actions(action, in_order, taken, start, lanes)
         for n in range(lanes):
@@ -65,7 +64,7 @@ def policy_gradient(
         )
         backward_block(net, transposed, zeros, activations, deltas, gradient, lanes)
         accumulate_sum(extra, 0, extra.shape[0], gradient, beside, lanes)
-    return gradient, entropy / batch
+    return gradient, entropy / size
 
 
 @dense

@@ -1,4 +1,4 @@
-"""From observations to actions, for many environments at once: what every rollout does before it steps."""
+"""From observations to actions, for many environments at once."""
 
 from typing import Any
 
@@ -18,24 +18,24 @@ Array = Any
 
 
 @strict
-def choose(
+def act_block(
     policy: Policy, rows: Any, mask: Any, keys: Any, steps: Any, greedy: bool, action: Any, at: int, lanes: int
 ) -> None:
-    """An action for each lane from the normalised observations in `rows`, into `action` from `at` on.
+    """Choose an action for each lane from the normalised observations in `rows`; write it to `action` from `at` on.
 
-    Drawn with the `steps[n]`-th random bits of keys[n], or with `greedy` the most probable one. mask [Σ counts or 0,
-    ≥ at + lanes] says which are allowed.
+    It is sampled with the `steps[n]`-th random bits of keys[n], or with `greedy` the most probable one. mask [Σ counts
+    or 0, ≥ at + lanes] says which are allowed.
     """
     net = policy.network
     forward_block(net, rows, False, lanes)
-    decide(policy.head, rows[net.rows - net.sizes[-1] :], mask, keys, steps, greedy, action, at, lanes)
+    choose_block(policy.head, rows[net.rows - net.sizes[-1] :], mask, keys, steps, greedy, action, at, lanes)
 
 
 @strict
-def decide(
+def choose_block(
     head: Any, outputs: Any, mask: Any, keys: Any, steps: Any, greedy: bool, action: Any, at: int, lanes: int
 ) -> None:
-    """An action for each lane from a policy's outputs [K, ≥ lanes], which are overwritten; see `choose`."""
+    """Choose an action for each lane from a policy's outputs [K, ≥ lanes], which are overwritten; see `act_block`."""
     forbid(outputs, mask, at, lanes)
     if greedy:
         mode(head, outputs, action, at, lanes)
@@ -48,23 +48,23 @@ def decide(
 
 @strict
 def act(policy: Policy, obs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
-    """An action for each of N observations [O, N], into action [..., N]; see `choose`."""
+    """Choose an action for each of N observations [O, N]; write it to action [..., N]. See `act_block`."""
     rows = new_block(policy.network, obs.shape[1])
     for start in range(0, obs.shape[1], BLOCK):
         lanes = min(BLOCK, obs.shape[1] - start)
         load_block(policy.network, obs, start, rows, lanes)
-        choose(policy, rows, mask, keys[start:], steps[start:], greedy, action, start, lanes)
+        act_block(policy, rows, mask, keys[start:], steps[start:], greedy, action, start, lanes)
 
 
 @strict
-def decide_all(head: Any, outputs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
-    """An action for each column of outputs [K, N], which are overwritten, into action [..., N]."""
-    decide(head, outputs, mask, keys, steps, greedy, action, 0, outputs.shape[1])
+def choose_all(head: Any, outputs: Array, mask: Array, keys: Array, steps: Array, greedy: bool, action: Array) -> None:
+    """Choose an action for each column of outputs [K, N], which are overwritten; write it to action [..., N]."""
+    choose_block(head, outputs, mask, keys, steps, greedy, action, 0, outputs.shape[1])
 
 
 @strict
-def mixed(keys: Array, steps: Array) -> Any:
-    """One seed of all keys and steps, in 0 … 2⁶³ - 1."""
+def combined_seed(keys: Array, steps: Array) -> Any:
+    """Combine all keys and steps into one seed, in 0 … 2⁶³ - 1."""
     seed: Any = np.uint64(0)
     for n in range(keys.size):
         seed = fold_in(seed ^ np.uint64(keys[n]), steps[n])
@@ -88,19 +88,19 @@ class CompiledActor:
     def __call__(
         self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
     ) -> npt.NDArray[Any]:
-        """What is drawn for obs [N, O] and mask [N, Σ counts], [N] or [D, N]; keys and steps [N]."""
+        """Return the actions as sampled, [N] or [D, N], for obs [N, O], mask [N, Σ counts], keys and steps [N]."""
         action = room_for_actions(self.policy.head, obs.shape[0])
         allowed = NO_MASK if mask is None else np.ascontiguousarray(mask.T)
         act(self.policy, np.ascontiguousarray(obs.T), allowed, keys, steps, self.greedy, action)
         return action
 
     def env_actions(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What the environments get of what was drawn: [N], or [N, D] within the bounds."""
+        """Return what the environments receive, [N], or [N, D] within the bounds."""
         return as_env_actions(self.policy.head, action)
 
 
 def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
-    """An array for so many actions as they are drawn, [N] or [D, N]."""
+    """Make room for so many sampled actions, [N] or [D, N]."""
     if isinstance(head, CategoricalHead):
         return np.empty(size, np.int32)
     if isinstance(head, GaussianHead):
@@ -109,7 +109,7 @@ def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
 
 
 def as_env_actions(head: Any, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What the environments get of drawn actions [N] or [D, N]: [N], or [N, D] within the bounds."""
+    """Return what the environments receive of sampled actions [N] or [D, N]: [N], or [N, D] within the bounds."""
     if action.ndim == 1:
         return action
     result = np.empty_like(action)

@@ -44,6 +44,12 @@ def concatenated(parts: Sequence[Episodes]) -> Episodes:
     return Episodes(*(np.concatenate(column) for column in zip(NO_EPISODES, *parts, strict=True)))
 
 
+def copied(episodes: Episodes, count: int | None = None) -> Episodes:
+    """Copy the first `count` episodes of a log, or all of them."""
+    returns, length, total_steps = episodes
+    return Episodes(returns[:count].copy(), length[:count].copy(), total_steps[:count].copy())
+
+
 @strict
 def with_rewards(batch: Batch, reward: Any) -> Batch:
     """Return the batch with other rewards [B]."""

@@ -18,7 +18,7 @@ from pgrad.kernels.jit import strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
 from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in
-from pgrad.rollouts.actions import choose
+from pgrad.rollouts.actions import act_block
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.spaces import Box, Discrete, Space
 
@@ -112,7 +112,7 @@ def act(simulation: Simulation, policy: Policy, cursor: Cursor) -> None:
                 target[at + start + n] = source[n]
         normalise_inputs(net, rows, width)
         keys, steps = lanes.action_key[start:], lanes.steps[start:]
-        choose(policy, rows, batch.mask, keys, steps, False, batch.action, at + start, width)
+        act_block(policy, rows, batch.mask, keys, steps, False, batch.action, at + start, width)
 
 
 @strict

@@ -14,7 +14,7 @@ from pgrad.errors import EnvError
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import network
-from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.rollouts.batch import Batch, copied
 from pgrad.rollouts.compiled import (
     LOGGED,
     STEPS,
@@ -84,10 +84,7 @@ class LaneCollector:
             t += 1
         batch: Batch = self.finish(simulation, cursor)
         self.guard.look(batch.obs[:, : cursor.samples], batch.mask[:, : cursor.samples])
-        ended = batch.episodes  # views of the log, which the next batch overwrites
-        return batch._replace(
-            episodes=Episodes(ended.episode_return.copy(), ended.length.copy(), ended.total_steps.copy())
-        )
+        return batch._replace(episodes=copied(batch.episodes))  # the next batch overwrites the log
 
     def close(self) -> None:
         """Release nothing: the lanes are arrays."""

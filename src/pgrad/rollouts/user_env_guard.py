@@ -38,7 +38,7 @@ class Guard:
         self.called: set[int] = set()  # the faces that have been, by identity: no later call compiles them
 
     def guarded(self, face: Callable[..., Any]) -> Callable[..., Any]:
-        """The compiled function; what the environment raises in it is an EnvError, and watchers notice if it hangs."""
+        """Return the compiled function, watched: what the environment raises is an EnvError, and a hang is noticed."""
         if not self.watches:
             return face
 
@@ -104,7 +104,7 @@ class Guard:
         return f"{seed}step {int(self.lanes.counters[STEPS]):,} of the run"
 
     def _replayed(self) -> str | None:
-        """The traceback that plain Python gives in the states that there are now, if it raises in one of them."""
+        """Return the traceback that plain Python gives in one of the present states, if it raises there."""
         for name, call in self._calls():
             try:
                 call()
@@ -113,7 +113,7 @@ class Guard:
         return None
 
     def _calls(self) -> Iterator[tuple[str, Callable[[], Any]]]:
-        """The last reset, and in every lane what is seen, what is allowed, and the step with one action or another."""
+        """Yield the last reset, and for every lane its observation, its mask, and its step with various actions."""
         from pgrad.env_check.interpreted import random_action, shown
 
         env, lanes = self.env.dynamics, self.lanes

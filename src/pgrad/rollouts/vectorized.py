@@ -58,10 +58,10 @@ class Actor(Protocol):
     """Whoever acts, such as acting.CompiledActor."""
 
     def __call__(self, obs: Array, mask: Array | None, keys: Array, steps: Array) -> Array:
-        """What is drawn, [N] or [D, N], with the `steps[n]`-th random bits of keys[n]."""
+        """Sample actions, [N] or [D, N], with the `steps[n]`-th random bits of keys[n]."""
 
     def env_actions(self, action: Array) -> Array:
-        """What the environments get of what was drawn, [N] or [N, D]."""
+        """Return what the environments receive of sampled actions, [N] or [N, D]."""
 
 
 class EnvLanes:
@@ -76,7 +76,7 @@ class EnvLanes:
         self._begin(np.ones(envs.num_envs, np.bool_))
 
     def _begin(self, which: Array) -> None:
-        """New episodes, numbered in order, in the chosen environments."""
+        """Begin episodes, numbered in order, in the chosen environments."""
         for n in np.flatnonzero(which):
             self.keys[n] = fold_in(fold_in(self.run_key, self.begun), ACTION_KEY)
             self.begun += 1
@@ -88,7 +88,7 @@ class EnvLanes:
         self._begin(np.ones(self.envs.num_envs, np.bool_))
 
     def act(self, actor: Actor) -> Array:
-        """What is drawn for every environment (ignored where it is about to reset)."""
+        """Sample an action for every environment (ignored where it is about to reset)."""
         return actor(self.envs.obs, self.envs.mask, self.keys, self.steps)
 
     def step(self, action: Array) -> Stepped:
@@ -237,7 +237,7 @@ class Recorder:
         )
 
     def _masks(self) -> list[Array]:
-        """[N, Σ counts] of each step, all allowed before the first that an environment gave; none where none was."""
+        """Return the mask of each step, [N, Σ counts], all allowed before the first that was given; [] if none was."""
         given = next((step.mask for step in self.before if step.mask is not None), None)
         return [] if given is None else [np.ones_like(given) if b.mask is None else b.mask for b in self.before]
 

@@ -17,7 +17,14 @@ from pgrad.kernels.heads import NO_MASK, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import head_of
-from pgrad.rollouts.actions import CompiledActor, OutputsNotFinite, as_env_actions, decide_all, mixed, room_for_actions
+from pgrad.rollouts.actions import (
+    CompiledActor,
+    OutputsNotFinite,
+    as_env_actions,
+    choose_all,
+    combined_seed,
+    room_for_actions,
+)
 from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
@@ -79,7 +86,7 @@ class TorchActor:
             raise OutputsNotFinite(f"{type(self.policy.module).__name__} returned NaN or infinity")
         action = room_for_actions(head, obs.shape[0])
         allowed = NO_MASK if mask is None else np.ascontiguousarray(mask.T)
-        decide_all(head, outputs.T.copy(), allowed, keys, steps, self.greedy, action)
+        choose_all(head, outputs.T.copy(), allowed, keys, steps, self.greedy, action)
         return action
 
     def _sample(
@@ -93,7 +100,7 @@ class TorchActor:
         if self.greedy:
             sample = custom.mode()
         else:
-            with seeded(int(mixed(keys, steps)), self.policy.inputs.device):
+            with seeded(int(combined_seed(keys, steps)), self.policy.inputs.device):
                 sample = custom.call("sample")
         drawn, size = to_numpy(sample), len(keys)
         parts = actions.flat_size if isinstance(actions, Box) else len(actions.counts)

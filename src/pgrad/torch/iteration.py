@@ -35,13 +35,13 @@ def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, Iterat
     """Act, estimate ∇J(θ), ascend; return the fault that stopped the iteration, if any, and its metrics."""
     settings, normalization = learner.settings, learner.normalization
     batch = rollout(experience, learner.actor)  # act, step, record
-    fault, nan = fault_of(batch), np.nan
+    fault = fault_of(batch)
     if fault != FINE:
-        return fault, metrics_of(batch, nan, nan, nan, nan, nan)
+        return fault, metrics_of(batch)
     rate_decay = decay(settings, learner.iteration, batch.total_steps - batch.reward.size)
-    learnt = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
+    scaled = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     outputs = forward(learner, batch)  # log π(a|s), entropy and V(s), through which gradients flow
-    advantage = advantages(learner, learnt, outputs)  # Ψ: returns, baselines, GAE
+    advantage = advantages(learner, scaled, outputs)  # Ψ: returns, baselines, GAE
     objective = surrogate(settings, advantage, outputs)  # its gradient is an estimate of ∇J
     fault, norm, value_loss = ascend(learner, objective, outputs.value, advantage.target, rate_decay)
     if fault == FINE:

@@ -26,7 +26,7 @@ INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
 
 
 def estimator_of(config: Config) -> EstimatorSpec:
-    """What multiplies the score."""
+    """Return what multiplies the score, as numbers."""
     return EstimatorSpec(
         psi=ESTIMATORS[config.estimator],
         baseline=BASELINES[config.baseline],
@@ -40,7 +40,7 @@ def estimator_of(config: Config) -> EstimatorSpec:
 
 
 def settings_of(config: Config) -> Settings:
-    """The numbers that compiled code needs."""
+    """Return the numbers that compiled code needs."""
     return Settings(
         estimator=estimator_of(config),
         entropy_coef=config.entropy_coef,
@@ -57,12 +57,12 @@ def settings_of(config: Config) -> Settings:
 
 
 def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
-    """Units of the policy's layers, inputs and outputs included."""
+    """Return the units of the policy's layers, inputs and outputs included."""
     return (env.obs_size, *config.hidden, num_outputs(env.actions, config.std))
 
 
 def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> Learner:
-    """Freshly initialised networks; without a value baseline the critic is a single number that nothing reads."""
+    """Initialise the networks; without a value baseline the critic is a single number that nothing reads."""
     rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
     sizes, has_critic = policy_sizes(config, env), BASELINES[config.baseline] == VALUE
     critic_sizes = (env.obs_size, *config.hidden, 1) if has_critic else (1, 1)
@@ -87,7 +87,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
 
 
 def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int = 0) -> Checkpoints:
-    """Room for as many as fit, at least two; `inputs` of them are normalised."""
+    """Make room for as many as fit, at least two; `inputs` observations are normalised."""
     fitting = CHECKPOINT_BYTES // (4 * (policy_size + critic_size + 2 * inputs))
     room = max(2, min(MAX_CHECKPOINTS, fitting)) if every else 0
     return Checkpoints(
@@ -103,14 +103,14 @@ def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int 
 
 
 def labels_of(config: Config, **metadata: Any) -> dict[str, str]:
-    """How a policy was trained, for its `metadata`; evaluation reads the time limit from there."""
+    """Describe how a policy was trained, for its `metadata`; evaluation reads the time limit from there."""
     if config.max_episode_steps is not None:
         metadata["max_episode_steps"] = config.max_episode_steps
     return {"algorithm": config.algorithm, **{name: str(value) for name, value in metadata.items()}}
 
 
 def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> MLPPolicy:
-    """A copy of the learner's policy as it is now."""
+    """Copy the learner's policy."""
     net = learner.policy.network
     return MLPPolicy(
         net.parameters.copy(),
@@ -128,7 +128,7 @@ def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> ML
 
 
 def value_of(config: Config, learner: Learner) -> MLPValue | None:
-    """A copy of the learner's value network as it is now, in the environment's own rewards; None where it has none."""
+    """Copy the learner's value network, rescaled to the environment's own rewards; None if it has none."""
     if BASELINES[config.baseline] != VALUE:
         return None
     net = learner.critic
@@ -143,7 +143,7 @@ def value_of(config: Config, learner: Learner) -> MLPValue | None:
 
 
 def in_rewards(critic: MLPValue, reward_scale: float) -> MLPValue:
-    """The same value network with its last layer undoing what scaled the rewards it learnt from."""
+    """Return the value network with its last layer rescaled to unnormalised rewards."""
     parameters = critic.parameters.copy()
     for part in split(parameters, critic.sizes)[-1]:
         part /= np.float32(reward_scale)
@@ -151,7 +151,7 @@ def in_rewards(critic: MLPValue, reward_scale: float) -> MLPValue:
 
 
 def checkpoints_of(learner: Learner) -> Checkpoints:
-    """A copy of the filled part of the learner's checkpoints."""
+    """Copy the filled part of the learner's checkpoints."""
     room = learner.checkpoints
     count = int(room.kept[0])
     return Checkpoints(

@@ -2,17 +2,20 @@
 
 Who learns and where batches come from are two choices, composed in `new_loop`:
 
-|                              | compiled policy          | any torch.nn.Module      |
-|------------------------------|--------------------------|--------------------------|
-| compiled environment         | FusedChunks              | Chunks(LaneCollector)    |
-| any other                    | Chunks(VectorCollector)  | Chunks(VectorCollector)  |
+|                      | compiled policy                     | any torch.nn.Module                |
+|----------------------|-------------------------------------|------------------------------------|
+| compiled environment | CompiledLearner, in one FusedLoop   | ModuleLearner, LaneCollector       |
+| any other            | CompiledLearner, VectorCollector    | ModuleLearner, VectorCollector     |
 """
 
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,14 +37,14 @@ from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
-from pgrad.rollouts.batch import Episodes, concatenated
+from pgrad.rollouts.batch import Episodes, concatenated, copied
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_simulation
 from pgrad.rollouts.compiled_stepwise import LaneCollector
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
 from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes
-from pgrad.training.learners import CompiledLearner, Learner, Trained
+from pgrad.training.learners import CompiledLearner, Learner
 from pgrad.watchdog import Watchdog
 
 Floats = npt.NDArray[np.float64]
@@ -80,168 +83,133 @@ class History:
         return int(self.episodes.total_steps[reached[0] + SOLVED_EPISODES - 1]) if reached.size else None
 
 
-class Records:
-    """What chunks have recorded so far."""
+class Loop(ABC):
+    """One seed's training. What it does never depends on how long a chunk is."""
 
-    def __init__(self) -> None:
-        self.metrics: list[Floats] = []  # of chunks, [iterations, len(METRICS)] each
+    note: str | None = None  # one line for the user, about the environments
+
+    def __init__(self, seed: int, learner: Learner) -> None:
+        self.seed, self.learner, self.trained = seed, learner, learner.trained()
+        self.metrics: list[Floats] = []  # of chunks or iterations, [iterations, len(METRICS)] each
         self.episodes: list[Episodes] = []
-
-    def history(self, seconds: float) -> History:
-        """Join what there is."""
-        return History(
-            np.concatenate([np.empty((0, len(METRICS))), *self.metrics]), concatenated(self.episodes), seconds
-        )
-
-    @property
-    def recent_return(self) -> float:
-        """The mean return of the last chunk that ended an episode; NaN before."""
-        return next((float(e.episode_return.mean()) for e in reversed(self.episodes) if e.length.size), np.nan)
-
-
-class Trains(Protocol):
-    """Trains in chunks."""
-
-    note: str | None  # one line for the user, about the environments
-
-    @property
-    def total_steps(self) -> int:
-        """Environment steps so far."""
-
-    def train(self, records: Records) -> int:
-        """Train for about CHUNK_SECONDS and record it; return the fault that ended it, if any."""
-
-    def close(self) -> None:
-        """Release the environments."""
-
-
-class FusedChunks:
-    """A compiled policy in a compiled environment: many iterations in one compiled call."""
-
-    note: str | None = None
-
-    def __init__(self, learner: CompiledLearner, env: Env, plan: Plan, num_envs: int, watchdog: Watchdog) -> None:
-        assert env.dynamics is not None, "it is compiled"
-        self.learner = learner
-        self.simulation = new_simulation(env.dynamics, learner.record.policy, plan, num_envs, LOG_ROOM)
-        self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
-        self.chunk = self.guard.guarded(face_for(train_chunk, env.dynamics))
-        self.iterations = 1  # of the next chunk
-
-    @property
-    def total_steps(self) -> int:
-        """Environment steps so far."""
-        return int(self.simulation.lanes.counters[STEPS])
-
-    def train(self, records: Records) -> int:
-        """See Trains; how long a chunk is changes nothing but when others see what it has done."""
-        metrics = np.empty((self.iterations, len(METRICS)))
-        began, before = time.perf_counter(), self.total_steps
-        done, fault = self.chunk(self.learner.settings, self.learner.record, self.simulation, metrics)
-        took = time.perf_counter() - began
-        records.metrics.append(metrics[:done])
-        logged = int(self.simulation.lanes.counters[LOGGED])
-        log = self.simulation.buffer.episodes
-        records.episodes.append(
-            Episodes(log.episode_return[:logged].copy(), log.length[:logged].copy(), log.total_steps[:logged].copy())
-        )
-        steps = [before, *metrics[:done, 0]]
-        samples = int(steps[-1] - steps[-2]) if done else 0  # of the last batch, which the buffer still holds
-        buffer = self.simulation.buffer
-        self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
-        self.note = self.guard.note
-        pace = CHUNK_SECONDS / max(took, 1e-6)
-        self.iterations = max(1, min(int(self.iterations * min(pace, 8.0)), 10_000))
-        return int(fault)
-
-    def close(self) -> None:
-        """Release nothing: the lanes are arrays."""
-
-
-class Chunks:
-    """Any learner, and batches from a collector: the loop in Python."""
-
-    note: str | None = None
-
-    def __init__(self, learner: Learner, collector: LaneCollector | VectorCollector) -> None:
-        self.learner, self.collector, self.note = learner, collector, collector.note
-
-    @property
-    def total_steps(self) -> int:
-        """Environment steps so far."""
-        return self.collector.total_steps
-
-    def train(self, records: Records) -> int:
-        """See Trains."""
-        began = time.perf_counter()
-        while time.perf_counter() - began < CHUNK_SECONDS and not finished(self.learner, self.total_steps):
-            try:
-                batch = rollout(self.collector, self.learner.actor)
-            except Stopped:
-                break
-            records.episodes.append(batch.episodes)
-            fault, metrics = self.learner.train_iteration(batch)
-            if fault != FINE:
-                return fault
-            records.metrics.append(np.array([metrics]))
-        self.note = self.collector.note
-        return FINE
-
-    def close(self) -> None:
-        """Close the environments."""
-        self.collector.close()
-
-
-class Loop:
-    """Trains one seed. What it does never depends on how long a chunk is."""
-
-    def __init__(self, seed: int, learner: Learner, chunks: Trains) -> None:
-        self.seed, self.learner, self.chunks = seed, learner, chunks
-        self.records, self.seconds, self.total_steps = Records(), 0.0, 0
+        self.seconds, self.total_steps = 0.0, 0
         self.failure: str | None = None
         self.finished = False
-        self.trained: Trained = learner.trained()
-
-    @property
-    def note(self) -> str | None:
-        """One line for the user, about the environments."""
-        return self.chunks.note
 
     @property
     def history(self) -> History:
         """What is recorded so far."""
-        return self.records.history(self.seconds)
+        metrics = np.concatenate([np.empty((0, len(METRICS))), *self.metrics])
+        return History(metrics, concatenated(self.episodes), self.seconds)
 
+    @property
+    def recent_return(self) -> float:
+        """The mean return of the last episodes recorded; NaN before the first."""
+        return next((float(e.episode_return.mean()) for e in reversed(self.episodes) if e.length.size), np.nan)
+
+    @abstractmethod
     def advance(self) -> None:
-        """Train for a chunk; set `finished` at the end of the run or where something is not finite any more."""
-        began, fault = time.perf_counter(), FINE
+        """Train for about CHUNK_SECONDS; set `finished` at the end of the run or where something is not finite."""
+
+    @abstractmethod
+    def steps_taken(self) -> int:
+        """Return the environment steps so far."""
+
+    def close(self) -> None:  # noqa: B027, lanes are arrays
+        """Release the environments."""
+
+    def used_up(self) -> bool:
+        """Return whether the run has had its iterations or steps."""
+        settings = self.learner.settings
+        return self.learner.iterations >= settings.num_iterations or self.steps_taken() >= settings.total_steps
+
+    def fail(self, what: str) -> None:
+        """Remember what ended the training."""
+        self.failure = f"{what} (seed {self.seed}, iteration {self.learner.iterations + 1})"
+
+    @contextmanager
+    def chunk(self) -> Iterator[None]:
+        """Publish what a chunk has done, also where an environment fails in it: the policy of the last iteration."""
+        began = time.perf_counter()
         try:
             with self.learner.threads():
-                fault = self.chunks.train(self.records)
-            if fault != FINE:
-                self.failure = self._failed(FAULTS[fault])
+                yield
         except OutputsNotFinite as error:
             self.learner.restore()
-            self.failure = self._failed(f"{error}; {error.hint}")
-        finally:  # an environment that fails leaves the policy of the last iteration
+            self.fail(f"{error}; {error.hint}")
+        finally:
             self.seconds += time.perf_counter() - began
-            self.total_steps = self.chunks.total_steps
+            self.total_steps = self.steps_taken()
             self.trained = self.learner.trained(total_steps=self.total_steps, iterations=self.learner.iterations)
-        ended = finished(self.learner, self.total_steps)
-        self.finished = self.failure is not None or ended
+        self.finished = self.failure is not None or self.used_up()
 
-    def _failed(self, what: str) -> str:
-        return f"{what} (seed {self.seed}, iteration {self.learner.iterations + 1})"
+
+class FusedLoop(Loop):
+    """A compiled policy in a compiled environment: a chunk of iterations is one compiled call."""
+
+    def __init__(self, learner: CompiledLearner, env: Env, plan: Plan, num_envs: int, watchdog: Watchdog) -> None:
+        super().__init__(learner.seed, learner)
+        assert env.dynamics is not None, "it is compiled"
+        self.record = learner.record
+        self.simulation = new_simulation(env.dynamics, self.record.policy, plan, num_envs, LOG_ROOM)
+        self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
+        self.train_chunk = self.guard.guarded(face_for(train_chunk, env.dynamics))
+        self.iterations = 1  # of the next chunk
+
+    def steps_taken(self) -> int:
+        """Return the environment steps so far."""
+        return int(self.simulation.lanes.counters[STEPS])
+
+    def advance(self) -> None:
+        """See Loop."""
+        metrics, began = np.empty((self.iterations, len(METRICS))), time.perf_counter()
+        with self.chunk():
+            done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
+            self._keep(metrics[:done])
+            if fault != FINE:
+                self.fail(FAULTS[fault])
+        pace = CHUNK_SECONDS / max(time.perf_counter() - began, 1e-6)
+        self.iterations = max(1, min(int(self.iterations * min(pace, 8.0)), 10_000))
+
+    def _keep(self, metrics: Floats) -> None:
+        """Keep a chunk's records, and look at what a user's environment has given in its last batch."""
+        buffer, logged = self.simulation.buffer, int(self.simulation.lanes.counters[LOGGED])
+        steps = [self.total_steps, *metrics[:, 0]]
+        samples = int(steps[-1] - steps[-2]) if len(metrics) else 0  # of the last batch, which the buffer still holds
+        self.metrics.append(metrics)
+        self.episodes.append(copied(buffer.episodes, logged))
+        self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
+        self.note = self.guard.note
+
+
+class CollectingLoop(Loop):
+    """Any learner, and batches from a collector: the loop in Python."""
+
+    def __init__(self, seed: int, learner: Learner, collector: LaneCollector | VectorCollector) -> None:
+        super().__init__(seed, learner)
+        self.collector, self.note = collector, collector.note
+
+    def steps_taken(self) -> int:
+        """Return the environment steps so far."""
+        return self.collector.total_steps
+
+    def advance(self) -> None:
+        """See Loop; a rollout that was asked to stop ends the chunk."""
+        began = time.perf_counter()
+        with self.chunk(), suppress(Stopped):
+            while not (self.failure or self.used_up()) and time.perf_counter() - began < CHUNK_SECONDS:
+                batch = rollout(self.collector, self.learner.actor)
+                self.episodes.append(batch.episodes)
+                fault, metrics = self.learner.train_iteration(batch)
+                if fault == FINE:
+                    self.metrics.append(np.array([metrics]))
+                else:
+                    self.fail(FAULTS[fault])
+        self.note = self.collector.note
 
     def close(self) -> None:
-        """Release the environments."""
-        self.chunks.close()
-
-
-def finished(learner: Learner, total_steps: int) -> bool:
-    """Return whether the run's iterations or steps are used up."""
-    settings = learner.settings
-    return learner.iterations >= settings.num_iterations or total_steps >= settings.total_steps
+        """Close the environments."""
+        self.collector.close()
 
 
 def new_loop(
@@ -268,20 +236,17 @@ def new_loop(
         from pgrad.training.module_learner import ModuleLearner
 
         learner = ModuleLearner(torch_options, config, env, seed, episodes or num_envs)
-    chunks: Trains
     if not env.compiled:
         from pgrad.vector.vector_env import VectorEnv
 
         assert env.description is not None, "an environment without dynamics has a description"
         envs = VectorEnv(env.description, num_envs, run_key, config.vectorization, config.step_timeout, watchdog)
-        chunks = Chunks(learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
-    else:
-        plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
-        if torch_options is None:
-            chunks = FusedChunks(learner, env, plan, num_envs, watchdog)
-        else:
-            chunks = Chunks(learner, LaneCollector(env, learner.head, plan, num_envs, seed, stopping, watchdog))
-    return Loop(seed, learner, chunks)
+        return CollectingLoop(seed, learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
+    plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
+    if torch_options is None:
+        return FusedLoop(learner, env, plan, num_envs, watchdog)
+    collector = LaneCollector(env, learner.head, plan, num_envs, seed, stopping, watchdog)
+    return CollectingLoop(seed, learner, collector)
 
 
 def require_memory(config: Config, env: Env) -> None:

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ Progress = Callable[[Snapshot], None]
 
 
 class SeedPool:
-    """The loops of all seeds, and the threads that advance them."""
+    """The loops of all seeds, and the threads that advance them from the moment it is made."""
 
     def __init__(
         self, config: Config, env: Env, threads: int, progress: Progress | None, torch_options: TorchOptions | None
@@ -62,19 +63,18 @@ class SeedPool:
         # other's way.
         count = min(threads, len(config.seeds)) if env.compiled and torch_options is None else 1
         self.ended = [threading.Event() for _ in range(count)]
-        self.workers = [threading.Thread(target=self._work, args=(ended,), daemon=True) for ended in self.ended]
         self.ticks: list[tuple[float, int]] = [(self.began, 0)]
+        for ended in self.ended:
+            threading.Thread(target=self._work, args=(ended,), daemon=True).start()
 
     @property
     def begun(self) -> list[Loop]:
         """The loops of the seeds that have begun, in the order of the seeds."""
         return [loop for loop in self.loops if loop is not None]
 
-    def run(self, save: Callable[[Result], None] | None = None) -> None:
-        """Train every seed to its end; now and then, `save` what there is by then."""
+    def wait(self, save: Callable[[Result], None] | None = None) -> None:
+        """Wait until every seed is trained; now and then, `save` what there is by then."""
         saved = self.began
-        for worker in self.workers:
-            worker.start()
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
         while working := [ended for ended in self.ended if not ended.is_set()]:
             working[0].wait(CHUNK_SECONDS)
@@ -91,9 +91,16 @@ class SeedPool:
             raise self.errors[0]
 
     def _work(self, ended: threading.Event) -> None:
+        """Train the seeds that are waiting, one after another."""
         try:
             while not self.stopping.is_set():
-                self._train(self.waiting.get_nowait())
+                index = self.waiting.get_nowait()
+                seed, watchdog = self.config.seeds[index], self.watchdogs[index]
+                loop = new_loop(self.config, self.env, seed, self.stopping, watchdog, self.torch_options)
+                self.loops[index] = loop
+                with closing(loop):
+                    while not (loop.finished or self.stopping.is_set()):
+                        loop.advance()
         except queue.Empty:
             pass
         except BaseException as error:
@@ -101,16 +108,6 @@ class SeedPool:
             self.stopping.set()
         finally:
             ended.set()
-
-    def _train(self, index: int) -> None:
-        seed, watchdog = self.config.seeds[index], self.watchdogs[index]
-        loop = new_loop(self.config, self.env, seed, self.stopping, watchdog, self.torch_options)
-        self.loops[index] = loop
-        try:
-            while not (loop.finished or self.stopping.is_set()):
-                loop.advance()
-        finally:
-            loop.close()
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
@@ -125,7 +122,7 @@ class SeedPool:
         now, begun = time.perf_counter(), self.begun
         steps = sum(loop.total_steps for loop in begun)
         self.ticks = [*self.ticks[-10:], (now, steps)]
-        (since, before), returns = self.ticks[0], [loop.records.recent_return for loop in begun]
+        (since, before), returns = self.ticks[0], [loop.recent_return for loop in begun]
         known = [value for value in returns if not np.isnan(value)]
         planned = self.config.total_steps
         self.progress(
@@ -147,7 +144,7 @@ class SeedPool:
         """Return whether a seed has reached the threshold; of one still running, ask only what is cheap to know."""
         threshold = self.env.reward_threshold
         if threshold is not None and not loop.finished:
-            return loop.records.recent_return >= threshold
+            return loop.recent_return >= threshold
         return loop.history.solved_at(threshold) is not None
 
     def result(self) -> Result:

@@ -88,7 +88,7 @@ def train(
     require_memory(chosen, environment)
     pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), progress, torch_options)
     try:
-        pool.run(save)
+        pool.wait(save)
         result = pool.result()
         if save is not None:
             save(result)
