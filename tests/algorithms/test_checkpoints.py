@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgrad.algorithms.checkpoints import keep as keep_of
-from pgrad.algorithms.learner import Checkpoints, Learner, new_optimizer_state
+from pgrad.algorithms.checkpoints import keep as keep_parameters
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.kernels.heads import CategoricalHead, Policy
-from pgrad.kernels.mlp import network
 from pgrad.training.build import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 
 ROOMS = [1, 2, 3, 4, 5, 8, 13]
@@ -32,11 +30,10 @@ def room_for(room: int, every: int) -> Checkpoints:
 def keep(
     room: Checkpoints, iteration: int, policy: Any, critic: Any, shift: Any, scale: Any, reward_scale: float
 ) -> None:
-    """Keep what a learner has that began this iteration with these parameters and statistics."""
-    net, normalization = network(np.zeros(2, np.float32), (1, 1), "tanh"), new_normalization(4, 0)
+    """Keep these parameters and statistics."""
+    normalization = new_normalization(4, 0)
     normalization.shift[:], normalization.scale[:], normalization.reward_scale[0] = shift, scale, reward_scale
-    states = new_optimizer_state(policy), new_optimizer_state(critic)
-    keep_of(Learner(Policy(net, CategoricalHead(1.0)), net, *states, normalization, np.array([iteration]), room))
+    keep_parameters(room, iteration, (policy, critic), normalization)
 
 
 def parameters_at(iteration: int) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from pgrad.algorithms.iteration import (
     METRICS,
     advantages,
     ascend,
-    decay,
+    decay_after,
     train_iteration,
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
@@ -394,7 +394,7 @@ def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
 )
 def test_decay_by_hand(linear: bool, iteration: int, steps: int, expected: float) -> None:
     settings = changed(SETTINGS, linear_decay=linear)
-    assert decay(settings, iteration, steps) == pytest.approx(expected, abs=1e-15)
+    assert decay_after(settings, iteration, steps) == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.1, 5.0, 50.0, math.inf])

@@ -1,28 +1,30 @@
 """Parameters kept along a run, for whoever wants to look back: evenly spread, in a room of fixed size."""
 
-from pgrad.algorithms.learner import Checkpoints, Learner
+from typing import Any
+
+from pgrad.algorithms.learner import Checkpoints
+from pgrad.algorithms.normalization import Normalization
 from pgrad.kernels.jit import strict
 from pgrad.kernels.optimizers import copy
 
 
 @strict
-def keep(learner: Learner) -> None:
-    """Keep the parameters before this iteration's step, and how their inputs are normalised, if it is their turn.
+def keep(room: Checkpoints, iteration: int, before: Any, normalization: Normalization) -> None:
+    """Keep parameters, of policy [P] and critic [P'], and how their inputs are normalised, if it is their turn.
 
     Where there is no more room, every second one is dropped and from then on they come half as often: what is kept is a
     function of the iterations done, never of how fast they were.
     """
-    room, iteration = learner.checkpoints, learner.iteration[0]
     if room.every[0] == 0 or iteration % room.every[0] != 0:
         return
     if room.kept[0] == room.iteration.size:
         thin(room)
         if iteration % room.every[0] != 0:
             return
-    at, normalization = room.kept[0], learner.normalization
+    at = room.kept[0]
     room.iteration[at], room.reward_scale[at] = iteration, normalization.reward_scale[0]
-    copy(learner.policy_state.before, room.policy[at])
-    copy(learner.critic_state.before, room.critic[at])
+    copy(before[0], room.policy[at])
+    copy(before[1], room.critic[at])
     copy(normalization.shift, room.shift[at])
     copy(normalization.scale, room.scale[at])
     room.kept[0] += 1

@@ -18,10 +18,10 @@ from pgrad.estimators.gradient import (
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
 from pgrad.kernels.heads import Policy
-from pgrad.kernels.jit import Omitted, compiled_as, strict
+from pgrad.kernels.jit import Omitted, compiled_as, inlined, strict
 from pgrad.kernels.mlp import MLP, forward
 from pgrad.kernels.reductions import mean, row_sum
-from pgrad.rollouts.batch import Batch
+from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.rollouts.compiled import LOGGED, STEPS, Simulation
 from pgrad.rollouts.rollout import rollout
 
@@ -46,24 +46,25 @@ class IterationMetrics(NamedTuple):
 METRICS = IterationMetrics._fields
 
 
-@strict
+@inlined
 def train_iteration(settings: Settings, learner: Learner, experience: Any) -> tuple[int, IterationMetrics]:
     """Act, estimate ∇J(θ), ascend; return the fault that stopped the iteration, if any, and its metrics."""
     batch = rollout(experience, learner.policy)  # act, step, record
-    fault = fault_of(batch)
+    fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
-        return fault, metrics_of(batch)
-    decay = learning_rate_decay(settings, learner, batch)
+        return fault, metrics_of(batch.total_steps, batch.episodes)
+    decay = decay_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
     advantage = advantages(settings, learner.policy, learner.critic, scaled)  # Ψ: returns, baselines, GAE
     gradient, entropy = policy_gradient(learner.policy, batch, advantage, settings.entropy_coef)  # an estimate of ∇J
-    rate, value_loss = settings.learning_rate * decay, np.nan
+    rate, loss = settings.learning_rate * decay, np.nan
     fault, norm = ascend(settings, learner.policy.network, learner.policy_state, gradient, rate)  # Adam or SGD
     if fault == FINE and settings.estimator.baseline == VALUE:
-        fault, value_loss = fit_value(settings, learner, batch, advantage.target, decay)
+        value_rate = settings.value_learning_rate * decay
+        fault, loss = fit_value(settings, learner.critic, learner.critic_state, batch.obs, advantage.target, value_rate)
     if fault == FINE:
         finish_iteration(settings, learner, batch)
-    return fault, metrics_of(batch, entropy, norm, rate, value_loss, advantage.explained_variance)
+    return fault, metrics_of(batch.total_steps, batch.episodes, entropy, norm, rate, loss, advantage.explained_variance)
 
 
 @strict
@@ -89,24 +90,18 @@ def train_chunk(settings: Settings, learner: Learner, simulation: Simulation, me
 
 
 @strict
-def fault_of(batch: Batch) -> int:
-    """Return BAD_REWARD or BAD_OBS if the batch holds NaN or infinity, else FINE."""
-    if not np.isfinite(mean(batch.reward)):
+def fault_of(reward: Array, obs: Array) -> int:
+    """Return BAD_REWARD or BAD_OBS if rewards [B] or observations [O, ≥ B] hold NaN or infinity, else FINE."""
+    if not np.isfinite(mean(reward)):
         return BAD_REWARD
-    for row in range(batch.obs.shape[0]):
-        if not np.isfinite(row_sum(batch.obs, row, batch.reward.size)):
+    for row in range(obs.shape[0]):
+        if not np.isfinite(row_sum(obs, row, reward.size)):
             return BAD_OBS
     return FINE
 
 
 @strict
-def learning_rate_decay(settings: Settings, learner: Learner, batch: Batch) -> float:
-    """Return the factor of the learning rates: 1, or the share of the run that was left before this batch."""
-    return decay(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
-
-
-@strict
-def decay(settings: Settings, iteration: int, steps: int) -> float:
+def decay_after(settings: Settings, iteration: int, steps: int) -> float:
     """Return the factor of the learning rates after so many iterations and environment steps."""
     if not settings.linear_decay:
         return 1.0
@@ -190,35 +185,38 @@ def ascend(
 
 
 @strict
-def fit_value(settings: Settings, learner: Learner, batch: Batch, target: Array, decay: float) -> tuple[int, float]:
+def fit_value(
+    settings: Settings, critic: MLP, state: OptimizerState, obs: Array, target: Array, learning_rate: float
+) -> tuple[int, float]:
     """Take one step of V towards its targets [B]; return BAD_VALUES or FINE, and the mean squared error before it."""
-    gradient, loss = value_gradient(learner.critic, batch.obs, target)
-    rate = settings.value_learning_rate * decay
-    fault, _ = ascend(settings, learner.critic, learner.critic_state, gradient, rate)
+    gradient, loss = value_gradient(critic, obs, target)
+    fault, _ = ascend(settings, critic, state, gradient, learning_rate)
     return FINE if fault == FINE else BAD_VALUES, loss
 
 
 @strict
 def finish_iteration(settings: Settings, learner: Learner, batch: Batch) -> None:
     """Keep the parameters that the iteration began with, if it is their turn; update running statistics; count."""
-    keep(learner)
+    before = learner.policy_state.before, learner.critic_state.before
+    keep(learner.checkpoints, learner.iteration[0], before, learner.normalization)
     observe(settings.statistics, learner.normalization, batch)
     learner.iteration[0] += 1
 
 
 @strict
 def metrics_of(
-    batch: Batch,
+    total_steps: int,
+    episodes: Episodes,
     entropy: float = np.nan,
     norm: float = np.nan,
     learning_rate: float = np.nan,
     value_loss: float = np.nan,
     explained_variance: float = np.nan,
 ) -> IterationMetrics:
-    """Return the metrics of an iteration on this batch; without more, of one that a fault stopped at once."""
-    returns = batch.episodes.episode_return
+    """Return the metrics of an iteration; without more than its batch has, of one that a fault stopped at once."""
+    returns = episodes.episode_return
     return IterationMetrics(
-        float(batch.total_steps),
+        float(total_steps),
         float(returns.size),
         mean(returns),
         entropy,

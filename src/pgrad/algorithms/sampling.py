@@ -26,7 +26,7 @@ def sample_estimates(settings: Settings, policy: Policy, critic: MLP, simulation
         lanes.counters[LOGGED], lanes.counters[BEGUN] = 0, 0
         key: Any = fold_in(int(plan.run_key), r)
         own = Plan(plan.episodes, plan.num_steps, plan.max_episode_steps, key)
-        batch = rollout(Simulation(simulation.env, simulation.like, own, lanes, simulation.buffer), policy)
+        batch = rollout(Simulation(simulation.env, own, lanes, simulation.buffer), policy)
         advantage = advantages(settings, policy, critic, batch)
         gradient, _ = policy_gradient(policy, batch, advantage, settings.entropy_coef)
         estimates[r] = gradient

@@ -39,19 +39,12 @@ INNER_OPTIONS = {
     "no_cfunc_wrapper": True,
     "pipeline_class": InnerCompiler,
 }
-COMPILED_ROOMS = ("kernels", "envs", "env_check", "estimators", "rollouts", "algorithms")
+COMPILED_ROOMS = ("kernels", "envs", "estimators", "rollouts", "algorithms")
 NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an edit there keeps the cache
     "algorithms/actor_critic.py",
     "algorithms/notebook.py",
     "algorithms/reinforce.py",
-    "env_check/autoreset.py",
-    "env_check/check.py",
-    "env_check/compile_errors.py",
-    "env_check/gymnasium_env.py",
-    "env_check/interpreted.py",
-    "env_check/report.py",
     "envs/contract.py",
-    "envs/first_step.py",
     "envs/gymnasium_adapter.py",
     "envs/make.py",
     "envs/reference.py",
@@ -166,7 +159,7 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], interpreted: bool = False, **options: Any) -> None:
         functools.update_wrapper(self, function)
         self.options = options
-        self.inner = numba.njit(**INNER_OPTIONS, **options)(function)
+        self.inner = numba.njit(**INNER_OPTIONS, **{"forceinline": False, **options})(function)
         self.outer = function if interpreted else self._face(CACHE_FOLDER)
         self._foreign_faces: dict[tuple[type, ...], Callable[..., Any]] = {}
 
@@ -221,6 +214,11 @@ def face_for(function: F, value: Any) -> F:
 def strict(function: F) -> F:
     """Compile with IEEE arithmetic."""
     return cast(F, Compiled(function))
+
+
+def inlined(function: F) -> F:
+    """Compile like `strict`, and into the caller: for parts of a loop whose records would take long to pass."""
+    return cast(F, Compiled(function, forceinline=True))
 
 
 def dense(function: F) -> F:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pgrad.envs.dynamics import Dynamics, State, has_mask, mask_into, observe_into, reset, step
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
-from pgrad.kernels.jit import strict
+from pgrad.kernels.jit import inlined, strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
 from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in
@@ -28,8 +28,9 @@ Array = Any
 
 
 class Lanes(NamedTuple):
-    """L episodes in progress, and the run's counters."""
+    """L episodes in progress, and the run's counters; the arrays are updated in place."""
 
+    like: State  # any state, for its length
     state: npt.NDArray[np.float64]  # [S, L]
     action_key: npt.NDArray[np.uint64]  # [L]
     dynamics_key: npt.NDArray[np.uint64]  # [L]
@@ -53,10 +54,9 @@ class Plan(NamedTuple):
 
 
 class Simulation(NamedTuple):
-    """A compiled environment in lanes, and room for what they record; the arrays are updated in place."""
+    """A compiled environment in lanes, and room for what they record."""
 
     env: Dynamics
-    like: State  # any state, for its length
     plan: Plan
     lanes: Lanes
     buffer: Batch  # room for a batch; its `episodes` are the log
@@ -73,13 +73,11 @@ class Cursor(NamedTuple):
 
 
 @strict
-def begin_episode(simulation: Simulation, lane: int, trajectory: int) -> None:
+def begin_episode(env: Dynamics, run_key: Any, lanes: Lanes, lane: int, trajectory: int) -> None:
     """Put the run's next episode into a lane."""
-    lanes = simulation.lanes
-    run_key: Any = simulation.plan.run_key
     key = fold_in(run_key, lanes.counters[BEGUN])
     lanes.counters[BEGUN] += 1
-    write_lane(lanes.state, lane, reset(simulation.env, fold_in(key, RESET_KEY)))
+    write_lane(lanes.state, lane, reset(env, fold_in(key, RESET_KEY)))
     lanes.action_key[lane], lanes.dynamics_key[lane] = fold_in(key, ACTION_KEY), fold_in(key, DYNAMICS_KEY)
     lanes.steps[lane], lanes.episode_return[lane], lanes.trajectory[lane] = 0, 0.0, trajectory
 
@@ -94,11 +92,10 @@ def move_lane(lanes: Lanes, source: int, target: int) -> None:
     lanes.trajectory[target] = lanes.trajectory[source]
 
 
-@strict
-def act(simulation: Simulation, policy: Policy, cursor: Cursor) -> None:
+@inlined
+def act(env: Dynamics, policy: Policy, lanes: Lanes, batch: Batch, cursor: Cursor) -> None:
     """Observe the active lanes, draw an action for each, and record both."""
-    env, like, lanes, batch = simulation.env, simulation.like, simulation.lanes, simulation.buffer
-    net, rows, at = policy.network, lanes.activations, cursor.samples
+    net, rows, like, at = policy.network, lanes.activations, lanes.like, cursor.samples
     for start in range(0, cursor.active, BLOCK):
         width = min(BLOCK, cursor.active - start)
         for n in range(width):
@@ -116,21 +113,19 @@ def act(simulation: Simulation, policy: Policy, cursor: Cursor) -> None:
 
 
 @strict
-def observe_lanes(simulation: Simulation, cursor: Cursor) -> None:
+def observe_lanes(env: Dynamics, lanes: Lanes, batch: Batch, cursor: Cursor) -> None:
     """Record what the active lanes observe and which actions they allow, for an actor that is not compiled."""
-    env, lanes, batch = simulation.env, simulation.lanes, simulation.buffer
     for n in range(cursor.active):
-        observe_into(env, read_lane(lanes.state, n, simulation.like), batch.obs, cursor.samples + n)
+        observe_into(env, read_lane(lanes.state, n, lanes.like), batch.obs, cursor.samples + n)
     if batch.mask.shape[0] > 0:
         for n in range(cursor.active):
-            mask_into(env, read_lane(lanes.state, n, simulation.like), batch.mask, cursor.samples + n)
+            mask_into(env, read_lane(lanes.state, n, lanes.like), batch.mask, cursor.samples + n)
 
 
-@strict
-def step_lanes(simulation: Simulation, head: Any, cursor: Cursor) -> Cursor:
+@inlined
+def step_lanes(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
     """Step the active lanes with the actions just recorded, record the outcome, and begin episodes where any ended."""
-    env, like, lanes, batch = simulation.env, simulation.like, simulation.lanes, simulation.buffer
-    at, active, time_limit = cursor.samples, cursor.active, simulation.plan.max_episode_steps
+    at, active, like, time_limit = cursor.samples, cursor.active, lanes.like, plan.max_episode_steps
     state, reward, terminated = lanes.state, batch.reward[at:], batch.terminated[at:]
     for n in range(active):
         key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
@@ -143,25 +138,24 @@ def step_lanes(simulation: Simulation, head: Any, cursor: Cursor) -> Cursor:
         lanes.episode_return[n] += reward[n]
         batch.truncated[at + n] = lanes.steps[n] >= time_limit and not terminated[n]
     lanes.counters[STEPS] += active
-    return end_episodes(simulation, cursor)
+    return end_episodes(env, plan, lanes, batch, cursor)
 
 
-@strict
-def end_episodes(simulation: Simulation, cursor: Cursor) -> Cursor:
+@inlined
+def end_episodes(env: Dynamics, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
     """Log the episodes that ended in the step just recorded, and put new ones into their lanes."""
-    plan, lanes, batch = simulation.plan, simulation.lanes, simulation.buffer
     at, active, begun, finals = cursor.samples, cursor.active, cursor.begun, cursor.finals
     for n in range(cursor.active - 1, -1, -1):
         truncated = batch.truncated[at + n]
         if not (truncated or batch.terminated[at + n]):
             continue
         if truncated:
-            finals = record_final_obs(simulation, n, at + n, finals)
+            finals = record_final_obs(env, lanes, n, batch, at + n, finals)
         log_episode(lanes, n, batch.episodes)
         if plan.episodes == 0:
-            begin_episode(simulation, n, n)
+            begin_episode(env, plan.run_key, lanes, n, n)
         elif begun < plan.episodes:
-            begin_episode(simulation, n, begun)
+            begin_episode(env, plan.run_key, lanes, n, begun)
             begun += 1
         else:
             active -= 1
@@ -170,10 +164,9 @@ def end_episodes(simulation: Simulation, cursor: Cursor) -> Cursor:
 
 
 @strict
-def record_final_obs(simulation: Simulation, lane: int, sample: int, finals: int) -> int:
+def record_final_obs(env: Dynamics, lanes: Lanes, lane: int, batch: Batch, sample: int, finals: int) -> int:
     """Record what the lane observes after a truncated sample; return how many are recorded now."""
-    lanes, batch = simulation.lanes, simulation.buffer
-    observe_into(simulation.env, read_lane(lanes.state, lane, simulation.like), batch.final_obs, finals)
+    observe_into(env, read_lane(lanes.state, lane, lanes.like), batch.final_obs, finals)
     batch.final_sample[finals] = sample
     return finals + 1
 
@@ -189,27 +182,25 @@ def log_episode(lanes: Lanes, lane: int, log: Episodes) -> None:
 
 
 @strict
-def begin_batch(simulation: Simulation) -> Cursor:
+def begin_batch(env: Dynamics, plan: Plan, lanes: Lanes) -> Cursor:
     """Begin episodes where the batch needs them."""
-    plan, lanes = simulation.plan, simulation.lanes
     active = min(lanes.steps.size, plan.episodes) if plan.episodes > 0 else lanes.steps.size
     if plan.episodes > 0 or lanes.counters[BEGUN] == 0:
         for n in range(active):
-            begin_episode(simulation, n, n)
+            begin_episode(env, plan.run_key, lanes, n, n)
     return Cursor(active, active, 0, 0, lanes.counters[LOGGED])
 
 
 @strict
-def finish_batch(simulation: Simulation, cursor: Cursor) -> Batch:
+def finish_batch(env: Dynamics, plan: Plan, lanes: Lanes, buffer: Batch, cursor: Cursor) -> Batch:
     """Cut the episodes in progress if a fixed number of steps ends the batch; return the filled part of the buffer."""
-    plan, lanes, buffer = simulation.plan, simulation.lanes, simulation.buffer
     samples, finals = cursor.samples, cursor.finals
     if plan.episodes == 0:
         for n in range(cursor.active):
             b = samples - cursor.active + n
             if not (buffer.truncated[b] or buffer.terminated[b]):
                 buffer.truncated[b] = True
-                finals = record_final_obs(simulation, n, b, finals)
+                finals = record_final_obs(env, lanes, n, buffer, b, finals)
     log, first, end = buffer.episodes, cursor.logged, lanes.counters[LOGGED]
     return Batch(
         buffer.obs,
@@ -228,15 +219,16 @@ def finish_batch(simulation: Simulation, cursor: Cursor) -> Batch:
     )
 
 
-@strict
+@inlined
 def simulate(simulation: Simulation, policy: Policy) -> Batch:
     """Act and step until the batch is full; return it as views of the buffer, which the next batch overwrites."""
-    plan, cursor, t = simulation.plan, begin_batch(simulation), 0
+    env, plan, lanes, buffer = simulation.env, simulation.plan, simulation.lanes, simulation.buffer
+    cursor, t = begin_batch(env, plan, lanes), 0
     while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
-        act(simulation, policy, cursor)
-        cursor = step_lanes(simulation, policy.head, cursor)
+        act(env, policy, lanes, buffer, cursor)
+        cursor = step_lanes(env, policy.head, plan, lanes, buffer, cursor)
         t += 1
-    return finish_batch(simulation, cursor)
+    return finish_batch(env, plan, lanes, buffer, cursor)
 
 
 def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, log_room: int = 0) -> Simulation:
@@ -247,6 +239,7 @@ def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, lo
     obs_size, masked = env.observation_space.flat_size, has_mask(env)
     like = env.reset(0)
     lanes = Lanes(
+        like=like,
         state=np.zeros((len(like), num_lanes)),
         action_key=np.zeros(num_lanes, np.uint64),
         dynamics_key=np.zeros(num_lanes, np.uint64),
@@ -270,7 +263,7 @@ def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, lo
         mask=np.ones((num_choices(space), samples), np.bool_) if masked else NO_MASK,
         episodes=new_episodes(samples + log_room),
     )
-    return Simulation(env, like, plan, lanes, buffer)
+    return Simulation(env, plan, lanes, buffer)
 
 
 def empty_actions(actions: Space, samples: int) -> Array:

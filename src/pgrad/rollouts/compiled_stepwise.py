@@ -68,21 +68,21 @@ class LaneCollector:
 
     def collect(self, actor: Actor) -> Batch:
         """Return a batch; raise Stopped where that was asked for meanwhile."""
-        simulation, plan, lanes, buffer = self.simulation, *self.simulation[2:]
+        env, plan, lanes, buffer = self.simulation
         lanes.counters[LOGGED] = 0
-        cursor, t = self.begin(simulation), 0
+        cursor, t = self.begin(env, plan, lanes), 0
         while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
             if self.stopping.is_set():
                 raise Stopped
-            self.observe(simulation, cursor)
+            self.observe(env, lanes, buffer, cursor)
             own = slice(cursor.samples, cursor.samples + cursor.active)
             obs = np.ascontiguousarray(buffer.obs[:, own].T)
             mask = np.ascontiguousarray(buffer.mask[:, own].T) if self.env.has_mask else None
             keys, steps = lanes.action_key[: cursor.active], lanes.steps[: cursor.active]
             buffer.action[..., own] = actor(obs, mask, keys, steps)
-            cursor = self.step(simulation, self.head, cursor)
+            cursor = self.step(env, self.head, plan, lanes, buffer, cursor)
             t += 1
-        batch: Batch = self.finish(simulation, cursor)
+        batch: Batch = self.finish(env, plan, lanes, buffer, cursor)
         self.guard.look(batch.obs[:, : cursor.samples], batch.mask[:, : cursor.samples])
         return batch._replace(episodes=copied(batch.episodes))  # the next batch overwrites the log
 

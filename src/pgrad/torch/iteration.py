@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pgrad.algorithms.iteration import BAD_VALUES, FINE, IterationMetrics, decay, fault_of, metrics_of
+from pgrad.algorithms.iteration import BAD_VALUES, FINE, IterationMetrics, decay_after, fault_of, metrics_of
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.errors import PolicyError
@@ -35,20 +35,20 @@ def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, Iterat
     """Act, estimate ∇J(θ), ascend; return the fault that stopped the iteration, if any, and its metrics."""
     settings, normalization = learner.settings, learner.normalization
     batch = rollout(experience, learner.actor)  # act, step, record
-    fault = fault_of(batch)
+    fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
-        return fault, metrics_of(batch)
-    rate_decay = decay(settings, learner.iteration, batch.total_steps - batch.reward.size)
+        return fault, metrics_of(batch.total_steps, batch.episodes)
+    decay = decay_after(settings, learner.iteration, batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     outputs = forward(learner, batch)  # log π(a|s), entropy and V(s), through which gradients flow
     advantage = advantages(learner, scaled, outputs)  # Ψ: returns, baselines, GAE
     objective = surrogate(settings, advantage, outputs)  # its gradient is an estimate of ∇J
-    fault, norm, value_loss = ascend(learner, objective, outputs.value, advantage.target, rate_decay)
+    fault, norm, loss = ascend(learner, objective, outputs.value, advantage.target, decay)
     if fault == FINE:
         observe(settings.statistics, normalization, batch)
         learner.iteration += 1
     entropy, rate = float(outputs.entropy.detach().mean()), learner.optimizer.learning_rate
-    return fault, metrics_of(batch, entropy, norm, rate, value_loss, advantage.explained_variance)
+    return fault, metrics_of(batch.total_steps, batch.episodes, entropy, norm, rate, loss, advantage.explained_variance)
 
 
 class Samples(NamedTuple):

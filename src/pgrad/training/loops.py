@@ -194,17 +194,19 @@ class CollectingLoop(Loop):
         return self.collector.total_steps
 
     def advance(self) -> None:
-        """See Loop; a rollout that was asked to stop ends the chunk."""
+        """See Loop; a chunk has at least one iteration, and a rollout that was asked to stop ends it."""
         began = time.perf_counter()
         with self.chunk(), suppress(Stopped):
-            while not (self.failure or self.used_up()) and time.perf_counter() - began < CHUNK_SECONDS:
+            while True:
                 batch = rollout(self.collector, self.learner.actor)
                 self.episodes.append(batch.episodes)
                 fault, metrics = self.learner.train_iteration(batch)
-                if fault == FINE:
-                    self.metrics.append(np.array([metrics]))
-                else:
+                if fault != FINE:
                     self.fail(FAULTS[fault])
+                    break
+                self.metrics.append(np.array([metrics]))
+                if self.used_up() or time.perf_counter() - began >= CHUNK_SECONDS:
+                    break
         self.note = self.collector.note
 
     def close(self) -> None:

@@ -89,6 +89,7 @@ class SeedPool:
                 saved = time.perf_counter()
         if self.errors:
             raise self.errors[0]
+        self._report("training")
 
     def _work(self, ended: threading.Event) -> None:
         """Train the seeds that are waiting, one after another."""
