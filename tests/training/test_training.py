@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import pgrad
+from pgrad.algorithms import ALGORITHMS
 from pgrad.algorithms.iteration import train_chunk, values
 from pgrad.config import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
@@ -23,8 +24,6 @@ from pgrad.training.build import new_learner
 from pgrad.training.loops import History, new_loop
 from pgrad.training.seeds import Snapshot
 from pgrad.training.train import Interrupted
-
-ALGORITHMS = ["notebook", "reinforce", "actor-critic"]
 
 
 def small(algorithm: str) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def check_gymnasium(
 
     findings = Findings()
     if isinstance(described, EnvError):
-        way_out = "docs/environments.md says which spaces can be trained on"
+        way_out = "use Box, Discrete, MultiDiscrete or MultiBinary; observations may be a Dict or Tuple of these"
         findings.add("spaces", f"pgrad cannot train on it: {described}", way_out)
         return CheckReport(name or "environment", "not played", findings, "", "")
     watchdog = Watchdog()

@@ -95,7 +95,7 @@ def explain(error: Exception, dynamics: Any, method: str) -> Explanation:
     message = " ".join(lines[:3]) or type(error).__name__
     return Explanation(
         f"{method} cannot be compiled{place}: {message[:300]}",
-        "use numbers, tuples, `math`, and the functions of pgrad.envs; docs/extending.md lists them",
+        "use numbers, tuples, `math`, and the functions of pgrad.envs, which `help(pgrad.envs)` lists",
     )
 
 

@@ -129,7 +129,7 @@ def play(
             if sum(lengths) >= MOST_STEPS:
                 break
     except EnvFailure as failure:
-        findings.add("raised", f"{failure.what} {env.where}", "see docs/environments.md")
+        findings.add("raised", f"{failure.what} {env.where}", "mend that first: training would meet the same")
     except (Exception, SystemExit) as error:
         trace = own_traceback(error).replace("\n", "\n    ")
         findings.add("raised", f"it raised {type(error).__name__} {env.where}:\n    {trace}", ADVICE)
@@ -157,7 +157,7 @@ def train_on(described: Description, findings: Findings, watchdog: Watchdog, see
         finally:
             envs.close()
     except EnvError as error:
-        findings.add("training", f"training would stop here: {error}", "docs/environments.md says what training needs")
+        findings.add("training", f"training would stop here: {error}", "mend that first: nothing else was looked at")
 
 
 def play_episode(env: Watched, copy: Watched, findings: Findings, seed: int) -> tuple[int, float, float]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Factory = Callable[[], gymnasium.Env[Any, Any]]
 
 WHAT_IT_CAN_BE = (
-    "an environment is a NamedTuple with reset and step (docs/extending.md shows one), one of its instances, "
+    "an environment is a NamedTuple with spaces, reset and step, one of its instances, "
     "a gymnasium.Env class, or a function without arguments that returns one of these"
 )
 

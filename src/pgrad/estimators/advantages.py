@@ -40,7 +40,7 @@ Array = Any
 class Multipliers(NamedTuple):
     """Factors of each sample's score before any baseline that is one number a trajectory."""
 
-    psi: Array  # [B] G(τ), G_t, G_t - V(s_t) or Â_t
+    psi: Array  # [B] G_0, G_t, G_t - V(s_t) or Â_t
     discount_power: Array  # [B] γ^t, or 1 where it is dropped or part of Ψ
     target: Array  # [B] what V(s_t) is fitted to: the reward-to-go, or the TD(λ) return with GAE
 
@@ -49,7 +49,7 @@ class Multipliers(NamedTuple):
 def multipliers(spec: EstimatorSpec, batch: Batch, value: Array, final_value: Array) -> Multipliers:
     """Return Ψ and γ^t of every sample, and V's targets.
 
-        total return    Ψ_t = G(τ) - V(s_t),  γ^t being part of G(τ)
+        total return    Ψ_t = G_0 - V(s_t),  γ^t being part of G_0
         reward-to-go    Ψ_t = G_t - V(s_t)
         GAE             Ψ_t = Â_t
 

@@ -48,7 +48,7 @@ def rewards_to_go(
 
 @strict
 def total_returns(to_go: Array, time: Array, trajectory: Array, num_trajectories: int) -> Array:
-    """Return G(τ) = Σ_k γ^k r_k of each sample's whole trajectory, [B]: the reward-to-go of its first step.
+    """Return G_0 = Σ_k γ^k r_k of each sample's whole trajectory, [B]: the reward-to-go of its first step.
 
     to_go [B] are `rewards_to_go`, time [B] is t, counted from the episode's start, trajectory [B] integers in 0 … N-1.
     Samples of a trajectory whose first step (t = 0) is not in the batch get 0.

@@ -36,7 +36,7 @@ class Stepped(Protocol):
 
 
 class Environments(Protocol):
-    """N environments stepped together, such as envs.gymnasium.vector.VectorEnv."""
+    """N environments stepped together, such as vector.vector_env.VectorEnv."""
 
     num_envs: int
     total_steps: int  # taken so far, resets not counted
@@ -51,11 +51,11 @@ class Environments(Protocol):
         """Step all with actions [N] or [N, D]."""
 
     def close(self) -> None:
-        """Let them go."""
+        """Close them."""
 
 
 class Actor(Protocol):
-    """Whoever acts, such as acting.CompiledActor."""
+    """Whoever acts, such as actions.CompiledActor."""
 
     def __call__(self, obs: Array, mask: Array | None, keys: Array, steps: Array) -> Array:
         """Sample actions, [N] or [D, N], with the `steps[n]`-th random bits of keys[n]."""

@@ -1,1 +1,1 @@
-"""Training many seeds: learners, trainers, the session that runs them, the result."""
+"""`train`: its arguments, many seeds on threads, the loop of one seed, what learns in it, the result."""
