@@ -18,6 +18,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+# A background job of a shell ignores Ctrl-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def global_state(request: pytest.FixtureRequest) -> Iterator[None]:
