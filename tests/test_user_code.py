@@ -88,7 +88,9 @@ def test_a_file_with_one_environment_needs_no_name(tmp_path: Path) -> None:
     assert type(load(file(tmp_path, ENV))).__name__ == "Walk"
     with pytest.raises(EnvError, match=r"defines 2 environments \(Walk, Original\): choose one, as in .*walk.py:Walk"):
         load(file(tmp_path, ENV + KINDS))
-    with pytest.raises(EnvError, match="defines no environment: an environment is a NamedTuple with reset and step"):
+    with pytest.raises(
+        EnvError, match="defines no environment: an environment is a NamedTuple with spaces, reset and step"
+    ):
         load(file(tmp_path, "from pgrad.envs.cartpole import CartPole\n"))
 
 
