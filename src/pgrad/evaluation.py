@@ -90,7 +90,7 @@ def evaluate(
     greedy             take the most probable action (of a Gaussian, the mean), which is another policy than π_θ
     max_episode_steps  a time limit in place of the environment's own, which counts as part of the problem: rewards
                        after it do not. By default the one of training
-    step_timeout       seconds after which a step of the environment hangs; None for never
+    step_timeout       seconds after which a step of the environment counts as hanging; None for never
     trust              whether to import, and run, the code that the policy's file names as its environment
     progress           called with the number of finished episodes, and of all, whenever one has ended
 

@@ -197,7 +197,6 @@ def test_the_hash_stays_when_files_without_compiled_code_are_edited(
 
 
 IMPORTERS = {  # files with compiled code whose uncompiled functions need what is outside the hash
-    "env_check/compiled.py",  # reports
     "envs/robot_arm.py",  # draws itself
 }
 

@@ -38,15 +38,18 @@ def diagnose(
 ) -> RunDiagnosis:
     """Measure signal and noise of every gradient estimator at the policies of a run folder.
 
+    run             a run folder whose policy is the compiled perceptron, as `pgrad train` writes
     seed            which seed of the run (default: its first)
     at              "last"; an iteration, or several with commas; or "every:10"
     trajectories    at each policy (default 10,000; 1,000 where there are several)
     diagnosis_seed  of the trajectories
-    progress        called with what begins
+    progress        called with a line of text as each part begins
     trust           whether to import, and run, the code that the run names as its environment (`file.py:Name`)
 
-    V is the run's own value network, or one fitted to each policy where the run has none. Raises RunError, ConfigError
-    and EnvError.
+    V is the run's own value network, or one fitted to each policy where the run has none. Raises RunError where
+    the folder cannot be read, is of a PyTorch module, or has not kept the parameters of an iteration asked for;
+    ConfigError for arguments out of range, an `at` of another form, or trajectories whose gradients exceed 2 GiB; and
+    EnvError for an environment that cannot be made, is not trusted, or does not fit the policy.
     """
     check_arguments(trajectories=trajectories, diagnosis_seed=diagnosis_seed, trust=trust)
     saved = load_run(run, seed)

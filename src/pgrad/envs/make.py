@@ -176,8 +176,9 @@ def find(env: AnyEnv) -> Env | Original:
 def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = None) -> Env:
     """Return the environment that training uses; raise EnvError if it does not exist or pgrad cannot train on it.
 
-    env      an id of Gymnasium's ("CartPole-v1", "module:id"), of ours ("RobotArm-v0") or of EnvPool's; where one is
-             written ("my_env.py:MyEnv"); a NamedTuple of dynamics; a gymnasium.Env, or a function that makes one
+    env      an id of Gymnasium's ("CartPole-v1", "module:id"), of ours ("RobotArm-v0") or of EnvPool's; a file or
+             module and the name in it ("my_env.py:MyEnv"); a NamedTuple of dynamics; a gymnasium.Env, or a function
+             that makes one
     backend  `auto` takes the compiled form if there is one, `compiled` insists on it, `gymnasium` takes Gymnasium's own
              implementation, never EnvPool's in its place
     max_episode_steps  a time limit in place of the environment's own

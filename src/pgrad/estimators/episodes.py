@@ -26,8 +26,8 @@ def _is_number(value: Any) -> bool:
 def discounted_return(rewards: npt.ArrayLike, discount: float = 0.99) -> float:
     """Return G = Σ_t γ^t r_t of one episode's rewards r [T]; 0 of no rewards.
 
-    `discount` is γ in [0, 1]. Raises InputError where the arguments are none of this. Sutton and Barto (2018), equation
-    3.8, where the first reward is called R_1.
+    `discount` is γ in [0, 1]. Raises InputError for any other arguments. Sutton and Barto (2018), equation 3.8,
+    where the first reward is called R_1.
 
     >>> discounted_return([1, 1, 1], discount=0.5)
     1.75
@@ -39,8 +39,8 @@ def discounted_return(rewards: npt.ArrayLike, discount: float = 0.99) -> float:
 def rewards_to_go(rewards: npt.ArrayLike, discount: float = 0.99) -> Floats:
     """Return G_t = Σ_{k ≥ t} γ^{k-t} r_k for every step of one episode's rewards r; [T] to [T], in units of reward.
 
-    `discount` is γ in [0, 1]. G_t is an unbiased estimate of Q(s_t, a_t). Raises InputError where the arguments are
-    none of this. Computed backward by G_t = r_t + γ G_{t+1}: Sutton and Barto (2018), equation 3.9.
+    `discount` is γ in [0, 1]. G_t is an unbiased estimate of Q(s_t, a_t). Raises InputError for any other arguments.
+    Computed backward by G_t = r_t + γ G_{t+1}: Sutton and Barto (2018), equation 3.9.
 
     >>> rewards_to_go([1, 1, 1], discount=0.5).tolist()
     [1.75, 1.5, 1.0]
@@ -56,16 +56,18 @@ def rewards_to_go(rewards: npt.ArrayLike, discount: float = 0.99) -> Floats:
 def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -> Any:
     """Return Σ_t G_t · x_t of one episode, or its mean over episodes if both arguments are lists of episodes.
 
-    With x_t = log π(a_t | s_t) this is the surrogate whose gradient in θ estimates ∇J(θ): give it PyTorch's scalars and
-    call `backward()` on the *negative*. With x_t the score ∇ log π(a_t | s_t), a vector, it is the estimate itself.
-    The sum runs over the steps and only episodes are averaged: a mean over steps would weigh them by episode length.
+    With x_t = log π(a_t | s_t) this is the surrogate whose gradient in θ estimates ∇J(θ): give it scalar tensors of
+    PyTorch and call `backward()` on the *negative*. With x_t the score ∇ log π(a_t | s_t), a vector, it is the estimate
+    itself. The sum runs over the steps and only episodes are averaged: a mean over steps would weigh them by episode
+    length.
 
     log_probs  [T], or [T, P] for scores; or a list with one such item for each of N episodes
     returns    [T] the return that multiplies each step; or a list with one such item for each episode
 
-    Unbiased if G_t is γ^t times the reward-to-go, or the return of the whole episode; without γ^t it is not the
-    gradient of any objective (Nota and Thomas 2020). Raises InputError where lengths differ, nothing is given, returns
-    are not finite numbers, or one array of returns could mean several episodes or one. Williams (1992), section 5.
+    Unbiased if G_t is γ^t times the reward-to-go, or the discounted return G_0 of the whole episode; without γ^t it is
+    not the gradient of any objective (Nota and Thomas 2020). Raises InputError where lengths differ, nothing is given,
+    returns are not finite numbers, or one array of returns could mean several episodes or one. Williams (1992), section
+    5.
     """
     if getattr(returns, "ndim", 1) > 1:
         raise InputError(

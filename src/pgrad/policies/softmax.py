@@ -34,6 +34,7 @@ def softmax(preferences: npt.ArrayLike, temperature: float = 1.0) -> Floats:
     """Return π(a) = exp(h_a / τ) / Σ_k exp(h_k / τ) over the last axis; [..., A] to [..., A].
 
     A preference of -inf has probability zero. τ → 0 approaches the greedy choice, τ → ∞ the uniform one.
+    Raises InputError for a temperature that is not positive and finite, or if all preferences are -inf.
     """
     weights = np.exp(_scaled(preferences, temperature))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))

@@ -130,8 +130,10 @@ def save(result: Result, run: RunPath) -> None:
     result  what `pgrad.train` returned, or carried as the `.result` of what it raised
     run     a folder that does not exist yet; its parents are made
 
-    The module's docstring lists the files; `pgrad.load` and `pgrad.load_value` read the networks back, and `pgrad eval`
-    and `pgrad diagnose` take the folder. Of PyTorch modules their numbers are kept and their code is not. Every file is
+    It gets config.toml and summary.json, and for each seed a folder with policy, value and checkpoints.safetensors (the
+    latter two where there are any), metrics.csv, episodes.csv and, if it was evaluated, evaluation.csv: see "What a run
+    leaves behind" in README.md. `pgrad.load` and `pgrad.load_value` read the networks back, and `pgrad eval` and
+    `pgrad diagnose` take the folder. Of PyTorch modules their numbers are kept and their code is not. Every file is
     written whole or not at all. Raises RunError where the folder exists or cannot be written.
     """
     modules = [policy.class_name for policy in result.policies if not isinstance(policy, MLPPolicy)]

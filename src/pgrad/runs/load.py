@@ -28,8 +28,8 @@ def load(run: RunPath, seed: int | None = None, module: "nn.Module | None" = Non
 
     run      a run folder, the folder of one of its seeds, or a policy.safetensors
     seed     which seed of a run folder; by default its first
-    module   for a run that trained a PyTorch module: a torch.nn.Module built alike, which is not changed. Files hold
-             its numbers and never its code
+    module   for a run that trained a PyTorch module: a torch.nn.Module of the same architecture, which is not changed.
+             Files hold its numbers and never its code
     returns  an MLPPolicy, or with `module` a TorchPolicy. Its `env` names what it was trained on, which for a file of
              the user's is the file's absolute path
 
@@ -49,8 +49,8 @@ def load_value(run: RunPath, seed: int | None = None, module: "nn.Module | None"
 
     run      a run folder, the folder of one of its seeds, or a policy.safetensors with the value.safetensors beside it
     seed     which seed of a run folder; by default its first
-    module   for a run of PyTorch modules: the value module, built alike; or where the policy's module returns V as
-             well, that one
+    module   for a run of PyTorch modules: the value module, of the same architecture; or where the policy's module
+             returns V as well, that one
     returns  an MLPValue, or with `module` a TorchValue
 
     V(s) is what the policy's return from s on is expected to be, discounted as in training. Raises RunError as `load`

@@ -49,15 +49,17 @@ class SeedResult:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """All S seeds of one training.
+    """The result of one training, with all its seeds.
 
     config, env      the settings and the environment that all seeds have in common
     seeds            one SeedResult each, in the order of config.seeds; fewer where training was interrupted
     seconds          of training, from the call to the last seed's end, compilation included, evaluation not
     compile_seconds  of these, spent compiling
 
-    `mean_returns` has one number for each evaluated seed; `mean` and `interquartile_mean` estimate what one more seed
-    would reach, with intervals over seeds (not over episodes, which tell of one policy and not of the algorithm).
+    `policies` are the frozen policies, one for each of the S seeds, and `mean_returns` is one number for each evaluated
+    seed. `mean()` and `interquartile_mean()` estimate what one more seed would reach, with intervals over seeds (not
+    over episodes, which tell of one policy and not of the algorithm). `summary()` says it in a few lines, and `plot()`
+    draws the training curves.
     """
 
     config: Config

@@ -44,10 +44,11 @@ def train(
     device: str | None = None,
     **settings: Unpack[TrainSettings],
 ) -> Result:
-    """Train a policy for every seed, evaluate each as it ends up, and return them with their histories.
+    """Train a policy for every seed, evaluate each final policy, and return them with their histories.
 
     env                  an id like "CartPole-v1", a file like "my_env.py:MyEnv", an environment, or a function that
-                         makes one: whatever `pgrad.make` takes, or has returned. Only a whole `config` names its own
+                         makes one: whatever `pgrad.make` takes, or has returned. Leave it out only with a `config`,
+                         which names one
     algorithm, settings  a preset and any of Config's fields over it; or a whole `config` instead
     seeds, seed          30 means seeds 0 to 29; or a list; or one
     threads              how many seeds train side by side (default: all cores); results do not depend on it
@@ -64,7 +65,8 @@ def train(
     value                likewise, for V(s); by default a multilayer perceptron of `hidden` units, where V is read
     optimizer            "adam" or "sgd"; or a class of torch.optim, which gets learning_rate (for a value module of
                          its own value_learning_rate); or a function from parameters to an optimiser
-    value_coef           weight of V's mean squared error, where policy and value have parameters in common (0.5)
+    value_coef           weight of V's mean squared error, where policy and value have parameters in common (default
+                         0.5)
     device               "cpu" (default), "cuda", or "auto" for a GPU where there is one
 
     Modules are in evaluation mode while they train: dropout would make the policy that acts another one than the
