@@ -226,7 +226,7 @@ def test_the_hash_changes_with_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     assert source_hash() != before
 
 
-COMPILES = re.compile(r"^from pgrad\.kernels\.jit import .*\b(strict|dense|both|compiled_as)\b", re.M)
+COMPILES = re.compile(r"^from pgrad\.kernels\.jit import .*\b(strict|inlined|dense|both|compiled_as)\b", re.M)
 
 
 def test_everything_compiled_lives_in_a_compiled_room() -> None:

@@ -18,7 +18,7 @@ from pgrad.estimators.gradient import (
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
 from pgrad.kernels.heads import Policy
-from pgrad.kernels.jit import Omitted, compiled_as, inlined, strict
+from pgrad.kernels.jit import Omitted, both, compiled_as, inlined, strict
 from pgrad.kernels.mlp import MLP, forward
 from pgrad.kernels.reductions import mean, row_sum
 from pgrad.rollouts.batch import Batch, Episodes
@@ -203,7 +203,7 @@ def finish_iteration(settings: Settings, learner: Learner, batch: Batch) -> None
     learner.iteration[0] += 1
 
 
-@strict
+@both
 def metrics_of(
     total_steps: int,
     episodes: Episodes,

@@ -171,3 +171,9 @@ def weighted(spec: EstimatorSpec, multiplied: Multipliers, value: Array, batch: 
         explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
     step_weight = normaliser(spec, batch.reward.size, batch.num_trajectories)
     return Advantages(weights(spec, multiplied, batch, overlap), step_weight, multiplied.target, explained)
+
+
+@strict
+def advantages_of_values(spec: EstimatorSpec, batch: Batch, value: Array, final_value: Array) -> Advantages:
+    """Return the advantages for known V(s) [B] and V of final observations [C]; not for the optimal baseline."""
+    return weighted(spec, multipliers(spec, batch, value, final_value), value, batch, np.empty((2, 0)))

@@ -122,16 +122,28 @@ def observe_lanes(env: Dynamics, lanes: Lanes, batch: Batch, cursor: Cursor) -> 
             mask_into(env, read_lane(lanes.state, n, lanes.like), batch.mask, cursor.samples + n)
 
 
+@strict
+def step_states(
+    env: Dynamics, head: Any, lanes: Lanes, action: Array, reward: Array, terminated: Array, cursor: Cursor
+) -> None:
+    """Step the active lanes' states with the actions just recorded; fill reward and terminated, [≥ active] both.
+
+    A function of its own, since LLVM vectorises long dynamics only there.
+    """
+    like, state = lanes.like, lanes.state
+    for n in range(cursor.active):
+        key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
+        taken = env_action(head, action, cursor.samples + n)
+        after, reward[n], terminated[n] = step(env, read_lane(state, n, like), taken, key)
+        write_lane(state, n, after)
+
+
 @inlined
 def step_lanes(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
     """Step the active lanes with the actions just recorded, record the outcome, and begin episodes where any ended."""
-    at, active, like, time_limit = cursor.samples, cursor.active, lanes.like, plan.max_episode_steps
-    state, reward, terminated = lanes.state, batch.reward[at:], batch.terminated[at:]
-    for n in range(active):
-        key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
-        action = env_action(head, batch.action, at + n)
-        after, reward[n], terminated[n] = step(env, read_lane(state, n, like), action, key)
-        write_lane(state, n, after)
+    at, active, time_limit = cursor.samples, cursor.active, plan.max_episode_steps
+    reward, terminated = batch.reward[at:], batch.terminated[at:]
+    step_states(env, head, lanes, batch.action, reward, terminated, cursor)
     for n in range(active):
         batch.time[at + n], batch.trajectory[at + n] = lanes.steps[n], lanes.trajectory[n]
         lanes.steps[n] += 1

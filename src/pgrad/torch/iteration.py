@@ -14,7 +14,7 @@ from pgrad.algorithms.iteration import BAD_VALUES, FINE, IterationMetrics, decay
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.errors import PolicyError
-from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
+from pgrad.estimators.advantages import Advantages, Multipliers, advantages_of_values, multipliers, weighted
 from pgrad.estimators.spec import OPTIMAL
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Batch
@@ -155,10 +155,10 @@ def advantages(learner: TorchLearner, batch: Batch, outputs: Outputs) -> Advanta
     spec, value = learner.settings.estimator, NO_FLOATS
     if outputs.value is not None:
         value = to_numpy(outputs.value).astype(np.float64)
+    if spec.baseline != OPTIMAL:
+        return advantages_of_values(spec, batch, value, outputs.final_value)
     multiplied = multipliers(spec, batch, value, outputs.final_value)
-    overlap = np.empty((2, 0))
-    if spec.baseline == OPTIMAL:
-        overlap = score_overlaps(learner, batch, outputs.log_prob, multiplied)
+    overlap = score_overlaps(learner, batch, outputs.log_prob, multiplied)
     return weighted(spec, multiplied, value, batch, overlap)
 
 
