@@ -247,7 +247,7 @@ def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, lo
     """Make a simulation in which nothing has begun; its log has room for a batch's episodes and `log_room` more."""
     limit, space = plan.max_episode_steps, env.action_space
     samples = plan.episodes * limit or num_lanes * plan.num_steps
-    finals = plan.episodes or num_lanes * (plan.num_steps // limit + 2)
+    finals = plan.episodes or samples  # far more than are cut, but memory that nothing touches costs nothing
     obs_size, masked = env.observation_space.flat_size, has_mask(env)
     like = env.reset(0)
     lanes = Lanes(
