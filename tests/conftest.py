@@ -18,6 +18,22 @@ import gymnasium
 import numpy as np
 import pytest
 
+SHOP = """
+import gymnasium, numpy as np
+
+class Shop(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), 1.0, self.steps == 3, False, {}
+"""
+
 # A background job of a shell ignores Ctrl-C, and so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -45,3 +61,9 @@ def restore(kept: dict[str, object], before: dict[str, object]) -> None:
     """Make `kept` what it was, in place."""
     kept.clear()
     kept.update(before)
+
+
+@pytest.fixture
+def shop() -> str:
+    """Return the text of a user's file, whose episodes last three steps."""
+    return SHOP

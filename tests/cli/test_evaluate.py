@@ -10,28 +10,13 @@ from pgrad.cli import main as cli
 from pgrad.errors import RunError
 from pgrad.runs.folder import RunFolder
 
-SHOP = """
-import gymnasium, numpy as np
-
-class Shop(gymnasium.Env):
-    observation_space = gymnasium.spaces.Box(0, 1, (2,))
-    action_space = gymnasium.spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        self.steps = 0
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        self.steps += 1
-        return np.zeros(2, np.float32), 1.0, self.steps == 3, False, {}
-"""
 SHORT = ("--total-steps", "200", "--no-figures")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: str) -> Path:
     """A run on a user's file, looked at from another folder."""
-    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "shop.py").write_text(shop)
     monkeypatch.chdir(tmp_path)
     assert cli.run(["train", "shop.py:Shop", "--seeds", "2", "--out", "run", *SHORT]) == 0
     (tmp_path / "elsewhere").mkdir()

@@ -10,6 +10,7 @@ import pytest
 
 from pgrad.envs.acrobot import Acrobot
 from pgrad.envs.cartpole import CartPole
+from pgrad.envs.compiled_methods import compiled_observe, compiled_step
 from pgrad.envs.dynamics import Dynamics, observe, reset, step
 from pgrad.envs.make import COMPILED, make
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
@@ -24,16 +25,6 @@ EPISODES = 30
 ANYWHERE = 400
 STARTS = 20_000
 BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
-
-
-@strict
-def compiled_step(env: Any, state: Any, action: Any, key: int) -> Any:
-    return step(env, state, action, key)
-
-
-@strict
-def compiled_observe(env: Any, state: Any) -> Any:
-    return observe(env, state)
 
 
 @strict

@@ -206,28 +206,11 @@ def test_names_that_are_no_files_stay(env: str) -> None:
     assert located(env) == env
 
 
-SHOP = """
-import gymnasium, numpy as np
-
-class Shop(gymnasium.Env):
-    observation_space = gymnasium.spaces.Box(0, 1, (2,))
-    action_space = gymnasium.spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        self.steps = 0
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        self.steps += 1
-        return np.zeros(2, np.float32), 1.0, self.steps == 3, False, {}
-"""
-
-
 @pytest.mark.parametrize("name", ["shop.py:Shop", "shop.py"])
 def test_a_run_on_a_users_file_is_evaluated_from_anywhere_once_it_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: str, name: str
 ) -> None:
-    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "shop.py").write_text(shop)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     save(pgrad.train(name, total_steps=200, evaluation_episodes=0), "run")

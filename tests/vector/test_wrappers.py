@@ -6,7 +6,7 @@ import gymnasium
 from gymnasium.wrappers import ClipAction, NormalizeObservation, NormalizeReward, TimeLimit
 
 from pgrad.vector.make import describe
-from pgrad.vector.wrappers import stateful_wrappers
+from pgrad.vector.wrappers import stateful_notes
 
 
 class Mine(NormalizeReward[Any, Any]):
@@ -18,8 +18,8 @@ def both() -> Any:
 
 
 def test_wrappers_with_statistics_are_found_anywhere_in_the_chain() -> None:
-    assert stateful_wrappers(both()) == ["Mine", "NormalizeObservation"]
-    assert stateful_wrappers(ClipAction(gymnasium.make("Pendulum-v1"))) == []
+    assert [note.split()[0] for note in stateful_notes(both())] == ["Mine", "NormalizeObservation"]
+    assert stateful_notes(ClipAction(gymnasium.make("Pendulum-v1"))) == ()
 
 
 def test_the_user_is_told_what_happens_and_what_to_use() -> None:

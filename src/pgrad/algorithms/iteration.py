@@ -138,7 +138,7 @@ def values(critic: MLP, obs: Array, count: int) -> Array:
 
 def score_overlaps(included: Any, policy: Policy, batch: Batch, multiplied: Multipliers) -> Array:
     """Return g · u and ‖u‖² of each trajectory for the optimal baseline, [2, N]; [2, 0] where they are omitted."""
-    return np.empty((2, 0)) if isinstance(included, Omitted) else overlaps_of(policy, batch, multiplied)
+    return overlaps_of(policy, batch, multiplied) if included.needed else np.empty((2, 0))
 
 
 @compiled_as(score_overlaps)

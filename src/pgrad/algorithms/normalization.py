@@ -54,29 +54,29 @@ def merged(count: float, mean: float, squares: float, n: float, batch_mean: floa
     return mean + apart * n / total, squares + batch_squares + apart * apart * count * n / total
 
 
-def observe(needed: Any, normalization: Normalization, batch: Batch) -> None:
+def observe(included: Any, normalization: Normalization, batch: Batch) -> None:
     """Take a batch's observations into the statistics, for the iterations to come, where statistics are needed."""
-    if needed.needed:
+    if included.needed:
         observe_batch(normalization, batch)
 
 
-def with_scaled_rewards(needed: Any, normalization: Normalization, batch: Batch, discount: float) -> Batch:
+def with_scaled_rewards(included: Any, normalization: Normalization, batch: Batch, discount: float) -> Batch:
     """Return the batch with its rewards scaled, unless statistics are omitted."""
-    return with_rewards(batch, scaled_rewards(normalization, batch, discount)) if needed.needed else batch
+    return with_rewards(batch, scaled_rewards(normalization, batch, discount)) if included.needed else batch
 
 
 @compiled_as(observe)
-def _observe_compiled(needed: Any, normalization: Any, batch: Any) -> Any:
-    if needed.instance_class is Omitted:
-        return lambda needed, normalization, batch: None
-    return lambda needed, normalization, batch: observe_batch(normalization, batch)
+def _observe_compiled(included: Any, normalization: Any, batch: Any) -> Any:
+    if included.instance_class is Omitted:
+        return lambda included, normalization, batch: None
+    return lambda included, normalization, batch: observe_batch(normalization, batch)
 
 
 @compiled_as(with_scaled_rewards)
-def _with_scaled_rewards_compiled(needed: Any, normalization: Any, batch: Any, discount: Any) -> Any:
-    if needed.instance_class is Omitted:
-        return lambda needed, normalization, batch, discount: batch
-    return lambda needed, normalization, batch, discount: with_rewards(
+def _with_scaled_rewards_compiled(included: Any, normalization: Any, batch: Any, discount: Any) -> Any:
+    if included.instance_class is Omitted:
+        return lambda included, normalization, batch, discount: batch
+    return lambda included, normalization, batch, discount: with_rewards(
         batch, scaled_rewards(normalization, batch, discount)
     )
 

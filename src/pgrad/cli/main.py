@@ -1,14 +1,13 @@
 """The command `pgrad`: find the command that the first word names, run it, and turn errors into exit codes."""
 
 import gc
+import importlib
 import logging
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
 
 from pgrad import __version__
-from pgrad.cli import check_env, diagnose, envs, evaluate, info, train, verify
 from pgrad.cli.output import protect_output
 from pgrad.errors import ConfigError, PgradError, nearest
 
@@ -28,14 +27,15 @@ pgrad: policy gradients done right.
 Try:  pgrad train CartPole-v1 --seeds 30
 Each command explains itself: pgrad train --help"""
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "train": train.command,
-    "eval": evaluate.command,
-    "diagnose": diagnose.command,
-    "verify": verify.command,
-    "envs": envs.command,
-    "check-env": check_env.command,
-    "info": info.command,
+# Each command and its module, which is imported when the command is run.
+COMMANDS = {
+    "train": "train",
+    "eval": "evaluate",
+    "diagnose": "diagnose",
+    "verify": "verify",
+    "envs": "envs",
+    "check-env": "check_env",
+    "info": "info",
 }
 
 
@@ -65,7 +65,9 @@ def dispatch(argv: list[str]) -> int:
         return 0
     if argv[0] not in COMMANDS:
         raise ConfigError([f"unknown command '{argv[0]}': {nearest(argv[0], COMMANDS)}"])
-    return COMMANDS[argv[0]](argv[1:])
+    module = importlib.import_module(f"pgrad.cli.{COMMANDS[argv[0]]}")
+    code: int = module.command(argv[1:])
+    return code
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ NUMBA_SUFFIXES = {".nbi", ".nbc"}
 class Included(NamedTuple):
     """Switch that compiles an optional part of an iteration into it.
 
-    Numba compiles a function once for each type of its arguments, and drops the branch that `needed` rules out; so a
+    Numba compiles a function once for each type of its arguments, and of the part only what the switch's type wants: a
     part that this configuration omits costs no compilation. That saves a quarter of the first compilation.
     """
 

@@ -7,9 +7,9 @@ from pgrad.algorithms.iteration import IterationMetrics, train_iteration
 from pgrad.algorithms.learner import Checkpoints, Settings
 from pgrad.config import Config
 from pgrad.envs.make import Env
-from pgrad.kernels.jit import face_for
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.actions import CompiledActor
+from pgrad.rollouts.batch import Batch
 from pgrad.training.build import checkpoints_of, new_learner, policy_of, settings_of, value_of
 
 if TYPE_CHECKING:
@@ -29,14 +29,13 @@ class Learner(Protocol):
 
     settings: Settings
     actor: Any  # acts with the policy as it is now: see rollouts.actions
-    head: Any  # what drawn actions mean: see kernels.heads
 
     @property
     def iterations(self) -> int:
         """Iterations done."""
 
-    def train_iteration(self, experience: Any) -> tuple[int, IterationMetrics]:
-        """Improve from a batch or a collector of one; return the fault, if any, and the iteration's metrics."""
+    def train_iteration(self, batch: Batch) -> tuple[int, IterationMetrics]:
+        """Improve from a batch; return the fault, if any, and the iteration's metrics."""
 
     def restore(self) -> None:
         """Take the last step back."""
@@ -54,16 +53,16 @@ class CompiledLearner:
     def __init__(self, config: Config, env: Env, seed: int, num_trajectories: int) -> None:
         self.config, self.env, self.seed, self.settings = config, env, seed, settings_of(config)
         self.record = new_learner(config, env, seed, num_trajectories)
-        self.actor, self.head = CompiledActor(self.record.policy), self.record.policy.head
+        self.actor = CompiledActor(self.record.policy)
 
     @property
     def iterations(self) -> int:
         """Iterations done."""
         return int(self.record.iteration[0])
 
-    def train_iteration(self, experience: Any) -> tuple[int, IterationMetrics]:
+    def train_iteration(self, batch: Batch) -> tuple[int, IterationMetrics]:
         """See Learner."""
-        return face_for(train_iteration, experience)(self.settings, self.record, experience)
+        return train_iteration(self.settings, self.record, batch)
 
     def restore(self) -> None:
         """See Learner; ascend has done so already."""

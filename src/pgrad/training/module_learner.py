@@ -1,11 +1,11 @@
 """PyTorch modules as what learns in the loop of one seed."""
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 from pgrad.algorithms.iteration import IterationMetrics
 from pgrad.config import Config, TorchOptions
 from pgrad.envs.make import Env
+from pgrad.rollouts.batch import Batch
 from pgrad.torch.actor import TorchActor
 from pgrad.torch.devices import threads_for
 from pgrad.torch.iteration import train_iteration
@@ -26,9 +26,9 @@ class ModuleLearner:
         """Iterations done."""
         return self.record.iteration
 
-    def train_iteration(self, experience: Any) -> tuple[int, IterationMetrics]:
+    def train_iteration(self, batch: Batch) -> tuple[int, IterationMetrics]:
         """See learners.Learner."""
-        return train_iteration(self.record, experience)
+        return train_iteration(self.record, batch)
 
     def restore(self) -> None:
         """See learners.Learner."""

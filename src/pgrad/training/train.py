@@ -122,11 +122,13 @@ def _torch_options(
     settings: dict[str, Any],
 ) -> TorchOptions | None:
     """Return the module options that train()'s arguments ask for, if any; one ConfigError for all that is wrong."""
+    asked = {"value": value, "optimizer": optimizer, "value_coef": value_coef, "device": device}
+    given = {name: argument for name, argument in asked.items() if argument is not None}
     if policy is None:
-        given = {"value": value, "optimizer": optimizer, "value_coef": value_coef, "device": device}
-        idle = [f"{name}={given[name]!r}" for name in given if given[name] is not None]
-        if idle:
-            raise ConfigError(f"{argument} is for a PyTorch module: pass one as policy=" for argument in idle)
+        if given:
+            raise ConfigError(
+                f"{name}={argument!r} is for a PyTorch module: pass one as policy=" for name, argument in given.items()
+            )
         return None
     require_torch()
     from pgrad.torch.devices import device_of
@@ -134,14 +136,15 @@ def _torch_options(
     idle = [name for name in FOR_COMPILED if settings.get(name) is not None]
     problems = [f"{name} does not apply to a PyTorch policy; remove it" for name in idle]
     with collecting(problems):
-        check_arguments(value_coef=0.5 if value_coef is None else value_coef)
+        check_arguments(value_coef=value_coef)
     if optimizer is not None and not callable(optimizer):
         problems.append(f"optimizer must be a name, a class of torch.optim, or a function, not {optimizer!r}")
+    options = TorchOptions(policy, **given)
     with collecting(problems):
-        device_of(device or "cpu")
+        device_of(options.device)
     if problems:
         raise ConfigError(problems)
-    return TorchOptions(policy, value, optimizer, 0.5 if value_coef is None else value_coef, device or "cpu")
+    return options
 
 
 def _chosen(

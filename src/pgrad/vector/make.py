@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pgrad.vector.envpool import describe_envpool
 from pgrad.vector.hints import explain_failure, package_of
 from pgrad.vector.spaces import actions_of, observations_of
 from pgrad.vector.spec import Description, GymnasiumEnv, quietly
-from pgrad.vector.wrappers import stateful_notes
+from pgrad.vector.wrappers import stateful_notes, wrappers_of
 
 # What gymnasium.make warns of.
 OUT_OF_DATE = re.compile(r"out of date.*upgrading to version `(v\d+)`")
@@ -210,7 +210,7 @@ def limited(description: Description, max_episode_steps: int) -> Description:
 
 def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> GymnasiumEnv:
     made = make()
-    theirs = list(_time_limits(made))
+    theirs = _time_limits(made)
     for wrapper in theirs:
         wrapper._max_episode_steps = max_episode_steps
     return made if theirs else gymnasium.wrappers.TimeLimit(made, max_episode_steps)
@@ -261,12 +261,9 @@ def _time_limit(env: GymnasiumEnv) -> int | None:
     return next((int(wrapper._max_episode_steps) for wrapper in _time_limits(env)), None)
 
 
-def _time_limits(env: GymnasiumEnv) -> Iterator[gymnasium.wrappers.TimeLimit[Any, Any]]:
-    """Yield the wrappers that end episodes, from the outside in."""
-    while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, gymnasium.wrappers.TimeLimit):
-            yield env
-        env = env.env
+def _time_limits(env: GymnasiumEnv) -> list[gymnasium.wrappers.TimeLimit[Any, Any]]:
+    """Return the wrappers that end episodes, from the outside in."""
+    return [wrapper for wrapper in wrappers_of(env) if isinstance(wrapper, gymnasium.wrappers.TimeLimit)]
 
 
 def _from_spec(spec: EnvSpec) -> GymnasiumEnv:

@@ -1,5 +1,8 @@
 """Wrappers that normalise by running statistics of their own, which are neither shared, saved nor frozen."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import gymnasium
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
@@ -12,26 +15,19 @@ NORMALIZING = (
 )
 
 
-def stateful_wrappers(env: GymnasiumEnv) -> list[str]:
-    """Return the class names of the wrappers around `env` that keep running statistics, from the outside in."""
-    kinds = tuple(kind for kind, *_ in NORMALIZING)
-    return [type(wrapper).__name__ for wrapper in _wrappers(env) if isinstance(wrapper, kinds)]
-
-
 def stateful_notes(env: GymnasiumEnv) -> tuple[str, ...]:
-    """Return a line for the user for each of them: what happens at evaluation, and what to use instead."""
+    """Return, for each such wrapper around `env`, a line for the user: what goes wrong, and what to use instead."""
     return tuple(
         f"{type(wrapper).__name__} starts its statistics anew in every copy, so that {effect}: "
         f"use {setting} in its place, whose statistics are saved with the policy and frozen"
-        for wrapper in _wrappers(env)
+        for wrapper in wrappers_of(env)
         for kind, effect, setting in NORMALIZING
         if isinstance(wrapper, kind)
     )
 
 
-def _wrappers(env: GymnasiumEnv) -> list[GymnasiumEnv]:
-    wrappers: list[GymnasiumEnv] = []
+def wrappers_of(env: GymnasiumEnv) -> Iterator[gymnasium.Wrapper[Any, Any, Any, Any]]:
+    """Yield the wrappers around `env`, from the outside in."""
     while isinstance(env, gymnasium.Wrapper):
-        wrappers.append(env)
+        yield env
         env = env.env
-    return wrappers
