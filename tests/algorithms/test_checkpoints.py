@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pgrad.algorithms.checkpoints import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 from pgrad.algorithms.checkpoints import keep as keep_parameters
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.training.build import CHECKPOINT_BYTES, MAX_CHECKPOINTS, new_checkpoints
 
 ROOMS = [1, 2, 3, 4, 5, 8, 13]
 

@@ -137,7 +137,7 @@ from pgrad.verify.report import Report
 
 samples = "samples" in sys.argv
 if samples:
-    claims.BATCHES = 500
+    claims.BATCHES = 1_000
     claims.CATALOGUE = [named for named in claims.CATALOGUE if named.name in ("reward-to-go", "reward-to-go, value")]
 chosen = [cases.cases_of(problem, np.random.default_rng(0))[0] for problem in cases.problems()[1::3]]
 rows = [row for case in chosen for row in claims.rows_of(case, 0, samples)]

@@ -2,10 +2,31 @@
 
 from typing import Any
 
+import numpy as np
+
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.algorithms.normalization import Normalization
 from pgrad.kernels.jit import strict
 from pgrad.kernels.optimizers import copy
+
+MAX_CHECKPOINTS = 128
+CHECKPOINT_BYTES = 2**24  # of all of them, where large networks leave room for few
+
+
+def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int = 0) -> Checkpoints:
+    """Make room for as many as fit, at least two; `inputs` observations are normalised."""
+    fitting = CHECKPOINT_BYTES // (4 * (policy_size + critic_size + 2 * inputs))
+    room = max(2, min(MAX_CHECKPOINTS, fitting)) if every else 0
+    return Checkpoints(
+        np.zeros(room, np.int64),
+        np.zeros((room, policy_size), np.float32),
+        np.zeros((room, critic_size), np.float32),
+        np.zeros((room, inputs), np.float32),
+        np.zeros((room, inputs), np.float32),
+        np.zeros(room),
+        np.zeros(1, np.int64),
+        np.array([every]),
+    )
 
 
 @strict

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from pgrad.algorithms.sampling import sample_estimates
+from pgrad.algorithms.sampling import record_chunks
 from pgrad.cli.parser import Parser
 from pgrad.cli.progress import StepProgress
 from pgrad.estimators.advantages import multipliers
@@ -23,7 +23,7 @@ def command(argv: list[str]) -> int:
     parser.add_quiet()
     arguments = parser.checked(argv)
 
-    compiled = multipliers if arguments.no_samples else sample_estimates
+    compiled = multipliers if arguments.no_samples else record_chunks
     with contextlib.nullcontext() if arguments.quiet else StepProgress(compiled) as progress:
         report = run(arguments.seed, not arguments.no_samples, progress)
     print(report.summary if arguments.brief else f"{LEGEND}\n\n{report}")

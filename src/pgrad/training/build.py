@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pgrad.algorithms.checkpoints import new_checkpoints
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
@@ -19,8 +20,6 @@ from pgrad.policies.distributions import num_outputs
 from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
 
 ENDLESS = 2**62
-MAX_CHECKPOINTS = 128
-CHECKPOINT_BYTES = 2**24  # of all of them, where large networks leave room for few
 
 INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
 
@@ -83,22 +82,6 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
         normalization=normalization,
         iteration=np.zeros(1, np.int64),
         checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),
-    )
-
-
-def new_checkpoints(every: int, policy_size: int, critic_size: int, inputs: int = 0) -> Checkpoints:
-    """Make room for as many as fit, at least two; `inputs` observations are normalised."""
-    fitting = CHECKPOINT_BYTES // (4 * (policy_size + critic_size + 2 * inputs))
-    room = max(2, min(MAX_CHECKPOINTS, fitting)) if every else 0
-    return Checkpoints(
-        np.zeros(room, np.int64),
-        np.zeros((room, policy_size), np.float32),
-        np.zeros((room, critic_size), np.float32),
-        np.zeros((room, inputs), np.float32),
-        np.zeros((room, inputs), np.float32),
-        np.zeros(room),
-        np.zeros(1, np.int64),
-        np.array([every]),
     )
 
 

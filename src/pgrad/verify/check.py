@@ -8,6 +8,7 @@ from pgrad.exact.mdp import Floats
 
 TOLERANCE = 1e-10  # relative error of an exact expectation
 VISIBLE = 1e-3  # relative size from which a bias counts as shown
+MAX_Z = 5.5  # standard errors: a right pgrad is farther off by chance in one of 26 million comparisons
 
 
 class Check(NamedTuple):
