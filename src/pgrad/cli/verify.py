@@ -1,4 +1,4 @@
-"""`pgrad verify`: prove every estimator of the policy gradient."""
+"""`pgrad verify`: prove every estimator of the policy gradient, and the compiled code that trains."""
 
 import contextlib
 
@@ -15,7 +15,8 @@ def command(argv: list[str]) -> int:
         "verify",
         "[flags]",
         "Prove every estimator of the policy gradient: compare its exact expectation on small problems with the\n"
-        "gradient by linear algebra, and sample it through the compiled code that trains. Exit code 1 if any fails.",
+        "gradient by linear algebra, and sample it through the compiled iterations that train. Prove these as well:\n"
+        "heads, random numbers, rollouts, optimisers, normalisation. Exit code 1 if anything fails.",
     )
     parser.add_argument("--seed", default=0, help="seed of policies and samples (default 0)")
     parser.add_argument("--no-samples", action="store_true", help="enumerate only: no compiled rollouts and kernels")

@@ -1,4 +1,4 @@
-"""Proofs: every estimator against exact gradients, and a diagnosis of your own.
+"""Proofs: estimators against exact gradients, the code that trains against NumPy, and a diagnosis of your own.
 
 pgrad.verify.run()                              # what `pgrad verify` prints
 pgrad.verify.diagnose_estimator(my_function)    # right, a known mistake, or how far off
