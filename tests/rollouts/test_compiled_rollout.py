@@ -9,11 +9,11 @@ from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
 from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
-from pgrad.kernels.random import ACTION_KEY, RESET_KEY, fold_in
+from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in, uniform
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
 from pgrad.rollouts.batch import Batch, Episodes
-from pgrad.rollouts.compiled import STEPS, Plan, new_simulation
+from pgrad.rollouts.compiled import BEGUN, STEPS, Plan, Simulation, new_simulation
 from pgrad.rollouts.rollout import rollout
 from pgrad.spaces import Discrete, MultiDiscrete
 
@@ -51,22 +51,23 @@ def trajectory(batch: Batch, env: int) -> np.ndarray[Any, Any]:
 
 
 def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
-    """Episode e uses key fold_in(run key, e) alone, whatever lane it ran in."""
+    """Episode e of the run uses key fold_in(run key, e) alone, whatever lane it ran in; a batch goes on counting."""
     roller = Roller(lanes=4, episodes=11)
-    batch = roller()
     policy = MLPPolicy(roller.policy.network.parameters, (4, 5, 2), "tanh")
-    assert batch.num_trajectories == 11
-    for episode in range(11):
-        key, samples = fold_in(RUN_KEY, episode), trajectory(batch, episode)
-        state: Any = ENV.reset(fold_in(key, RESET_KEY))
-        for t, b in enumerate(samples):
-            np.testing.assert_allclose(batch.obs[:, b], state, rtol=1e-6, atol=1e-7)
-            uniform = (fold_in(fold_in(key, ACTION_KEY), t) >> 41) * 2.0**-23
-            left = softmax(policy.logits(batch.obs[:, b]))[0]
-            assert batch.action[b] == int(uniform >= left)
-            state, reward, terminated = ENV.step(state, int(batch.action[b]), 0)
-            assert (batch.reward[b], batch.terminated[b], batch.time[b]) == (reward, terminated, t)
-        assert batch.terminated[samples[-1]]
+    for first in (0, 11):
+        batch = roller()
+        assert batch.num_trajectories == 11
+        for episode in range(11):
+            key, samples = fold_in(RUN_KEY, first + episode), trajectory(batch, episode)
+            state: Any = ENV.reset(fold_in(key, RESET_KEY))
+            for t, b in enumerate(samples):
+                np.testing.assert_allclose(batch.obs[:, b], state, rtol=1e-6, atol=1e-7)
+                drawn = (fold_in(fold_in(key, ACTION_KEY), t) >> 41) * 2.0**-23
+                left = softmax(policy.logits(batch.obs[:, b]))[0]
+                assert batch.action[b] == int(drawn >= left)
+                state, reward, terminated = ENV.step(state, int(batch.action[b]), 0)
+                assert (batch.reward[b], batch.terminated[b], batch.time[b]) == (reward, terminated, t)
+            assert batch.terminated[samples[-1]]
 
 
 def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -> None:
@@ -128,31 +129,53 @@ def test_time_restarts_and_the_log_agrees_with_the_batch() -> None:
 
 
 class Clock(NamedTuple):
-    """Shows the time, in whole numbers and an alarm that is no integer in its state."""
+    """Shows the time, in whole numbers and an alarm that is no integer in its state. The reward is noise; the reset
+    chooses whether the episode ends after two or four steps, or at the time limit."""
 
     observation_space = MultiDiscrete((3, 2))
     action_space = Discrete(2)
     max_episode_steps = 7
 
     def reset(self, key: int) -> Any:
-        return 0, 0.0
+        return 0, 0.0, 2 + 2 * int(uniform(key, 0, 0.0, 3.99))
 
     def step(self, state: Any, action: int, key: int) -> Any:
-        return (int(state[0]) + 1, float((int(state[0]) + 1) % 2)), 1.0, False
+        time = int(state[0]) + 1
+        return (time, float(time % 2), state[2]), uniform(key, 0), time == state[2]
 
     def observe(self, state: Any) -> Any:
         return int(state[0]) % 3, state[1]
 
 
-def test_whole_numbers_are_observed_one_hot() -> None:
-    env, lanes = Clock(), 2
+def clocks(plan: Plan, lanes: int) -> tuple[Simulation, Policy]:
     policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), CategoricalHead(1.0))
-    simulation = new_simulation(env, policy, Plan(0, 20, 7, np.uint64(RUN_KEY)), lanes)
+    return new_simulation(Clock(), policy, plan, lanes), policy
+
+
+def test_whole_numbers_are_observed_one_hot() -> None:
+    simulation, policy = clocks(Plan(0, 20, 7, np.uint64(RUN_KEY)), 2)
     batch = rollout(simulation, policy)
     time = np.asarray(batch.time)
     assert set(time.tolist()) == set(range(7))
     expected = np.concatenate([np.eye(3)[time % 3], np.eye(2)[time % 2]], axis=1)
     np.testing.assert_array_equal(batch.obs.T, expected)
     written = np.full((5, 1), 9.0, np.float32)
-    observe_into(env, (4, 0.0), written, 0)
+    observe_into(Clock(), (4, 0.0, 6), written, 0)
     assert written.ravel().tolist() == [0, 1, 0, 1, 0], "in plain Python too"
+
+
+@pytest.mark.parametrize("begun", [0, 1 << 12, 1 << 16, 1 << 31, 1 << 40])
+def test_an_episode_keeps_its_noise_in_every_lane_and_no_two_of_a_run_share_any(begun: int) -> None:
+    """Four lanes move about as the last of nine episodes end; the run has begun so many episodes before."""
+    simulation, policy = clocks(Plan(9, 0, 7, np.uint64(RUN_KEY)), 4)
+    simulation.lanes.counters[BEGUN] = begun
+    batch = rollout(simulation, policy)
+    lengths = set()
+    for episode in range(9):
+        key, samples = fold_in(RUN_KEY, begun + episode), trajectory(batch, episode)
+        noise = [uniform(fold_in(fold_in(key, DYNAMICS_KEY), t), 0) for t in range(samples.size)]
+        assert batch.reward[samples].tolist() == noise
+        end = Clock().reset(fold_in(key, RESET_KEY))[2]
+        assert samples.size == min(end, 7)
+        lengths.add(samples.size)
+    assert len(lengths) > 1
