@@ -11,7 +11,8 @@ import torch
 from pgrad.estimators import gradient as estimators
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import by_trajectory, trajectory_gradients
-from pgrad.kernels.heads import NO_MASK
+from pgrad.kernels.heads import NO_MASK, GaussianHead, env_actions, first_actions, load_actions, new_actions, within
+from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK
 from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
@@ -143,12 +144,19 @@ def test_samples_have_the_distribution_that_python_describes(name: str, actions:
     assert theirs.shape == mine.shape
     if isinstance(actions, Box):
         assert (theirs >= actions.low).all() and (theirs <= actions.high).all()
-    if theirs.ndim > 1:  # components are independent: a correlation of zero has standard error 1/√size
-        assert (np.abs(np.corrcoef(theirs.T) - np.eye(theirs.shape[1])) < 4.5 / math.sqrt(size)).all()
     for power in (1, 2, 3):
         a, b = mine**power, theirs**power
         error = np.hypot(a.std(axis=0), b.std(axis=0)) / math.sqrt(size)
         assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) <= 4.5 * error).all(), (name, power)
+
+
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES[1:-1], ids=NAMES[1:-1])
+def test_components_of_an_action_are_drawn_independently(name: str, actions: Space, std: str, squash: bool) -> None:
+    """A correlation of zero has a standard error of 1/√N."""
+    policy, size = policy_of(actions, std, squash), 2000
+    keys = np.array([fold_in(9, n) for n in range(size)], np.uint64)
+    drawn = CompiledActor(policy.compiled)(np.zeros((size, OBS_SIZE), np.float32), None, keys, np.zeros(size, np.int32))
+    assert (np.abs(np.corrcoef(drawn) - np.eye(len(drawn))) < 4.5 / math.sqrt(size)).all()
 
 
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
@@ -251,3 +259,49 @@ def test_log_deviations_outside_their_bounds_stay_there_and_have_no_gradient(squ
     assert inside[biases].all() and inside[weights].any()
     rest = np.delete(np.arange(48), [*range(21, 35), 45, 46])
     np.testing.assert_array_equal(outside[rest], inside[rest])
+
+
+@strict
+def compiled_parts(action: Any, order: Any, start: Any, lanes: Any) -> Any:
+    taken = new_actions(action, lanes)
+    load_actions(action, order, taken, start, lanes)
+    return taken, first_actions(action, lanes)
+
+
+def interpreted_parts(action: Any, order: Any, start: Any, lanes: Any) -> Any:
+    taken = new_actions(action, lanes)
+    load_actions(action, order, taken, start, lanes)
+    return taken, first_actions(action, lanes)
+
+
+@pytest.mark.parametrize("parts", [interpreted_parts, compiled_parts])
+def test_actions_are_taken_in_order_or_in_an_order(parts: Any) -> None:
+    one, order, none = np.arange(10, 16, dtype=np.int32), np.array([5, 0, 3, 2, 1, 4]), np.empty(0, np.int64)
+    several = np.stack([one, one + 10]).astype(np.float32)
+    for chosen, expected in ((order, [10, 13, 12]), (none, [11, 12, 13])):
+        taken, first = parts(one, chosen, 1, 3)
+        assert (taken.tolist(), taken.dtype, first.tolist()) == (expected, np.int32, [10, 11, 12])
+        taken, first = parts(several, chosen, 1, 3)
+        assert (taken[0].tolist(), (taken[1] - taken[0]).tolist(), taken.dtype) == (expected, [10] * 3, np.float32)
+        assert first.shape == (2, 6), "rows are as wide as they were"
+
+
+@strict
+def compiled_env_actions(head: Any, action: Any, result: Any) -> Any:
+    env_actions(head, action, result)
+
+
+@pytest.mark.parametrize("squash", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_each_number_has_bounds_of_its_own(size: int, squash: bool) -> None:
+    low, high = np.array([-1.0, 0, 5][:size]), np.array([1.0, 10, 6][:size])
+    u = np.float32([[-30, 0, 0.4, 30], [-30, 0, 7, 30], [-30, 5.5, 6, 30]][:size])
+    head, result = GaussianHead(np.zeros(size, np.float32), tuple(low), tuple(high), squash), np.empty_like(u)
+    compiled_env_actions(head, u, result)
+    expected = np.clip(u.T, low, high)
+    if squash:
+        expected = low + (high - low) * (1 + np.tanh(u.T.astype(np.float64))) / 2
+    error = 3e-7 * (high - low).max()  # of a float32 tanh, and of the bounds
+    interpreted = [within(u, n, tuple(low), tuple(high), squash) for n in range(4)]
+    np.testing.assert_allclose(result.T, expected, rtol=0, atol=error)
+    np.testing.assert_allclose(interpreted, expected, rtol=0, atol=error)
