@@ -16,7 +16,6 @@ from pgrad.envs.make import COMPILED, make
 from pgrad.envs.mountain_car import MountainCar, MountainCarContinuous
 from pgrad.envs.pendulum import Pendulum
 from pgrad.errors import EnvError
-from pgrad.kernels.fast_math import wrap_angle
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 from pgrad.spaces import Discrete
@@ -330,12 +329,6 @@ def test_a_force_beyond_the_bounds_pushes_as_the_bound_does(force: float) -> Non
         after, our_reward, _ = step(dynamics, before, (force,), 0)
         np.testing.assert_allclose(after, original.state, rtol=0, atol=1e-7)
         assert our_reward == pytest.approx(reward, rel=0, abs=1e-6)
-
-
-@pytest.mark.parametrize("angle", [0.0, 1.0, 3.14, -3.14, 3.15, -3.15, 7.0, -9.5, 12.6, 1e3, -1e4])
-def test_a_wrapped_angle_points_the_same_way(angle: float) -> None:
-    assert -PI <= wrap_angle(angle) < PI
-    np.testing.assert_allclose(wrap_angle(angle), np.arctan2(np.sin(angle), np.cos(angle)), rtol=0, atol=1e-11)
 
 
 def test_make_picks_the_port_and_can_be_told_otherwise() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pgrad.kernels.fast_math import exp, log, sin_cos, tanh
+from pgrad.kernels.fast_math import exp, log, sin_cos, tanh, wrap_angle
 from pgrad.kernels.jit import strict
 
 Array = npt.NDArray[Any]
@@ -145,3 +145,9 @@ def test_nan_stays_nan_in_its_own_lane(function: Callable[[Array], Array]) -> No
 def test_interpreted_and_compiled_agree(one: Any, every: Any, points: list[float]) -> None:
     x = np.array(points, np.float32)
     np.testing.assert_allclose(every(x), [one(item) for item in x], rtol=6e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, 3.14, -3.14, 3.15, -3.15, 7.0, -9.5, 12.6, 1e3, -1e4])
+def test_a_wrapped_angle_points_the_same_way(angle: float) -> None:
+    assert -math.pi <= wrap_angle(angle) < math.pi
+    np.testing.assert_allclose(wrap_angle(angle), np.arctan2(np.sin(angle), np.cos(angle)), rtol=0, atol=1e-11)

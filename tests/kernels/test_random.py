@@ -72,6 +72,11 @@ def test_uniform_is_the_same_compiled(low: float, high: float) -> None:
     assert (compiled >= low).all() and (compiled < high).all()
 
 
+def test_a_uniform_number_grows_with_its_bits() -> None:
+    """So that it reaches `low`, and never `high`."""
+    assert [uniform(9, n, -1.0, 3.0) for n in range(20)] == [-1.0 + 4.0 * unit(fold_in(9, n)) for n in range(20)]
+
+
 KEYS = [0, 1, GOLDEN, MASK]  # a counter-based generator must not have bad keys
 
 

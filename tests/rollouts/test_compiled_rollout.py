@@ -166,16 +166,21 @@ def test_whole_numbers_are_observed_one_hot() -> None:
 
 @pytest.mark.parametrize("begun", [0, 1 << 12, 1 << 16, 1 << 31, 1 << 40])
 def test_an_episode_keeps_its_noise_in_every_lane_and_no_two_of_a_run_share_any(begun: int) -> None:
-    """Four lanes move about as the last of nine episodes end; the run has begun so many episodes before."""
-    simulation, policy = clocks(Plan(9, 0, 7, np.uint64(RUN_KEY)), 4)
+    """Four lanes move about as the last of 20 episodes end; the run has begun so many episodes before.
+
+    An episode that ends by itself in the step of the time limit has terminated and is not truncated.
+    """
+    simulation, policy = clocks(Plan(20, 0, 6, np.uint64(RUN_KEY)), 4)
     simulation.lanes.counters[BEGUN] = begun
     batch = rollout(simulation, policy)
-    lengths = set()
-    for episode in range(9):
+    ends = set()
+    for episode in range(20):
         key, samples = fold_in(RUN_KEY, begun + episode), trajectory(batch, episode)
         noise = [uniform(fold_in(fold_in(key, DYNAMICS_KEY), t), 0) for t in range(samples.size)]
         assert batch.reward[samples].tolist() == noise
         end = Clock().reset(fold_in(key, RESET_KEY))[2]
-        assert samples.size == min(end, 7)
-        lengths.add(samples.size)
-    assert len(lengths) > 1
+        assert samples.size == min(end, 6)
+        assert batch.terminated[samples].tolist() == [False] * (samples.size - 1) + [end <= 6]
+        assert batch.truncated[samples].tolist() == [False] * (samples.size - 1) + [end > 6]
+        ends.add(end)
+    assert ends == {2, 4, 6, 8}
