@@ -13,7 +13,9 @@ install = PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) $(1)/bin/pip install --q
 # $(call pin_torch,VENV): PyTorch stays as locked where all else moves, since its builds are too large to try.
 pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
-.PHONY: help train test proofs lint bench lock floors newest extras clean
+TRY = $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: help train test proofs mutants lint bench lock floors newest extras clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -27,6 +29,9 @@ test: $(INSTALLED)-test ## Lint, check types, run the tests
 
 proofs: $(INSTALLED)-test ## Run the tests that take long; docs/results.md has the last results
 	$(BIN)/pytest -n 2 -m slow --timeout 3600
+
+mutants: $(INSTALLED)-test ## Plant errors in pgrad; some test must notice each (SAMPLE=300, ONLY=kernels/gaussian.py)
+	$(BIN)/python tests/mutants $(TRY)
 
 lint: $(INSTALLED)-test ## Check style, format and types
 	$(BIN)/ruff check .

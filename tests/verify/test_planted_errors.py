@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,111 +14,21 @@ import pgrad
 
 
 class Plant(NamedTuple):
-    """An error, and what the summary has to name."""
+    """An error of tests/mutants/planted.toml, and what the summary has to name if `pgrad verify` is to notice it."""
 
+    name: str
     file: str
     right: str
     wrong: str
-    named: tuple[str, ...]  # every one of these
+    named: tuple[str, ...] = ()  # every one of these
     spared: tuple[str, ...] = ()  # and none of these
     sampled: bool = False  # whether it is in the code that trains alone, so that enumeration cannot see it
 
 
 SOURCES = Path(pgrad.__file__).parent
-RETURNS, WEIGHTS, BASELINES = "estimators/returns.py", "estimators/advantages.py", "estimators/baselines.py"
-SOFTMAX, ROLLOUT = "kernels/softmax.py", "rollouts/compiled.py"
-EVERY = ("total return: ", "reward-to-go: ", "reward-to-go, value: ", "GAE(λ=0.95): ")
-
-PLANTS = {
-    "γ left out of the return": Plant(
-        RETURNS, "reward[b] + discount * after", "reward[b] + after", ("total return: ", "reward-to-go: ")
-    ),
-    "γ^t left out": Plant(
-        WEIGHTS,
-        "discount_power[b] = discount ** batch.time[b]",
-        "discount_power[b] = 1.0",
-        ("reward-to-go: ", "GAE(λ=0.95): "),
-        ("total return: ", "γ^t dropped: "),
-    ),
-    "the next state's value subtracted in the TD error": Plant(
-        RETURNS,
-        "td_error = reward[b] + discount * next_value[n] - value[b]",
-        "td_error = reward[b] - discount * next_value[n] - value[b]",
-        ("GAE(λ=1): ", "GAE(λ=0.95): ", "GAE(λ=0): "),
-        ("total return", "reward-to-go"),
-    ),
-    "the state's value added in the TD error, which leaves λ = 0 a baseline": Plant(
-        RETURNS,
-        "td_error = reward[b] + discount * next_value[n] - value[b]",
-        "td_error = reward[b] + discount * next_value[n] + value[b]",
-        ("GAE(λ=1): ", "GAE(λ=0.95): "),
-        ("total return", "reward-to-go", "GAE(λ=0): "),
-    ),
-    "leave-one-out leaves none out": Plant(
-        BASELINES,
-        "(total - own * psi.mean[n]) / (weight - own)",
-        "(total - 0 * own * psi.mean[n]) / (weight - 0 * own)",
-        ("total return, leave-one-out: ", "reward-to-go, leave-one-out: "),
-        ("total return: ", "reward-to-go: ", "GAE", "optimal"),
-    ),
-    "the optimal baseline sees its own trajectory": Plant(
-        BASELINES,
-        "if m != n:",
-        "if m >= 0:",
-        ("total return, optimal constant: ", "reward-to-go, optimal constant: "),
-        ("total return: ", "reward-to-go: ", "GAE", "leave-one-out"),
-    ),
-    "time limits do not bootstrap": Plant(
-        WEIGHTS,
-        "bootstrap_value[batch.final_sample[c]] = final_value[c]",
-        "bootstrap_value[batch.final_sample[c]] = 0.0",
-        ("short corridor, tabular policy: reward-to-go, value: ", "GAE(λ=0.95): "),
-        ("total return", "reward-to-go: ", "layered"),
-    ),
-    "no average over episodes": Plant(
-        WEIGHTS, "return 1.0 / (num_trajectories if spec.per_episode else num_samples)", "return 1.0", EVERY
-    ),
-    "a sign in the exact gradient": Plant(
-        "exact/solution.py",
-        "weight = occupancy[..., None] * policy.probabilities * advantage",
-        "weight = -occupancy[..., None] * policy.probabilities * advantage",
-        EVERY,
-    ),
-    "the score without its mean, which an advantage of mean zero does not need": Plant(
-        "exact/policies.py",
-        "read_only(self.jacobian - mean[:, None, :])",
-        "read_only(self.jacobian + 0 * mean[:, None, :])",
-        ("total return: ", "reward-to-go: ", "reward-to-go, value: ", "GAE(λ=1): "),
-        ("GAE(λ=0): ",),
-    ),
-    "the score's sign": Plant(
-        SOFTMAX, "score = weight[n] * (", "score = -weight[n] * (", ("the sample differs",), ("not ∇J",), True
-    ),
-    "argmax instead of sampling": Plant(
-        SOFTMAX,
-        "action[n] += i4(threshold[n] >= total[n])",
-        "action[n] = i4(k + 1) if logits[k + 1, n] == f4(1) else action[n]",
-        ("the sample differs",),
-        ("not ∇J",),
-        True,
-    ),
-    "a time limit one step early": Plant(
-        ROLLOUT,
-        "lanes.steps[n] >= time_limit and",
-        "lanes.steps[n] >= time_limit - 1 and",
-        ("short corridor, tabular policy: reward-to-go: WRONG: the sample differs",),
-        ("not ∇J", "layered"),
-        True,
-    ),
-    "final observations of terminal states instead of cut ones": Plant(
-        ROLLOUT,
-        "        if truncated:\n",
-        "        if not truncated:\n",
-        ("short corridor, tabular policy: reward-to-go, value: WRONG: the sample differs",),
-        ("not ∇J", "short corridor, tabular policy: reward-to-go: "),
-        True,
-    ),
-}
+PLANTED = (Path(__file__).parent.parent / "mutants" / "planted.toml").read_text(encoding="utf-8")
+ALL = {entry["name"]: Plant(**entry) for entry in tomllib.loads(PLANTED)["error"]}
+PLANTS = {name: plant for name, plant in ALL.items() if plant.named}
 ORDINARY = (
     "γ left out of the return",
     "leave-one-out leaves none out",
@@ -180,9 +91,9 @@ def require_noticed(done: "subprocess.CompletedProcess[str]", plant: Plant, rows
         assert name not in done.stdout, (name, done.stdout)
 
 
-@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
+@pytest.mark.parametrize("plant", ALL.values(), ids=ALL)
 def test_the_code_has_one_place_for_the_error(plant: Plant) -> None:
-    """So that an error whose code has moved on is missed here, not only by the slow tests."""
+    """So that an error whose code has moved on is missed here, not only by `make mutants`."""
     assert (SOURCES / plant.file).read_text(encoding="utf-8").count(plant.right) == 1
 
 
