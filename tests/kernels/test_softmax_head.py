@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pgrad.kernels.random import GOLDEN, MASK, MIX_1, MIX_2, fold_in
-from pgrad.kernels.softmax import logits_gradient, normalise, sample
+from pgrad.kernels.softmax import largest, logits_gradient, normalise, sample
 from pgrad.policies import softmax
 
 Array = npt.NDArray[Any]
@@ -52,6 +52,12 @@ def test_normalise(actions: int, temperature: float) -> None:
     normalise(shifted, weights, total, 1 / temperature, 40)
     np.testing.assert_allclose(shifted, (logits - logits.max(axis=0)) / temperature, rtol=1e-6)
     np.testing.assert_allclose((weights / total).T, softmax.softmax(logits.T, temperature), rtol=2e-6)
+
+
+def test_the_largest_is_the_first_of_equals() -> None:
+    action = np.full(5, -1, np.int32)
+    largest(np.float32([[1, 0, 2, -1, 9], [0, 1, 2, -1, 9], [0, 1, 1, 0, 9]]), action, 4)
+    assert action.tolist() == [0, 1, 0, 2, -1]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])

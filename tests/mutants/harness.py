@@ -26,7 +26,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -47,8 +47,8 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "kernels/random.py": ["tests/kernels/test_random.py"],
     "rollouts/rollout.py": ["tests/rollouts/test_compiled_rollout.py"],
 }
-PATIENCE = 15.0  # seconds of computing for a test, interpreted; those that take longer are left out
-BUDGET = 30.0  # the same for all tests of an error
+PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out
+BUDGET = 20.0  # the same for all tests of an error
 IDLE = 10.0  # how many times longer a process may take than it computes: others compute as well
 MEMORY = 12 << 30  # bytes, for an error that fills it
 OPTIONS = ["-q", "-o", "addopts=", "-o", "filterwarnings=ignore", "--import-mode=importlib", "-m", "not slow"]
@@ -282,7 +282,7 @@ def importers(file: str) -> frozenset[str]:
 
 
 def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
-    """Tests that might notice, quickest first: those that call the function or, for what runs on import, its file."""
+    """Tests that might notice, the quickest first: callers of the function or, for what runs on import, of its file."""
     if edit.function.endswith("_compiled"):
         return COMPILING[edit.file]
     if edit.function:
@@ -292,6 +292,13 @@ def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
         near = importers(edit.file)
         chosen = [name for name, test in known.items() if any(call.partition(" ")[0] in near for call in test.calls)]
     chosen.sort(key=lambda name: known[name].seconds)
+    cases = Counter[str]()  # of a test with parameters: first one of each test, then the second of each
+    place = {}
+    for name in chosen:
+        test = name.partition("[")[0]
+        place[name] = cases[test]
+        cases[test] += 1
+    chosen.sort(key=lambda name: place[name])
     spent = 0.0
     for count, name in enumerate(chosen):
         spent += known[name].seconds

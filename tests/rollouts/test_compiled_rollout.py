@@ -129,8 +129,8 @@ def test_time_restarts_and_the_log_agrees_with_the_batch() -> None:
 
 
 class Clock(NamedTuple):
-    """Shows the time, in whole numbers and an alarm that is no integer in its state. The reward is noise; the reset
-    chooses whether the episode ends after two or four steps, or at the time limit."""
+    """Shows the time, in whole numbers and an alarm that is no integer in its state, and forbids the second action at
+    odd times. The reward is noise; the reset chooses whether the episode has two, four, six or eight steps."""
 
     observation_space = MultiDiscrete((3, 2))
     action_space = Discrete(2)
@@ -146,19 +146,24 @@ class Clock(NamedTuple):
     def observe(self, state: Any) -> Any:
         return int(state[0]) % 3, state[1]
 
+    def mask(self, state: Any) -> Any:
+        return True, int(state[0]) % 2 == 0
+
 
 def clocks(plan: Plan, lanes: int) -> tuple[Simulation, Policy]:
     policy = Policy(network(np.zeros(12, np.float32), (5, 2), "tanh"), CategoricalHead(1.0))
     return new_simulation(Clock(), policy, plan, lanes), policy
 
 
-def test_whole_numbers_are_observed_one_hot() -> None:
+def test_whole_numbers_are_observed_one_hot_and_masks_obeyed() -> None:
     simulation, policy = clocks(Plan(0, 20, 7, np.uint64(RUN_KEY)), 2)
     batch = rollout(simulation, policy)
     time = np.asarray(batch.time)
     assert set(time.tolist()) == set(range(7))
     expected = np.concatenate([np.eye(3)[time % 3], np.eye(2)[time % 2]], axis=1)
     np.testing.assert_array_equal(batch.obs.T, expected)
+    np.testing.assert_array_equal(batch.mask.T, np.stack([time >= 0, time % 2 == 0], axis=1))
+    assert not batch.action[time % 2 == 1].any() and batch.action.any()
     written = np.full((5, 1), 9.0, np.float32)
     observe_into(Clock(), (4, 0.0, 6), written, 0)
     assert written.ravel().tolist() == [0, 1, 0, 1, 0], "in plain Python too"
