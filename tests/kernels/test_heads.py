@@ -152,11 +152,16 @@ def test_samples_have_the_distribution_that_python_describes(name: str, actions:
 
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES[1:-1], ids=NAMES[1:-1])
 def test_components_of_an_action_are_drawn_independently(name: str, actions: Space, std: str, squash: bool) -> None:
-    """A correlation of zero has a standard error of 1/√N."""
+    """Of N standard normal numbers the mean has a standard error of 1/√N, the variance √(2/N); a correlation 1/√N."""
     policy, size = policy_of(actions, std, squash), 2000
-    keys = np.array([fold_in(9, n) for n in range(size)], np.uint64)
-    drawn = CompiledActor(policy.compiled)(np.zeros((size, OBS_SIZE), np.float32), None, keys, np.zeros(size, np.int32))
+    obs, keys = np.zeros((size, OBS_SIZE), np.float32), np.array([fold_in(9, n) for n in range(size)], np.uint64)
+    drawn = CompiledActor(policy.compiled)(obs, None, keys, np.zeros(size, np.int32))
     assert (np.abs(np.corrcoef(drawn) - np.eye(len(drawn))) < 4.5 / math.sqrt(size)).all()
+    if isinstance(actions, Box):
+        described: Any = policy.distribution(obs)
+        z = (drawn.T - described.mean) * np.exp(-described.log_std)
+        assert (np.abs(z.mean(axis=0)) < 4.5 / math.sqrt(size)).all()
+        assert (np.abs(z.var(axis=0) - 1) < 4.5 * math.sqrt(2 / size)).all()
 
 
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)

@@ -189,3 +189,5 @@ def test_an_episode_keeps_its_noise_in_every_lane_and_no_two_of_a_run_share_any(
         assert batch.truncated[samples].tolist() == [False] * (samples.size - 1) + [end > 6]
         ends.add(end)
     assert ends == {2, 4, 6, 8}
+    returns = [sum(batch.reward[trajectory(batch, episode)].tolist()) for episode in range(20)]
+    assert sorted(batch.episodes.episode_return) == sorted(returns)
