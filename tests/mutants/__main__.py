@@ -61,7 +61,7 @@ class Results:
 def main() -> int:
     """Plant what was asked for, print a table of rooms, and fail on what is neither noticed nor explained."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="only so many mechanical errors, the same ones every time")
+    parser.add_argument("--sample", type=int, help="only so many errors, the same ones every time")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", nargs="+", default=[""], help="errors whose names begin so, as kernels/gaussian.py")
     parser.add_argument("--planted", action="store_true", help="the errors of planted.toml alone")
@@ -71,9 +71,8 @@ def main() -> int:
     arguments = parser.parse_args()
     edits = [*planted(), *(() if arguments.planted else every_mechanical())]
     edits = [edit for edit in edits if edit.name.startswith(tuple(arguments.only))]
-    if arguments.sample is not None:
-        chosen = set(random.Random(arguments.seed).sample(range(len(edits)), min(arguments.sample, len(edits))))
-        edits = [edit for place, edit in enumerate(edits) if place in chosen]
+    random.Random(arguments.seed).shuffle(edits)  # so that what is done when a run is interrupted is a fair sample
+    edits = edits[: arguments.sample]
     os.environ["NUMBA_DISABLE_JIT"] = "1"  # before pgrad is imported
     arguments.folder.mkdir(parents=True, exist_ok=True)
     reasons = explained()
@@ -95,7 +94,7 @@ def report(edits: list[Edit], verdicts: dict[str, Verdict], reasons: dict[str, s
     total = Counter(rooms)
     noticed = Counter(r for r, e in zip(rooms, edits, strict=True) if e.name in verdicts and verdicts[e.name].noticed)
     clear = Counter(r for r, e in zip(rooms, edits, strict=True) if e.name in reasons)
-    for room in total:
+    for room in sorted(total):
         share = noticed[room] / total[room]
         print(f"{room:12} {noticed[room]:5} of {total[room]:5} noticed ({share:.1%}), {clear[room]:4} explained")
     left = [e.name for e in edits if e.name not in reasons and not verdicts[e.name].noticed]

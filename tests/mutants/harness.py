@@ -26,7 +26,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -48,7 +48,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "rollouts/rollout.py": ["tests/rollouts/test_compiled_rollout.py"],
 }
 PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out
-BUDGET = 20.0  # the same for all tests of an error
+BUDGET = 8.0  # the same for all tests of an error
 IDLE = 10.0  # how many times longer a process may take than it computes: others compute as well
 MEMORY = 12 << 30  # bytes, for an error that fills it
 OPTIONS = ["-q", "-o", "addopts=", "-o", "filterwarnings=ignore", "--import-mode=importlib", "-m", "not slow"]
@@ -100,7 +100,7 @@ class Harness:
                     child = forked(functools.partial(try_compiled, edit, chosen), 300.0)
                 else:
                     act = functools.partial(try_out, edit, functions, [items[name] for name in chosen])
-                    child = forked(act, 10.0 + 3.0 * sum(known[name].seconds for name in chosen))
+                    child = forked(act, 4.0 + 2.0 * sum(known[name].seconds for name in chosen))
                 waiting[child.reading] = edit, child, time.monotonic()
             else:
                 self.told(edit, Verdict(False, "no test calls it interpreted", 0.0))
@@ -282,7 +282,7 @@ def importers(file: str) -> frozenset[str]:
 
 
 def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
-    """Tests that might notice, the quickest first: callers of the function or, for what runs on import, of its file."""
+    """Tests that might notice, in a good order: callers of the function or, for what runs on import, of its file."""
     if edit.function.endswith("_compiled"):
         return COMPILING[edit.file]
     if edit.function:
@@ -291,14 +291,13 @@ def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
     else:
         near = importers(edit.file)
         chosen = [name for name, test in known.items() if any(call.partition(" ")[0] in near for call in test.calls)]
-    chosen.sort(key=lambda name: known[name].seconds)
-    cases = Counter[str]()  # of a test with parameters: first one of each test, then the second of each
+    cases = defaultdict(list)  # of one test
+    for name in sorted(chosen, key=lambda name: known[name].seconds):
+        cases[name.partition("[")[0]].append(name)
     place = {}
-    for name in chosen:
-        test = name.partition("[")[0]
-        place[name] = cases[test]
-        cases[test] += 1
-    chosen.sort(key=lambda name: place[name])
+    for names in cases.values():  # the smallest case, the largest, the second smallest …
+        place.update({name: min(2 * at, 2 * (len(names) - at) - 1) for at, name in enumerate(names)})
+    chosen.sort(key=lambda name: (place[name], known[name].seconds))
     spent = 0.0
     for count, name in enumerate(chosen):
         spent += known[name].seconds

@@ -122,12 +122,13 @@ def check_final_observations(batch: Batch) -> None:
 
 
 def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: EnvLanes) -> None:
-    for _ in range(2):
-        batch = rollout(counting, actor(), episodes=8)
+    for count in (8, 2, 8):  # of three environments
+        batch = rollout(counting, actor(), episodes=count)
         episodes = batch.episodes
-        assert batch.num_trajectories == 8
-        assert episodes.length.size == 8
-        for trajectory in range(8):
+        assert batch.num_trajectories == count
+        assert episodes.length.size == count
+        assert set(batch.trajectory.tolist()) == set(range(count))
+        for trajectory in range(count):
             samples = np.flatnonzero(batch.trajectory == trajectory)
             episode = batch.obs[1, samples]
             assert (episode == episode[0]).all()
