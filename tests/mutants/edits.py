@@ -46,6 +46,7 @@ OPERATORS = {
     ast.And: ("and", "or"),
     ast.Or: ("or", "and"),
 }
+WORDS = {"__repr__", "_spoken", "listed"}  # functions that only word a message
 SYMMETRIC = {"min", "max", "isinstance", "abs"}  # swapping their arguments changes nothing, or is nonsense
 
 
@@ -223,7 +224,7 @@ class Walker(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        if node.name != "__repr__":
+        if node.name not in WORDS:
             for child in [*node.args.defaults, *node.body]:
                 self.visit(child)
 
