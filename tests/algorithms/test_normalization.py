@@ -77,6 +77,12 @@ def test_rewards_are_scaled_by_the_deviation_of_the_discounted_return() -> None:
         np.testing.assert_allclose(scaled, batch.reward / np.sqrt(np.var(seen) + 1e-8), rtol=1e-9)
 
 
+def test_rewards_that_are_always_the_same_are_no_division_by_zero() -> None:
+    normalization, batch = new_normalization(0, 4), batch_of(0)
+    assert not scaled_rewards(normalization, batch._replace(reward=np.zeros(batch.reward.size)), 0.9).any()
+    assert normalization.reward_scale[0] == pytest.approx(1e4, rel=1e-12)  # 1 / √ε, ε = 1e-8
+
+
 def test_the_running_return_is_gymnasiums() -> None:
     """Beside gymnasium.wrappers.NormalizeReward on one environment, whose statistics begin with a count of 1e-4."""
     env = gymnasium.wrappers.NormalizeReward(gymnasium.make("Pendulum-v1"), gamma=0.95)

@@ -164,6 +164,24 @@ def test_components_of_an_action_are_drawn_independently(name: str, actions: Spa
         assert (np.abs(z.var(axis=0) - 1) < 4.5 * math.sqrt(2 / size)).all()
 
 
+@pytest.mark.parametrize("squash", [False, True])
+def test_normal_numbers_are_box_and_mullers(squash: bool) -> None:
+    """Two components share the 64 bits of a child of the step's bits: 23 for the radius, 23 others for the angle."""
+    policy, size = policy_of(BOUNDS, STATE_INDEPENDENT, squash), 40
+    obs, keys = np.zeros((size, OBS_SIZE), np.float32), np.arange(size, dtype=np.uint64)
+    drawn = CompiledActor(policy.compiled)(obs, None, keys, np.full(size, 3, np.int32))
+    described: Any = policy.distribution(obs)
+    z = (drawn.T - described.mean) * np.exp(-described.log_std)
+    for n in range(size):
+        for d in range(3):
+            bits = fold_in(fold_in(int(keys[n]), 3), d - d % 2)
+            radius = math.sqrt(-2 * math.log(((bits >> 41) + 0.5) * 2.0**-23))
+            angle = 2 * math.pi * ((bits >> 9) & 0x7FFFFF) * 2.0**-23
+            assert z[n, d] == pytest.approx(
+                radius * (math.sin(angle) if d % 2 else math.cos(angle)), abs=5e-6
+            )  # float32
+
+
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
 def test_the_greedy_action_is_the_mode(name: str, actions: Space, std: str, squash: bool) -> None:
     policy = policy_of(actions, std, squash, normalised=True)

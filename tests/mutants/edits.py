@@ -205,7 +205,7 @@ class Walker(ast.NodeVisitor):
     visit_IfExp = visit_While = condition
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call):
+        if isinstance(node.value, ast.Call) and "require" not in self.text(node.value.func):
             self.drop(node)
             self.generic_visit(node)
 
