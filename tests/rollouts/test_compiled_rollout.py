@@ -8,7 +8,7 @@ import pytest
 from pgrad.envs.cartpole import CartPole
 from pgrad.envs.dynamics import observe_into
 from pgrad.kernels.heads import CategoricalHead, Policy
-from pgrad.kernels.mlp import network
+from pgrad.kernels.mlp import BLOCK, network
 from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in, uniform
 from pgrad.policies.mlp import MLPPolicy, initial_parameters
 from pgrad.policies.softmax import softmax
@@ -57,6 +57,8 @@ def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
     for first in (0, 11):
         batch = roller()
         assert batch.num_trajectories == 11
+        lengths = [trajectory(batch, episode).size for episode in range(11)]
+        assert sorted(batch.episodes.length) == sorted(lengths), "its own episodes, not those before"
         for episode in range(11):
             key, samples = fold_in(RUN_KEY, first + episode), trajectory(batch, episode)
             state: Any = ENV.reset(fold_in(key, RESET_KEY))
@@ -168,6 +170,15 @@ def test_whole_numbers_are_observed_one_hot_and_masks_obeyed() -> None:
     written = np.full((5, 1), 9.0, np.float32)
     observe_into(Clock(), (4, 0.0, 6), written, 0)
     assert written.ravel().tolist() == [0, 1, 0, 1, 0], "in plain Python too"
+
+
+def test_lanes_beyond_a_block_are_observed_too() -> None:
+    lanes = BLOCK + 8
+    simulation, policy = clocks(Plan(0, 2, 7, np.uint64(RUN_KEY)), lanes)
+    batch = rollout(simulation, policy)
+    time = np.repeat([0, 1], lanes)
+    np.testing.assert_array_equal(batch.obs.T, np.concatenate([np.eye(3)[time], np.eye(2)[time]], axis=1))
+    assert batch.action[:BLOCK].any() and batch.action[BLOCK:lanes].any() and not batch.action[lanes:].any()
 
 
 @pytest.mark.parametrize("begun", [0, 1 << 12, 1 << 16, 1 << 31, 1 << 40])

@@ -23,12 +23,14 @@ class Plant(NamedTuple):
     named: tuple[str, ...] = ()  # every one of these
     spared: tuple[str, ...] = ()  # and none of these
     sampled: bool = False  # whether it is in the code that trains alone, so that enumeration cannot see it
+    said: tuple[str, ...] = ()  # lines of the command's other tables
 
 
 SOURCES = Path(pgrad.__file__).parent
 PLANTED = (Path(__file__).parent.parent / "mutants" / "planted.toml").read_text(encoding="utf-8")
 ALL = {entry["name"]: Plant(**entry) for entry in tomllib.loads(PLANTED)["error"]}
 PLANTS = {name: plant for name, plant in ALL.items() if plant.named}
+SAID = [name for name, plant in ALL.items() if plant.said]
 ORDINARY = (
     "γ left out of the return",
     "leave-one-out leaves none out",
@@ -131,6 +133,15 @@ def test_the_command_notices_by_sampling_compiled_code(tmp_path: Path, name: str
     folder = planted(tmp_path, PLANTS[name])
     done = python(folder, "-m", "pgrad", "verify", "--brief", compiled=True)
     require_noticed(done, PLANTS[name], rows_only=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAID)
+def test_the_command_says_what_is_wrong_with_the_code_that_trains(tmp_path: Path, name: str) -> None:
+    done = python(planted(tmp_path, ALL[name]), "-m", "pgrad", "verify", "--brief", compiled=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for line in ALL[name].said:
+        assert line in done.stdout, (line, done.stdout)
 
 
 @pytest.mark.slow
