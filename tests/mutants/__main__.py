@@ -61,7 +61,7 @@ class Results:
 def main() -> int:
     """Plant what was asked for, print a table of rooms, and fail on what is neither noticed nor explained."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="only so many errors, the same ones every time")
+    parser.add_argument("--sample", type=int, help="only so many mechanical errors, the same ones every time")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", nargs="+", default=[""], help="errors whose names begin so, as kernels/gaussian.py")
     parser.add_argument("--planted", action="store_true", help="the errors of planted.toml alone")
@@ -69,10 +69,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="errors tried at a time")
     parser.add_argument("--folder", type=Path, default=ROOT / ".pytest_cache" / "mutants", help="for what is found out")
     arguments = parser.parse_args()
-    edits = [*planted(), *(() if arguments.planted else every_mechanical())]
-    edits = [edit for edit in edits if edit.name.startswith(tuple(arguments.only))]
-    random.Random(arguments.seed).shuffle(edits)  # so that what is done when a run is interrupted is a fair sample
-    edits = edits[: arguments.sample]
+    mechanical = [] if arguments.planted else list(every_mechanical())
+    random.Random(arguments.seed).shuffle(mechanical)  # so that what an interrupted run has done is a fair sample
+    edits = [e for e in [*planted(), *mechanical[: arguments.sample]] if e.name.startswith(tuple(arguments.only))]
     os.environ["NUMBA_DISABLE_JIT"] = "1"  # before pgrad is imported
     arguments.folder.mkdir(parents=True, exist_ok=True)
     reasons = explained()

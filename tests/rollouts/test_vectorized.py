@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import pgrad
 from pgrad.kernels.heads import CategoricalHead, MultiCategoricalHead, Policy
 from pgrad.kernels.mlp import network
+from pgrad.kernels.random import ACTION_KEY, fold_in
 from pgrad.policies.mlp import initial_parameters
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
@@ -90,6 +91,12 @@ def expected_trajectory(identity: int, steps: int) -> Iterator[tuple[int, int, b
         last = t + 1 == length
         yield episode, t, last and length != 5, last and length == 5
         episode, t = (episode + 1, 0) if last else (episode, t + 1)
+
+
+def test_episodes_have_the_keys_of_compiled_lanes(counting: EnvLanes) -> None:
+    assert counting.keys.tolist() == [fold_in(fold_in(1, n), ACTION_KEY) for n in range(3)]
+    counting.restart()
+    assert counting.keys.tolist() == [fold_in(fold_in(1, n), ACTION_KEY) for n in range(3, 6)]
 
 
 def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> None:
