@@ -69,18 +69,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="errors tried at a time")
     parser.add_argument("--folder", type=Path, default=ROOT / ".pytest_cache" / "mutants", help="for what is found out")
     arguments = parser.parse_args()
-    mechanical = [] if arguments.planted else list(every_mechanical())
-    random.Random(arguments.seed).shuffle(mechanical)  # so that what an interrupted run has done is a fair sample
-    edits = [e for e in [*planted(), *mechanical[: arguments.sample]] if e.name.startswith(tuple(arguments.only))]
+    wanted = tuple(arguments.only)
+    edits = [edit for edit in planted() if edit.name.startswith(wanted)]
+    if not arguments.planted:
+        mechanical = [edit for edit in every_mechanical() if edit.name.startswith(wanted)]
+        random.Random(arguments.seed).shuffle(mechanical)  # so that what an interrupted run has done is a fair sample
+        edits += mechanical[: arguments.sample]
     os.environ["NUMBA_DISABLE_JIT"] = "1"  # before pgrad is imported
     arguments.folder.mkdir(parents=True, exist_ok=True)
     reasons = explained()
     results = Results(arguments.folder, len(edits))
     tried = {name for name, verdict in results.verdicts.items() if verdict.noticed} | set(reasons)
-    wanted = [edit for edit in edits if edit.name not in tried]
-    print(f"{len(edits)} errors, {len(wanted)} to try", flush=True)
+    left = [edit for edit in edits if edit.name not in tried]
+    print(f"{len(edits)} errors, {len(left)} to try", flush=True)
     options = [*OPTIONS, "--rootdir", str(ROOT), *(f"--ignore=tests/kernels/test_{name}.py" for name in APART)]
-    harness = Harness(wanted, results.tell, arguments.jobs, arguments.folder)
+    harness = Harness(left, results.tell, arguments.jobs, arguments.folder)
     status = pytest.main([*options, *arguments.tests], plugins=[harness])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return int(status)

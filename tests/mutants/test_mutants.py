@@ -1,8 +1,13 @@
 """The short form of `make mutants`: the harness still tells an error that tests notice from one that they do not."""
 
+import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 HERE = Path(__file__).parent
 ERRORS = (  # planted ones, in functions and in what runs on import, and mechanical ones
@@ -15,6 +20,16 @@ ERRORS = (  # planted ones, in functions and in what runs on import, and mechani
     "estimators/returns.py total_returns",
 )
 TESTS = ("tests/estimators/test_baselines.py", "tests/estimators/test_returns.py", "tests/kernels/test_optimizers.py")
+
+
+def test_what_is_explained_is_an_error_that_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an explanation does not outlive its code."""
+    monkeypatch.syspath_prepend(HERE)
+    edits: Any = importlib.import_module("edits")
+    reasons = tomllib.loads((HERE / "explained.toml").read_text(encoding="utf-8"))["reason"]
+    names = [name for reason in reasons for name in reason["errors"]]
+    assert len(names) == len(set(names))
+    assert set(names) <= {edit.name for edit in edits.every_mechanical()}
 
 
 def mutants(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
