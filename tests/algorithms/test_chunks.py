@@ -12,7 +12,7 @@ from pgrad.training.build import new_learner, settings_of
 
 ENV = pgrad.make("CartPole-v1")
 LANES, STEPS = 3, 4  # 12 environment steps an iteration
-CONFIG = pgrad.Config(num_envs=LANES, num_steps=STEPS, hidden=(3,), total_steps=1000)
+CONFIG = pgrad.Config(num_envs=LANES, num_steps=STEPS, hidden=(3,), total_steps=1000, checkpoint_every=1)
 
 
 def begun(log_room: int = 100, **changes: Any) -> tuple[Settings, Learner, Simulation]:
@@ -52,3 +52,13 @@ def test_a_chunk_ends_where_its_log_might_not_hold_another_batch() -> None:
         simulation.lanes.counters[LOGGED] = 9
         assert train_chunk(settings, learner, simulation, rows(7)) == (iterations, FINE)
         assert simulation.lanes.counters[LOGGED] == 6 * iterations
+
+
+def test_checkpoints_are_the_parameters_that_an_iteration_begins_with() -> None:
+    settings, learner, simulation = begun()
+    for iteration in range(3):
+        before = learner.policy.network.parameters.copy(), learner.critic.parameters.copy()
+        assert train_chunk(settings, learner, simulation, rows(1)) == (1, FINE)
+        np.testing.assert_array_equal(learner.checkpoints.policy[iteration], before[0])
+        np.testing.assert_array_equal(learner.checkpoints.critic[iteration], before[1])
+    assert learner.checkpoints.iteration[:3].tolist() == [0, 1, 2]

@@ -182,6 +182,22 @@ def test_normal_numbers_are_box_and_mullers(squash: bool) -> None:
             )  # float32
 
 
+@pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES[:2], ids=NAMES[:2])
+def test_integers_are_drawn_by_inverting_the_cumulative_probabilities(
+    name: str, actions: Space, std: str, squash: bool
+) -> None:
+    """The top 23 bits, of the step's or of the component's child of them; rounding may change one draw of 200."""
+    policy, size = policy_of(actions, std, squash), 200
+    obs, keys = np.random.default_rng(0).normal(0, 3, (size, OBS_SIZE)).astype(np.float32), np.arange(size)
+    drawn = CompiledActor(policy.compiled)(obs, None, keys.astype(np.uint64), np.full(size, 3, np.int32))
+    described: Any = policy.distribution(obs)
+    for d, part in enumerate(getattr(described, "parts", (described,))):
+        bits = [fold_in(n, 3) if drawn.ndim == 1 else fold_in(fold_in(n, 3), d) for n in range(size)]
+        threshold = np.array([((b >> 41) + 0.5) * 2.0**-23 for b in bits])
+        expected = (threshold[:, None] >= part.probabilities().cumsum(axis=1)[:, :-1]).sum(axis=1)
+        assert (np.atleast_2d(drawn)[d] != expected).sum() <= 1
+
+
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
 def test_the_greedy_action_is_the_mode(name: str, actions: Space, std: str, squash: bool) -> None:
     policy = policy_of(actions, std, squash, normalised=True)

@@ -48,7 +48,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "rollouts/rollout.py": ["tests/rollouts/test_compiled_rollout.py"],
 }
 PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out
-BUDGET = 8.0  # the same for all tests of an error
+BUDGET = 20.0  # the same for all tests of an error
 IDLE = 10.0  # how many times longer a process may take than it computes: others compute as well
 MEMORY = 12 << 30  # bytes, for an error that fills it
 OPTIONS = ["-q", "-o", "addopts=", "-o", "filterwarnings=ignore", "--import-mode=importlib", "-m", "not slow"]
@@ -312,8 +312,9 @@ def learn(items: list[pytest.Item], folder: Path) -> dict[str, Known]:
     for item in items:
         by_file[item.path].append(item)
     result, sources = {}, digest(*sorted(SOURCES.rglob("*.py")))
+    files = {path: folder / f"calls-{path.stem}-{digest(path)}-{sources}.json" for path in by_file}
     for path, tests in by_file.items():
-        file = folder / f"calls-{path.stem}-{digest(path)}-{sources}.json"
+        file = files[path]
         if not file.exists():
             file.write_text(json.dumps(watch(tests)), encoding="utf-8")
         for name, (seconds, calls) in json.loads(file.read_text(encoding="utf-8")).items():

@@ -172,13 +172,15 @@ def test_whole_numbers_are_observed_one_hot_and_masks_obeyed() -> None:
     assert written.ravel().tolist() == [0, 1, 0, 1, 0], "in plain Python too"
 
 
-def test_lanes_beyond_a_block_are_observed_too() -> None:
+def test_lanes_beyond_a_block_observe_and_act_by_themselves() -> None:
     lanes = BLOCK + 8
     simulation, policy = clocks(Plan(0, 2, 7, np.uint64(RUN_KEY)), lanes)
     batch = rollout(simulation, policy)
     time = np.repeat([0, 1], lanes)
     np.testing.assert_array_equal(batch.obs.T, np.concatenate([np.eye(3)[time], np.eye(2)[time]], axis=1))
-    assert batch.action[:BLOCK].any() and batch.action[BLOCK:lanes].any() and not batch.action[lanes:].any()
+    bits = [fold_in(fold_in(fold_in(RUN_KEY, n), ACTION_KEY), 0) for n in range(lanes)]
+    assert batch.action[:lanes].tolist() == [int(b >> 63) for b in bits], "of two equally probable actions"
+    assert not batch.action[lanes:].any(), "the other one is forbidden"
 
 
 @pytest.mark.parametrize("begun", [0, 1 << 12, 1 << 16, 1 << 31, 1 << 40])
