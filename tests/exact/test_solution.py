@@ -174,10 +174,31 @@ def test_natural_gradient_solves_fishers_equation(name: str, limit: int | None) 
     np.testing.assert_allclose(solution.natural_gradient, expected, rtol=1e-6, atol=1e-8)
 
 
-def test_natural_gradient_of_a_table_is_the_advantage() -> None:
+@pytest.mark.parametrize("logits", [(20, 0, 0), (0, 25, 0), (40, 20, 0), (0, 0, 50), (300, 0, 0), (700, 0, 0)])
+def test_a_policy_that_is_almost_certain_keeps_all_digits(logits: tuple[float, ...]) -> None:
+    """w = r − mean(r) solves F w = ∇J, and its sum is zero, so it is the shortest; ∂J/∂θ_a = π(a) Σ_k π(k) (r_a − r_k).
+
+    Neither formula subtracts nearly equal numbers. 1e-13: hundreds of roundings.
+    """
+    solution = exact.solve(exact.bandit([1.0, 2.0, 3.0]), exact.Tabular(2, 3)([logits, (0, 0, 0)]))
+    np.testing.assert_allclose(solution.natural_gradient, [-1, 0, 1, 0, 0, 0], atol=1e-13)
+    weight = np.exp(np.array(logits) - max(logits))
+    rewards = np.array([1.0, 2.0, 3.0])
+    expected = weight / weight.sum() ** 2 * ((rewards[:, None] - rewards) @ weight)
+    np.testing.assert_allclose(solution.gradient[:3], expected, rtol=1e-13)
+
+
+def test_what_is_rarer_still_is_left_alone() -> None:
+    """The third action is e^56 = 2e24 times as rare as the second: only those two are told apart, by [−1/2, 1/2]."""
+    solution = exact.solve(exact.bandit([1.0, 2.0, 3.0]), exact.Tabular(2, 3)([(112, 56, 0), (0, 0, 0)]))
+    np.testing.assert_allclose(solution.natural_gradient, [-0.5, 0.5, 0, 0, 0, 0], atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_natural_gradient_of_a_table_is_the_advantage(scale: float) -> None:
     """Up to a constant a state, where every state is visited. Kakade (2001)."""
     mdp = dataclasses.replace(garnet(), start=[0.25] * 4 + [0])
-    solution = exact.solve(mdp, tabular(mdp))
+    solution = exact.solve(mdp, exact.Tabular(S, A)(scale * tabular(mdp).logits))
     difference = solution.natural_gradient.reshape(S, A)[:4] - solution.advantage[:4]
     np.testing.assert_allclose(difference[:, 0], difference[:, 1], atol=1e-11)
     assert np.abs(solution.advantage).max() > 0.1

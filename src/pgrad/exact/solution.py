@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from pgrad.errors import MDPError, require_integer
 from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, listed, reachable, read_only, require_size
-from pgrad.exact.policies import Family, SoftmaxPolicy
+from pgrad.exact.policies import Family, SoftmaxPolicy, less_mean
 
 LONGEST = 1e10  # expected steps to a terminal state; beyond it float64 loses too many digits
-RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero
+RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero, F's below its square
 VALUE_ITERATIONS = 100_000
 TIED = 1e-9  # relative difference below which action values count as equal
 CONVERGED = 1e-13
@@ -40,7 +40,7 @@ class Solution:
     @cached_property
     def advantage(self) -> Floats:
         """A(s, a) = Q(s, a) − V(s); [|S|, A]."""
-        return self.action_value - self.value[..., None]
+        return less_mean(self.action_value, self.policy.probabilities)
 
     @property
     def performance(self) -> float:
@@ -114,6 +114,8 @@ class Solution:
 
         w is also the least-squares fit of A(s, a) by ∇log π(a|s) · w, weighted by η(s) π(a|s) (compatible function
         approximation: Kakade 2001, theorem 1). Solving that fit avoids F, whose condition number is the square.
+        Eigenvalues of F below 1e-24 of the largest count as zero: w leaves alone what changes next to nothing, such as
+        a third action 10²⁴ times as rare as the second.
         """
         occupancy, advantage = np.atleast_2d(self.occupancy), self.advantage.reshape(-1, *self.policy.logits.shape)
         total = occupancy.sum(axis=0)
