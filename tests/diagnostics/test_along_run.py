@@ -158,19 +158,23 @@ def test_the_backend_is_the_runs(run: Path, tmp_path: Path, monkeypatch: pytest.
     assert [env.compiled for env in envs] == [True, False]
 
 
+def unexpected(step: str) -> None:
+    pytest.fail(f"began: {step}")
+
+
 def test_an_environment_that_does_not_fit(run: Path, tmp_path: Path) -> None:
     other = shutil.copytree(run, tmp_path / "other")
     config = other / "config.toml"
     config.write_text(config.read_text().replace("CartPole-v1", "Acrobot-v1"))
     with pytest.raises(EnvError, match=r"'Acrobot-v1' has 6 observations and 3 actions; this policy was made for 4"):
-        diagnose(other)
+        diagnose(other, progress=unexpected)
 
 
 @pytest.mark.parametrize("bad", [{"seed": 4}, {"trajectories": 100}, {"trajectories": 10**9}])
-def test_what_cannot_be_is_refused(run: Path, bad: dict[str, int]) -> None:
+def test_what_cannot_be_is_refused(run: Path, bad: dict[str, Any]) -> None:
     words = {"seed": "has no seed 4; it has 3, 5", "trajectories": "trajectories must be at "}
     with pytest.raises((RunError, ConfigError), match=words[next(iter(bad))]):
-        diagnose(run, **bad)
+        diagnose(run, progress=unexpected, **bad)
 
 
 def test_what_is_no_run_folder_is_refused(run: Path, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from pgrad.config import check_arguments
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
+from pgrad.diagnostics.trajectories import require_memory
 from pgrad.diagnostics.value_fit import fitted_value
 from pgrad.envs.make import make_named
 from pgrad.errors import ConfigError, RunError
+from pgrad.estimators.catalogue import CATALOGUE
+from pgrad.policies.mlp import require_fit
 from pgrad.runs.folder import SavedRun, load_run
 from pgrad.training.train import env_of
 
@@ -59,6 +62,8 @@ def diagnose(
     if number is None:
         number = TRAJECTORIES if len(iterations) == 1 else TRAJECTORIES_ALONG
     env = env_of(saved.config, make_named(saved.config.env, trust))
+    require_fit(saved.policy, env)  # before anything is announced, compiled or fitted
+    require_memory(saved.policy, [named.spec for named in CATALOGUE], number)
     discount, microscopes = saved.config.discount, []
     for iteration, (policy, critic) in zip(iterations, moments, strict=True):
         if progress is not None:

@@ -12,7 +12,7 @@ from pgrad.exact.mdp import MDP, Bools, Floats, as_floats, listed, reachable, re
 from pgrad.exact.policies import Family, SoftmaxPolicy, less_mean
 
 LONGEST = 1e10  # expected steps to a terminal state; beyond it float64 loses too many digits
-RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero, F's below its square
+RANK_TOLERANCE = 1e-12  # singular values of √weight · score below this share of the largest count as zero
 VALUE_ITERATIONS = 100_000
 TIED = 1e-9  # relative difference below which action values count as equal
 CONVERGED = 1e-13
