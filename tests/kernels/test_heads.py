@@ -1,6 +1,7 @@
 """Every distribution over actions against autograd, hand and its own samples."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,8 @@ def batch_for(policy: MLPPolicy, size: int) -> tuple[Array, Array, Array]:
     return np.ascontiguousarray(obs.T), drawn, rng.normal(size=size)
 
 
-def torch_objective(
-    policy: MLPPolicy, theta: torch.Tensor, obs: Array, drawn: Array, weight: Array, bonus: float, mask: Array
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Σ weight · log π + bonus · H in float64 by torch.distributions, and Σ H; squashed: the score's and the path's
-    gradient of what is estimated, with u = μ + σ z."""
+def torch_outputs(policy: MLPPolicy, theta: torch.Tensor, obs: Array) -> torch.Tensor:
+    """The network's outputs in float64, [B, outputs]."""
     x = torch.tensor(obs.T.astype(np.float64))
     if policy.shift.size:
         x = ((x - torch.tensor(policy.shift)) * torch.tensor(policy.scale)).clip(-10, 10)
@@ -70,9 +68,18 @@ def torch_objective(
         b = theta[at + inputs * outputs : at + (inputs + 1) * outputs]
         at, x = at + (inputs + 1) * outputs, x @ w.T + b
         x = torch.tanh(x) if k < len(policy.sizes) - 2 else x
+    return x
+
+
+def torch_objective(
+    policy: MLPPolicy, theta: torch.Tensor, obs: Array, drawn: Array, weight: Array, bonus: float, mask: Array
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Σ weight · log π + bonus · H in float64 by torch.distributions, and Σ H; squashed: the score's and the path's
+    gradient of what is estimated, with u = μ + σ z."""
+    x = torch_outputs(policy, theta, obs)
     if isinstance(policy.actions, Box):
         d = policy.actions.flat_size
-        log_std = theta[at:].expand(x.shape[0], d) if x.shape[1] == d else x[:, d:].clip(-5, 2)
+        log_std = theta[-d:].expand(x.shape[0], d) if x.shape[1] == d else x[:, d:].clip(-5, 2)
         normal, u = torch.distributions.Normal(x[:, :d], log_std.exp()), torch.tensor(drawn.T.astype(np.float64))
         log_prob, entropy = normal.log_prob(u).sum(1), normal.entropy().sum(1)
         if policy.squash:
@@ -115,6 +122,27 @@ def test_the_gradient_is_autograds(
     if policy.num_extra:
         assert np.abs(expected[-policy.num_extra :]).max() > 1e-3 * scale, "log σ has a gradient to compare"
     assert entropy == pytest.approx(total_entropy.item() / size, abs=2e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_at_the_smallest_deviation_the_gradient_is_that_of_the_density_that_drew(mean: float) -> None:
+    """With μ as acting rounded it, to 1e-6. With μ in float64, off by a rounding for each of the 8 sums that make it
+    (2⁻²⁴ |μ| each), to that over σ."""
+    policy, size = policy_of(BOUNDS, STATE_DEPENDENT, False), 300
+    parameters = policy.parameters.copy()
+    parameters[-6:] += np.float32([mean] * 3 + [-10.0] * 3)  # biases of μ and of log σ, which stays at -5
+    policy = replace(policy, parameters=parameters)
+    obs, drawn, weight = batch_for(policy, size)
+    gradient, _ = policy_gradient(policy.compiled, obs, drawn, NO_MASK, weight, 0.0)
+    acting, nothing = CompiledActor(policy.compiled, greedy=True), np.zeros(size, np.uint64)
+    mean_of_acting = acting(obs.T.copy(), None, nothing, np.zeros(size, np.int32))
+    theta = torch.tensor(policy.parameters.astype(np.float64), requires_grad=True)
+    rounding = mean_of_acting - torch_outputs(policy, theta, obs)[:, :3].detach().numpy().T
+    for u, allowed in ((drawn - rounding, 1e-6), (drawn, 8 * 2.0**-24 * np.abs(drawn).max() * math.exp(5))):
+        theta.grad = None
+        torch_objective(policy, theta, obs, u, weight, 0.0, NO_MASK)[0].backward()  # type: ignore[no-untyped-call]
+        expected = theta.grad.numpy()  # type: ignore[union-attr]
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=allowed * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("name", "actions", "std", "squash"), CASES, ids=NAMES)
