@@ -8,7 +8,7 @@ import importlib.util
 from typing import Any
 
 import pgrad
-from pgrad.experiments.statistics import shown
+from pgrad.experiments.statistics import counted, shown
 
 SCALED = {"normalize_rewards": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -125,7 +125,7 @@ def flags(settings: dict[str, Any]) -> str:
 def row(env_id: str, seeds: int) -> str:
     result = pgrad.train(env_id, seeds=seeds, **SETTINGS[env_id])
     solved = result.solved()
-    threshold = "" if solved is None else f"{solved} of {seeds} (≥ {result.env.reward_threshold:g})"
+    threshold = "" if solved is None else f"{counted(solved, seeds)} (≥ {result.env.reward_threshold:g})"
     mean, worst = result.mean(), shown(result.mean_returns.min())
     steps = f"{SETTINGS[env_id]['total_steps']:,}"
     return f"| {env_id} | {seeds} | {steps} | {mean} | {result.interquartile_mean()} | {worst} | {threshold} |"

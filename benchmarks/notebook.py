@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import pgrad
+from pgrad.experiments.statistics import counted
 from pgrad.reports.figures import GREY, running_mean, save_figure
 
 SEEDS, SHOWN, WINDOW, THRESHOLD = 100, 8, 50, 475.0
@@ -17,11 +18,13 @@ def main() -> None:
     full = np.array([curve[WINDOW - 1 :] for curve in curves])  # means of 50 whole episodes
     best, last = full.max(axis=1), full[:, -1]
     print(result.summary())
-    print(f"\nreached a {WINDOW}-episode mean of {THRESHOLD:g} at any time: {(best >= THRESHOLD).sum()} of {SEEDS}")
-    print(f"at {THRESHOLD:g} at the end: {(last >= THRESHOLD).sum()} of {SEEDS}")
+    print(
+        f"\nreached a {WINDOW}-episode mean of {THRESHOLD:g} at any time: {counted((best >= THRESHOLD).sum(), SEEDS)}"
+    )
+    print(f"at {THRESHOLD:g} at the end: {counted((last >= THRESHOLD).sum(), SEEDS)}")
     print(f"best {WINDOW}-episode mean: median {np.median(best):.0f}, best seed {best.max():.0f}")
     print(f"last {WINDOW}-episode mean: median {np.median(last):.0f}; fallen below half of its best: ", end="")
-    print(f"{(last < best / 2).sum()} of {SEEDS}")
+    print(counted((last < best / 2).sum(), SEEDS))
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure = result.plot()
     for curve in curves[:SHOWN]:

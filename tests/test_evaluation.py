@@ -12,6 +12,7 @@ import pytest
 import pgrad
 from pgrad import evaluation
 from pgrad.envs.make import original_of
+from pgrad.experiments.statistics import interval_name
 from pgrad.policies.mlp import num_parameters
 from pgrad.rollouts.vectorized import EnvLanes
 from pgrad.vector import select as choice
@@ -167,10 +168,7 @@ def test_an_evaluation_says_how_it_was_made() -> None:
         "greedy": True,
         "max_episode_steps": 7,
     }
-    assert (
-        str(made)
-        == "mean return 7.00 [7.00, 7.00] (95 % interval by Student's t over 3 episodes, exact for normal returns)"
-    )
+    assert str(made) == f"mean return 7.00 [7.00, 7.00] ({interval_name(3, 'episodes')})"
     assert made.to_csv() == "return,length\n7,7\n7,7\n7,7\n"
 
 

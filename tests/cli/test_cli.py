@@ -119,7 +119,7 @@ def test_the_summary_is_printed_and_names_the_folder(trained: tuple[Path, str]) 
     lines = printed.splitlines()
     assert lines[0].startswith("CartPole-v1 · actor-critic · 2 seeds · ")
     assert any(re.search(r"mean return +[\d.]+ \[[-\d.]+, [-\d.]+\].*over 2 seeds", line) for line in lines)
-    for words in ("20 episodes each in Gymnasium's CartPole-v1", "worst seed", "0 of 2"):
+    for words in ("20 episodes each in Gymnasium's CartPole-v1", "worst seed", "0 of 2 [0 %, 84.2 %]"):
         assert words in printed
     assert lines[-1] == f"written to {path}"
 
@@ -133,6 +133,8 @@ def test_summary_json_agrees_with_the_other_files(trained: tuple[Path, str]) -> 
     assert summary["mean_return"]["low"] <= summary["mean_return"]["value"] <= summary["mean_return"]["high"]
     assert f"{summary['mean_return']['value']:.1f} [" in printed
     assert summary["solved"] == 0
+    assert summary["solved_share"]["value"] == summary["solved_share"]["low"] == 0.0
+    assert summary["solved_share"]["high"] == pytest.approx(1 - 0.025**0.5)
     for seed in summary["seeds"]:
         rows = metrics_rows(path / f"seed-{seed['seed']}")
         assert list(rows[0]) == ["iteration", *METRICS]
@@ -562,10 +564,13 @@ def test_eval_estimates_every_seed_or_one(trained: tuple[Path, str], capsys: pyt
     path, _ = trained
     assert run("eval", path, "--episodes", 10) == 0
     all_lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"all 2 seeds: mean [\d.]+ \[[-\d.]+, [-\d.]+\] \(95 % interval .*\)", all_lines.pop())
+    assert re.fullmatch(
+        r"all 2 seeds: mean [\d.]+ \[[-\d.]+, [-\d.]+\] \(nominal 95 %, .* over 2 seeds.*\)", all_lines.pop()
+    )
     assert [line.split(":")[0] for line in all_lines] == ["seed 4", "seed 11"]
     assert all(
-        re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] \(95 % .* over 10 episodes\)$", line) for line in all_lines
+        re.search(r"mean return [\d.]+ \[[\d.]+, [\d.]+\] \(nominal 95 %, .* over 10 episodes.*\)$", line)
+        for line in all_lines
     )
     assert run("eval", path, "--episodes", 10, "--seed", 11) == 0
     assert capsys.readouterr().out.splitlines() == all_lines[1:]

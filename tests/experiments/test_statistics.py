@@ -1,5 +1,6 @@
 """Point estimates and intervals over seeds."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from pgrad.experiments.statistics import (
     Estimate,
     bootstrap,
+    clopper_pearson,
+    counted,
     expanded_tail,
     interquartile_mean,
     interval_name,
@@ -15,6 +18,7 @@ from pgrad.experiments.statistics import (
     mean_interval,
     mean_interval_of_columns,
     student_t,
+    unseen,
 )
 
 
@@ -122,10 +126,71 @@ def test_from_ten_values_on_the_interval_is_the_bootstrap() -> None:
     assert low + high == pytest.approx(2 * x[:9].mean()), "Student's interval is symmetric"
 
 
-def test_the_name_says_which_interval_it_is() -> None:
-    assert interval_name(9, "seeds") == "95 % interval by Student's t over 9 seeds, exact for normal returns"
-    assert interval_name(10, "seeds") == "95 % bootstrap interval over 10 seeds"
+def test_the_name_says_which_interval_it_is_and_what_it_may_miss() -> None:
+    few = "nominal 95 %, Student's t over 3 seeds, exact for normal returns; may miss what 63 % of seeds do"
+    assert interval_name(3, "seeds") == few
+    assert interval_name(9, "seeds").startswith("nominal 95 %, Student's t over 9 seeds")
+    assert interval_name(10, "seeds") == "nominal 95 %, bootstrap over 10 seeds; may miss what 26 % of seeds do"
+    assert interval_name(100, "episodes").endswith("over 100 episodes; may miss what 3 % of episodes do")
     assert interval_name(1, "episodes") == "no interval over 1 episode"
+
+
+@pytest.mark.parametrize("n", [2, 3, 30, 1000])
+def test_what_n_values_may_miss_they_miss_once_in_twenty_times(n: int) -> None:
+    assert (1 - unseen(n)) ** n == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("failing", "n"), [(0.5, 3), (0.1, 5), (0.3, 10), (0.1, 30)])
+def test_the_interval_of_returns_of_two_kinds_fails_where_one_kind_is_missing(failing: float, n: int) -> None:
+    """500, or 100 where a seed fails: 5 % of intervals may miss the mean, and those of n equal returns must.
+
+    Standard error of 1,500 intervals: at most 0.5 / √1500 = 0.013.
+    """
+    rng = np.random.default_rng(n)
+    samples = np.where(rng.random((1500, n)) < failing, 100.0, 500.0)
+    alike = (samples == samples[:, :1]).all(axis=1)
+    covered = np.array([low <= 500 - 400 * failing <= high for _, low, high in map(mean_interval, samples)])
+    assert not covered[alike].any()
+    assert covered.mean() > 0.95 - alike.mean() - 3 * 0.013
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [
+        (0, 10, 0.0, 0.3085),
+        (1, 10, 0.0025, 0.4450),
+        (5, 10, 0.1871, 0.8129),
+        (10, 10, 0.6915, 1.0),
+        (0, 1, 0.0, 0.975),
+        (30, 30, 0.8843, 1.0),
+        (100, 100, 0.9638, 1.0),
+    ],
+)
+def test_the_interval_of_a_share_is_that_of_the_tables(successes: int, n: int, low: float, high: float) -> None:
+    """Of 0 or all successes by hand, 0.025^(1/n); the others of 10 in every table of binomial confidence limits."""
+    np.testing.assert_allclose(clopper_pearson(successes, n), (successes / n, low, high), atol=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 30])
+def test_the_interval_of_a_share_covers_at_least_as_often_as_it_says(n: int) -> None:
+    """Enumerated: the probability of each count, summed over those whose interval has the true share in it."""
+    intervals = [clopper_pearson(k, n) for k in range(n + 1)]
+    covered = [
+        sum(
+            math.comb(n, k) * p**k * (1 - p) ** (n - k)
+            for k, (_, low, high) in enumerate(intervals)
+            if low <= p <= high
+        )
+        for p in np.linspace(0, 1, 401)
+    ]
+    assert min(covered) >= 0.95 - 1e-12
+    assert min(covered) < 0.98, "and is no wider than that asks for"
+
+
+def test_a_count_is_printed_with_the_interval_of_its_share() -> None:
+    assert counted(30, 30) == "30 of 30 [88.4 %, 100 %]"
+    assert counted(29, 30) == "29 of 30 [82.8 %, 99.9 %]"
+    assert counted(0, 1) == "0 of 1 [0 %, 97.5 %]"
 
 
 def test_the_bootstrap_of_two_kinds_of_values_is_binomial() -> None:

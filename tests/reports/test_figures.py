@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pgrad.config import resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import RunError
-from pgrad.experiments.statistics import mean_interval_of_columns
+from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.reports import figures
 from pgrad.reports.figures import action_probabilities, figures_of, running_mean, save_figure, training_curve
@@ -136,6 +136,7 @@ def test_the_curve_is_the_mean_over_seeds_of_running_means_with_its_interval() -
     assert corners[:, 1].min() == pytest.approx(float(low[0]))
     assert corners[:, 1].max() == pytest.approx(float(high[0]))
     assert low[0] < 30 < high[0]
+    assert band.get_label().replace("\n", " ") == interval_name(3, "seeds")
 
 
 def test_the_curve_follows_the_returns() -> None:

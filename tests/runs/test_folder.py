@@ -21,6 +21,7 @@ from pgrad.config import Config, resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import EnvError, RunError
 from pgrad.evaluation import Evaluation
+from pgrad.experiments.statistics import interval_name
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import Episodes
 from pgrad.runs import folder as folder_module
@@ -136,7 +137,8 @@ def test_the_summary_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pyt
     assert made["processor"] and made["cores"] >= 1 and made["python"] and made["platform"]
     assert [seed["evaluation_seed"] for seed in summary["seeds"]] == [2, 10]
     assert summary["evaluation"] == {"episodes": 3, "greedy": False}
-    assert summary["mean_return"]["interval"] == "95 % interval by Student's t over 2 seeds, exact for normal returns"
+    assert summary["mean_return"]["interval"] == interval_name(2, "seeds")
+    assert "interquartile_mean_return" not in summary, "two returns have no middle half"
 
 
 def test_the_episodes_of_the_evaluation_are_kept(tmp_path: Path) -> None:
@@ -315,6 +317,7 @@ def test_the_summary_is_json_that_any_reader_takes(seeds: tuple[int, ...], retur
     elif np.isfinite(returns).all():
         assert document["mean_return"]["value"] == np.mean(returns) == document["seeds"][0]["mean_return"]
         assert document["solved"] == len(seeds)
+        assert document["solved_share"]["low"] == pytest.approx(0.025 ** (1 / len(seeds)))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ for 10 %    trajectories a batch for a relative error of 10 % of that signal, wh
 slope       of log error against log N: -0.5 if the error falls as 1/√N
 -           hidden by the noise: no signal, or one known only to a factor of 100 or worse
 time limit  truncated trajectories bootstrap with V if the estimator has one; otherwise the return ends at the limit
-[ , ]       95 % jackknife intervals, leaving out one of 20 blocks of trajectories at a time"""
+[ , ]       nominal 95 %, jackknife over 20 blocks of trajectories: too narrow where a few trajectories decide"""
 
 
 def slug(at: str) -> str:

@@ -1,5 +1,8 @@
-"""Point estimates and intervals over few seeds, as Agarwal et al. (2021) recommend them. NumPy alone: SciPy's
-statistics take longer to import than a training run."""
+"""Point estimates and intervals over few seeds, as Agarwal et al. (2021) recommend them.
+
+NumPy alone: for two quantiles, SciPy would add 140 MB to an installation, and its statistics take longer to import
+(0.8 s) than a training run.
+"""
 
 import functools
 import math
@@ -12,6 +15,7 @@ import numpy.typing as npt
 
 LARGE, MOST_DECIMALS = 1e7, 6
 NEGLIGIBLE = 1e-5  # width of an interval in units of its value, below which it says nothing of how many digits count
+QUARTERS = 4  # fewer values have no middle half
 FEW = 10  # fewer values say too little of their distribution to be resampled
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -67,7 +71,7 @@ def interquartile_mean(x: Floats) -> Floats:
     out scipy.stats.trim_mean's ⌊n/4⌋ as well.
     """
     ordered = np.sort(x, axis=-1)
-    out = ordered.shape[-1] // 4
+    out = ordered.shape[-1] // QUARTERS
     return np.asarray(np.mean(ordered[..., out : ordered.shape[-1] - out], axis=-1))
 
 
@@ -78,7 +82,8 @@ def mean_interval(x: npt.ArrayLike, level: float = LEVEL, seed: int = 0) -> Esti
         n ≥ 10:  `bootstrap`
 
     The first is exact for normal values and may reach past the largest return there is; the second never does.
-    docs/results.md has the coverage of both. No interval of either kind knows of failures that x has no example of.
+    docs/results.md has the coverage of both. No interval of either kind knows of failures that x has no example of:
+    `unseen` says how common these may be.
 
     x        values [n], such as the mean return of each seed
     level    the probability that the interval covers the true mean
@@ -96,12 +101,55 @@ def mean_interval(x: npt.ArrayLike, level: float = LEVEL, seed: int = 0) -> Esti
 
 
 def interval_name(n: int, things: str) -> str:
-    """Name the interval that `mean_interval` gives for n values."""
+    """Name the interval that `mean_interval` gives for n values, and say what it is worth."""
     if n == 1:
         return f"no interval over 1 {things.removesuffix('s')}"
-    if n < FEW:
-        return f"95 % interval by Student's t over {n} {things}, exact for normal returns"
-    return f"95 % bootstrap interval over {n} {things}"
+    kind = f"Student's t over {n} {things}, exact for normal returns" if n < FEW else f"bootstrap over {n} {things}"
+    return f"nominal 95 %, {kind}; may miss what {100 * unseen(n):.2g} % of {things} do"
+
+
+def unseen(n: int) -> float:
+    """Return how large a part of all there are n draws may have missed.
+
+        u = 1 − (1 − level)^(1/n),  so that with probability 1 − level no draw is among a part of size u
+
+    Of 3 seeds 63 %, of 30 seeds 10 %: if fewer fail, there may be no failure among the seeds, and then none is in
+    their interval. Hanley and Lippman-Hand (1983), "If Nothing Goes Wrong, Is Everything All Right?", the rule of
+    three: u ≈ 3 / n.
+    """
+    return float(1 - (1 - LEVEL) ** (1 / n))
+
+
+def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> Estimate:
+    """Return the share of successes with its exact interval, which covers at least as often as it says.
+
+        [p₁, p₂]  with  P(X ≥ successes | p₁) = P(X ≤ successes | p₂) = (1 − level) / 2,  X binomial of n and p
+
+    p₁ is 0 without a success, p₂ is 1 without a failure. Quantiles of beta distributions; here by bisection. Clopper
+    and Pearson (1934), "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
+    """
+    low = _least_share(successes, n, (1 - level) / 2)
+    return Estimate(successes / n, low, 1 - _least_share(n - successes, n, (1 - level) / 2))
+
+
+def _least_share(successes: int, n: int, tail: float) -> float:
+    """Return the p with P(X ≥ successes | p) = tail; 0 without a success."""
+    if successes == 0:
+        return 0.0
+    counts = range(successes, n + 1)
+    ways = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in counts]
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        p = (low + high) / 2
+        logs = (way + k * math.log(p) + (n - k) * math.log1p(-p) for way, k in zip(ways, counts, strict=True))
+        low, high = (p, high) if sum(map(math.exp, logs)) < tail else (low, p)
+    return low
+
+
+def counted(successes: int, n: int) -> str:
+    """Format a count with the Clopper–Pearson interval of its share: 29 of 30 [82.8 %, 99.9 %]."""
+    low, high = (f"{100 * end:.3g} %" for end in clopper_pearson(successes, n)[1:])
+    return f"{successes} of {n} [{low}, {high}]"
 
 
 def bootstrap(

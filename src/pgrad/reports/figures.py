@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pgrad.experiments.statistics import mean_interval_of_columns
+from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
 
@@ -77,7 +77,8 @@ def training_curve(result: "Result") -> Figure:
         grid, curves = smoothed_curves(ends, [log.episode_return for log in histories])
         mean, low, high = mean_interval_of_columns(curves)
         if len(histories) > 1:
-            axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label="95 % interval")
+            interval = interval_name(len(histories), "seeds").replace("; ", ";\n")
+            axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label=interval)
         plural = "s" if len(histories) > 1 else ""
         label = f"{WINDOW}-episode running mean of {len(histories)} seed{plural}"
         axes.plot(grid, mean, color=ORANGE, linewidth=1.8, label=label)

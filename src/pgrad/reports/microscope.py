@@ -65,7 +65,7 @@ def _error_curves(axes: Axes, microscope: "Microscope") -> None:
     axes.minorticks_off()
     axes.axhline(0.1, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel("trajectories a batch")
-    axes.set_ylabel("relative error, √tr Cov / ‖mean‖")
+    axes.set_ylabel("relative error, √tr Cov / ‖mean‖; bands: nominal 95 %, jackknife")
 
 
 def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
@@ -93,7 +93,7 @@ def _needed_bars(axes: Axes, microscope: "Microscope") -> None:
     if views:
         axes.set_xscale("log")
         axes.set_xlim(right=8 * float(high.max()))
-    axes.set_xlabel("trajectories for a relative error of 10 %")
+    axes.set_xlabel("trajectories for a relative error of 10 %; bars: nominal 95 %, jackknife")
     if lost:
         axes.set_title(f"hidden by the noise: {lost} more", fontsize=8, color=GREY, loc="right")
 
@@ -123,7 +123,7 @@ def along_training_figure(diagnosis: "RunDiagnosis") -> Figure:
     below.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
     below.set_ylim(-1.1, 1.1)
     below.set_ylabel("cosine of mean to ∇J")
-    below.set_xlabel("iteration (gaps: the noise hides it)")
+    below.set_xlabel("iteration (gaps: the noise hides it; intervals: nominal 95 %, jackknife)")
     first = diagnosis.microscopes[0]
     above.set_title(f"{first.env}, seed {diagnosis.seed}: {first.trajectories:,} trajectories each", loc="left")
     return figure

@@ -16,8 +16,11 @@ from pgrad.envs.make import Env
 from pgrad.evaluation import Evaluation
 from pgrad.experiments.statistics import (
     FEW,
+    QUARTERS,
     Estimate,
     bootstrap,
+    clopper_pearson,
+    counted,
     interquartile_mean,
     interval_name,
     mean_interval,
@@ -105,8 +108,8 @@ class Result:
     def interquartile_mean(self) -> Estimate:
         """Return the mean over seeds of the middle half of `mean_returns`, with its 95 % bootstrap interval.
 
-        Agarwal et al. (2021), §4.3; see experiments.statistics.interquartile_mean. Below ten seeds the interval is NaN.
-        Raises ValueError where no seed was evaluated.
+        Agarwal et al. (2021), §4.3; see experiments.statistics.interquartile_mean. Below ten seeds the interval is NaN,
+        and of fewer than four it is the mean. Raises ValueError where no seed was evaluated.
         """
         return bootstrap(self.mean_returns, interquartile_mean)
 
@@ -156,7 +159,9 @@ class Result:
                 lines.append(f"  worst seed           {shown(returns[worst])}  (seed {played[worst].seed})")
             if (solved := self.solved()) is not None:
                 threshold = f"  solved (≥ {self.env.reward_threshold:g})"
-                lines.append(f"{threshold:<23}{solved} of {count}")
+                lines.append(
+                    f"{threshold:<23}{counted(solved, count)}  (95 % Clopper–Pearson interval of the share of seeds)"
+                )
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
 
@@ -190,9 +195,12 @@ class Result:
             in_common = {name: value for name, value in evaluations[0].settings.items() if name != "evaluation_seed"}
             document["evaluation"] = {"episodes": evaluations[0].returns.size, **in_common}
             document["mean_return"] = {**finite_estimate(self.mean()), "interval": interval_name(*over)}
-            if returns.size > 1:
+            if returns.size >= QUARTERS:
                 document["interquartile_mean_return"] = finite_estimate(self.interquartile_mean())
-            document["solved"] = self.solved()
+            document["solved"] = solved = self.solved()
+            if solved is not None:
+                share = finite_estimate(clopper_pearson(solved, len(self.seeds)))
+                document["solved_share"] = {**share, "interval": "95 %, Clopper–Pearson"}
         return document
 
     def plot(self) -> Figure:
