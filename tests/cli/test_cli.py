@@ -270,8 +270,11 @@ def test_bad_input_is_one_message(refused: Callable[..., str], argv: str, messag
         ("[train]\nseeds = 3", "unknown setting 'train'"),
         ("algorithm = nan", "algorithm must be text, not nan"),
         ("# " + "x" * 1_000_000, "cannot read --config settings.toml: it has 1,000,002 bytes"),
+        ("seeds = " + "[" * 100_000, "settings.toml is not valid TOML: it is nested too deeply"),
+        ("seeds = " + "1" * 5_000, "settings.toml is not valid TOML: "),
         ("seeds = -3", "seeds must be a positive number of seeds, a range like 0-9, or a list, not -3"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_bad_file_is_one_message(refused: Callable[..., str], tmp_path: Path, toml: str, message: str) -> None:
     (tmp_path / "settings.toml").write_text(toml)

@@ -511,6 +511,7 @@ def without(name: str) -> Callable[[Path], Path]:
         (without("config.toml"), "run is no run folder: cannot read its config.toml: No such file"),
         (rewrite_config(b"env = "), r"config\.toml is not a configuration: Invalid value"),
         (rewrite_config(b"\xff\xfe"), r"config\.toml is not a configuration: .*utf-8"),
+        (rewrite_config(b"seeds = " + b"1" * 5_000), r"config\.toml is not a configuration: "),
         (rewrite_config(b"hiden = [3]"), r"config\.toml is not a configuration: .*did you mean 'hidden'"),
         (
             rewrite_config(b"discount = 2.0"),
@@ -534,8 +535,16 @@ def test_a_configuration_that_never_ends_is_not_read(tmp_path: Path) -> None:
         load_run(path)
     (path / "config.toml").unlink()
     (path / "config.toml").write_bytes(b"#" * 2**21)
-    with pytest.raises(RunError, match=r"config\.toml: it has 2,097,152 bytes, and at most 1,048,576 are read"):
+    with pytest.raises(RunError, match=r"config\.toml: it has 2,097,152 bytes, and at most 1,000,000 are read"):
         load_run(path)
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path)
+    config = path / "config.toml"
+    before = load_run(path).config
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert load_run(path).config == before
 
 
 def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import threading
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,13 @@ from pgrad.cli.progress import ConsoleProgress
 from pgrad.config import ARGUMENTS, FIELDS, Config, boolean, check_arguments, resolve
 from pgrad.envs.make import make
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
-from pgrad.runs.atomic import require_regular_file
+from pgrad.runs.atomic import read_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
 from pgrad.training.train import env_of, train
 from pgrad.training.warm_up import compile_beside
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
-MAX_CONFIG_BYTES = 1_000_000
 METAVARS = {
     "episodes_per_iteration": "EPISODES",
     "num_iterations": "N",
@@ -129,7 +127,7 @@ def request(argv: list[str]) -> TrainRequest:
     from_file: dict[str, Any] = {}
     if arguments.config is not None:
         with collecting(problems):
-            from_file = read_toml(arguments.config)
+            from_file = settings_in(arguments.config)
     env = arguments.env or from_file.get("env")
     if env is None:
         problems.append("no environment: name one, as in `pgrad train CartPole-v1`")
@@ -199,12 +197,11 @@ def _shown(default: Any) -> str:
     return f"default {'none' if default is None else str(default).lower()}"
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return a TOML file's table; raise ConfigError if it cannot be read."""
+def settings_in(path: Path) -> dict[str, Any]:
+    """Return the settings of a TOML file; raise ConfigError where it cannot be read."""
     try:
-        require_regular_file(path, MAX_CONFIG_BYTES)
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return read_toml(path)
     except OSError as error:
         raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError([f"--config {path} is not valid TOML: {error}"]) from error

@@ -3,9 +3,13 @@
 import os
 import stat
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from pgrad.errors import RunError
+
+LONGEST_TOML = 1_000_000  # bytes
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -32,3 +36,12 @@ def require_regular_file(path: Path, most_bytes: float = float("inf")) -> None:
         raise OSError("it is not a regular file")
     if found.st_size > most_bytes:
         raise OSError(f"it has {found.st_size:,} bytes, and at most {most_bytes:,} are read")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file's table; raise OSError where the file cannot be read, ValueError where it is not TOML."""
+    require_regular_file(path, LONGEST_TOML)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin with a mark
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

@@ -16,7 +16,6 @@ import itertools
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from pgrad.config import Config, resolve, to_toml
 from pgrad.errors import ConfigError, RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.runs.atomic import require_regular_file, write_atomically
+from pgrad.runs.atomic import read_toml, write_atomically
 from pgrad.runs.load import RunPath, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
     load_checkpoints,
@@ -47,7 +46,6 @@ from pgrad.training.loops import History
 from pgrad.training.result import Result, SeedResult, finite_estimate
 
 RUNS = Path("runs")
-LONGEST_CONFIGURATION = 2**20  # bytes
 
 
 class RunFolder:
@@ -238,8 +236,7 @@ def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
     """
     path = Path(run)
     try:
-        require_regular_file(path / "config.toml", LONGEST_CONFIGURATION)
-        document = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        document = read_toml(path / "config.toml")
         if module := document.pop("policy", None):
             raise RunError(
                 f"{path} is a run of a PyTorch module, {module}, and this is for compiled policies: "
@@ -250,7 +247,7 @@ def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
         parent = f" (did you mean {path.parent}?)" if (path.parent / "config.toml").exists() else ""
         reason = error.strerror or error
         raise RunError(f"{path} is no run folder{parent}: cannot read its config.toml: {reason}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ConfigError) as error:
+    except (ValueError, ConfigError) as error:
         raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
     seeds = seeds_of(path)
     if not seeds:
