@@ -153,6 +153,18 @@ def step_lanes(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: Batch,
     return end_episodes(env, plan, lanes, batch, cursor)
 
 
+@strict
+def step_and_observe(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
+    """Step the active lanes and, unless the batch is full, record what they observe next.
+
+    One call a step from Python: passing the records takes as long as the step.
+    """
+    after = step_lanes(env, head, plan, lanes, batch, cursor)
+    if after.samples < batch.reward.size:
+        observe_lanes(env, lanes, batch, after)
+    return after
+
+
 @inlined
 def end_episodes(env: Dynamics, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
     """Log the episodes that ended in the step just recorded, and put new ones into their lanes."""

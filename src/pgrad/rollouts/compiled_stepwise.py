@@ -23,7 +23,7 @@ from pgrad.rollouts.compiled import (
     finish_batch,
     new_simulation,
     observe_lanes,
-    step_lanes,
+    step_and_observe,
 )
 from pgrad.rollouts.rollout import Stopped
 from pgrad.rollouts.user_env_guard import Guard
@@ -51,7 +51,7 @@ class LaneCollector:
         no_network = network(np.zeros(2, np.float32), (1, 1), "tanh")
         self.simulation = new_simulation(env.dynamics, Policy(no_network, head), plan, num_envs)
         self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), seed, watchdog)
-        functions = (begin_batch, observe_lanes, step_lanes, finish_batch)
+        functions = (begin_batch, observe_lanes, step_and_observe, finish_batch)
         self.begin, self.observe, self.step, self.finish = (
             self.guard.guarded(face_for(function, env.dynamics)) for function in functions
         )
@@ -71,10 +71,10 @@ class LaneCollector:
         env, plan, lanes, buffer = self.simulation
         lanes.counters[LOGGED] = 0
         cursor, t = self.begin(env, plan, lanes), 0
+        self.observe(env, lanes, buffer, cursor)
         while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
             if self.stopping.is_set():
                 raise Stopped
-            self.observe(env, lanes, buffer, cursor)
             own = slice(cursor.samples, cursor.samples + cursor.active)
             obs = np.ascontiguousarray(buffer.obs[:, own].T)
             mask = np.ascontiguousarray(buffer.mask[:, own].T) if self.env.has_mask else None
