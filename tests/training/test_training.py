@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -160,6 +161,36 @@ def history_of(returns: list[float]) -> History:
     count = len(returns)
     episodes = pgrad.rollouts.batch.Episodes(np.array(returns), np.ones(count, np.int32), 10 * np.arange(1, count + 1))
     return History(np.empty((0, 8)), episodes, 0.0)
+
+
+class Waiting(gymnasium.Env[np.ndarray, int]):
+    """Its first step waits until it is let go, as the first step waits for a compilation."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+    let_go = threading.Event()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        assert self.let_go.wait(60)
+        return np.zeros(1, np.float32), 1.0, True, False, {}
+
+
+def test_nothing_is_saved_before_the_first_steps_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long they take: each of the first reports could save."""
+    monkeypatch.setattr(seeds_module, "SAVING_SECONDS", 0.0)
+    reports, saved = [], []
+
+    def progress(snapshot: Snapshot) -> None:
+        reports.append(snapshot)
+        if len(reports) > 3:
+            Waiting.let_go.set()
+
+    small = {"num_envs": 2, "num_steps": 10, "total_steps": 100, "hidden": 4, "evaluation_episodes": 0}
+    pgrad.train(Waiting, vectorization="sync", progress=progress, save=lambda r: saved.append(r.total_steps), **small)
+    assert saved and min(saved) > 0
 
 
 def test_solved_at_is_the_end_of_the_first_twenty_good_episodes() -> None:

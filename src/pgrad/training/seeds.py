@@ -81,7 +81,8 @@ class SeedPool:
             for watchdog in self.watchdogs:
                 watchdog.check(self.config.step_timeout)
             self._report("compiling" if COMPILE_CLOCK.compiling else "training")
-            if save is not None and time.perf_counter() - saved >= SAVING_SECONDS:
+            due = time.perf_counter() - saved >= SAVING_SECONDS and any(loop.total_steps for loop in self.begun)
+            if save is not None and due:
                 try:
                     save(self.result())
                 except Exception as error:  # the next save may succeed: a disk does not stay full
