@@ -1,44 +1,43 @@
-"""The estimates that proofs look at are those of training, each of episodes of its own."""
+"""Chunks of iterations for proofs: each with random numbers of its own, from the same parameters."""
 
-import math
 from typing import Any
 
 import numpy as np
+import pytest
 
-from pgrad.algorithms.iteration import advantages
-from pgrad.algorithms.learner import Settings
-from pgrad.algorithms.sampling import sample_estimates
+from pgrad.algorithms import sampling
+from pgrad.algorithms.iteration import METRICS
 from pgrad.envs.cartpole import CartPole
-from pgrad.estimators.gradient import policy_gradient
-from pgrad.estimators.spec import EstimatorSpec
-from pgrad.kernels.heads import CategoricalHead, Policy
-from pgrad.kernels.mlp import network
-from pgrad.kernels.optimizers import SGD
 from pgrad.kernels.random import fold_in
-from pgrad.policies.mlp import initial_parameters
-from pgrad.rollouts.compiled import Plan, new_simulation
-from pgrad.rollouts.rollout import rollout
+from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.compiled import BEGUN, Plan, new_simulation
+from pgrad.verify.sampling import learner_of
 
-SETTINGS = Settings(EstimatorSpec(discount=0.9), 0.01, SGD, 0.1, 0.1, math.inf, False, 10, 1000)
+CHUNKS, ITERATIONS, KEY = 3, 2, 11
 
 
-def test_each_batch_begins_episodes_with_a_key_of_its_own() -> None:
-    sizes, count = (4, 5, 2), 3
-    key = next(k for k in range(100) if all(fold_in(k, r) < 1 << 63 for r in range(count)))  # Numba takes no larger int
-    policy = Policy(
-        network(initial_parameters(sizes, "uniform", 1.0, np.random.default_rng(0)), sizes, "tanh"),
-        CategoricalHead(1.0),
-    )
-    critic, estimates = (
-        network(np.zeros(2, np.float32), (1, 1), "tanh"),
-        np.zeros((count, policy.network.parameters.size)),
-    )
-    plan = Plan(3, 0, 500, np.uint64(key))
-    sample: Any = sample_estimates
-    sample.__wrapped__(SETTINGS, policy, critic, new_simulation(CartPole(), policy, plan, 2), estimates)
-    for r in range(count):
-        own = new_simulation(CartPole(), policy, plan._replace(run_key=np.uint64(fold_in(key, r))), 2)
-        batch = rollout(own, policy)
-        expected, _ = policy_gradient(policy, batch, advantages(SETTINGS, policy, critic, batch), SETTINGS.entropy_coef)
-        np.testing.assert_array_equal(estimates[r], expected)
-    assert len(np.unique(estimates, axis=0)) == count
+@pytest.mark.parametrize("anew", [True, False])
+def test_chunks_begin_anew_or_go_on(anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a training that adds 1 to every parameter, and fails in its last chunk."""
+    policy = MLPPolicy(np.zeros(10, np.float32), (4, 2))
+    learner = learner_of(policy, MLPValue(np.zeros(5, np.float32), (4, 1)))
+    simulation = new_simulation(CartPole(), policy.compiled, Plan(3, 0, 500, np.uint64(KEY)), 2)
+    keys, began = list[int](), list[int]()
+
+    def train_chunk(settings: Any, learner: Any, simulation: Any, metrics: Any) -> tuple[int, int]:
+        keys.append(int(simulation.plan.run_key))
+        began.append(int(simulation.lanes.counters[BEGUN]))
+        simulation.lanes.counters[BEGUN] += 3
+        learner.policy.network.parameters[:] += 1
+        metrics[:] = len(keys)
+        return (len(metrics) if len(keys) < CHUNKS else 1), 0
+
+    monkeypatch.setattr(sampling, "train_chunk", train_chunk)
+    parameters, metrics = np.zeros((CHUNKS, 10), np.float32), np.zeros((CHUNKS, ITERATIONS, len(METRICS)))
+    record: Any = sampling.record_chunks
+    record.__wrapped__(None, learner, simulation, anew, parameters, metrics)
+    assert keys == ([fold_in(KEY, r) for r in range(CHUNKS)] if anew else [KEY] * CHUNKS)
+    assert began == ([0] * CHUNKS if anew else [0, 3, 6])
+    assert parameters[0, 0] == 1 and parameters[1, 0] == (1 if anew else 2) and np.isnan(parameters[2]).all()
+    assert (metrics[1] == 2).all()
+    assert (policy.parameters == (0 if anew else CHUNKS)).all(), "they are put back, where each begins from them"
