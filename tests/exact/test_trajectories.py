@@ -224,6 +224,22 @@ def test_batches_come_in_every_order() -> None:
         np.testing.assert_allclose(moments.covariance, single.covariance, atol=1e-15)
 
 
+@pytest.mark.parametrize("trajectories", [2, 3])
+def test_no_trajectory_of_a_batch_is_one_object_twice(trajectories: int) -> None:
+    """So that a baseline of `the others` can be written with `is not`."""
+    mdp = exact.layered(2, 2)
+    policy = tabular(mdp)
+
+    def leave_one_out(batch: list[exact.Trajectory]) -> np.ndarray:
+        others = [[reinforce([u]) for u in batch if u is not t] for t in batch]
+        assert [len(rest) for rest in others] == [trajectories - 1] * trajectories
+        assert len({id(t.rewards) for t in batch}) == trajectories
+        return reinforce(batch)
+
+    moments = exact.moments(mdp, policy, leave_one_out, trajectories)
+    np.testing.assert_allclose(moments.mean, exact.solve(mdp, policy).gradient, rtol=1e-10, atol=1e-13)
+
+
 def test_behaviour_without_correction_is_biased_and_with_it_is_not() -> None:
     mdp = garnet(2)
     policy = tabular(mdp)

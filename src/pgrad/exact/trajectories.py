@@ -173,14 +173,35 @@ def moments(
             f"there are {_spoken(number)} batches of {num_trajectories}, more than {max_batches:,}: use fewer "
             "trajectories a batch or a shorter time_limit, or average over exact.sample_trajectories"
         )
-    trajectories, probabilities = enumerate_trajectories(mdp, policy, values, behaviour, max_batches)
-    estimates, weights = np.empty((number, policy.num_parameters)), np.empty(number)
+    possible = enumerate_trajectories(mdp, policy, values, behaviour, max_batches)
+    return moments_over(*possible, estimator, num_trajectories, policy.num_parameters)
+
+
+def moments_over(
+    trajectories: list[Trajectory],
+    probabilities: Floats,
+    estimator: EstimatorFunction,
+    num_trajectories: int,
+    num_parameters: int,
+) -> Moments:
+    """Return the moments over all batches of N of these trajectories, which are drawn with these probabilities.
+
+    Each place in a batch has copies of its own, so that no trajectory is one object twice, as in a sample.
+    """
+    number = len(trajectories) ** num_trajectories
+    places = [trajectories, *([_copied(one) for one in trajectories] for _ in range(num_trajectories - 1))]
+    estimates, weights = np.empty((number, num_parameters)), np.empty(number)
     for k, batch in enumerate(itertools.product(range(len(trajectories)), repeat=num_trajectories)):
-        estimates[k] = checked_call(estimator, [trajectories[i] for i in batch], policy.num_parameters)
+        chosen = [place[i] for place, i in zip(places, batch, strict=True)]
+        estimates[k] = checked_call(estimator, chosen, num_parameters)
         weights[k] = math.prod(probabilities[i] for i in batch)
     mean = weights @ estimates
     deviation = estimates - mean
     return Moments(mean, deviation.T @ (weights[:, None] * deviation))
+
+
+def _copied(trajectory: Trajectory) -> Trajectory:
+    return dataclasses.replace(trajectory, **{name: getattr(trajectory, name).copy() for name in ARRAYS})
 
 
 def checked_call(estimator: EstimatorFunction, trajectories: Sequence[Trajectory], num_parameters: int) -> Floats:
@@ -331,14 +352,15 @@ def _sampled(
                 "dataclasses.replace(mdp, time_limit=...), or raise max_steps"
             )
         here = states[-1]
-        action = int(softmax.sample(drawn[here], rng)) if act is None else _acted(act, drawn[here], rng)
+        action = int(softmax.sample(drawn[here], rng)) if act is None else checked_action(act, drawn[here], rng)
         states.append(int(softmax.sample(mdp.transition[here, action], rng)))
         actions.append(action)
         rewards.append(float(mdp.reward[here, action, states[-1]]))
     return _trajectory(mdp, policy, table, states, actions, rewards)
 
 
-def _acted(act: Act, probabilities: Floats, rng: np.random.Generator) -> int:
+def checked_action(act: Act, probabilities: Floats, rng: np.random.Generator) -> int:
+    """Return the action that `act` chooses; raise MDPError if it raises or returns no action."""
     name, count = getattr(act, "__name__", "act"), len(probabilities)
     try:
         returned = act(probabilities.copy(), rng)

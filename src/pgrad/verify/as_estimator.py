@@ -28,16 +28,21 @@ def as_function(spec: EstimatorSpec) -> Callable[[list[Trajectory]], Floats]:
 
 def estimated(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats:
     """Return the estimate of ∇J from a batch of trajectories, [P]."""
+    scores = np.concatenate([trajectory.scores for trajectory in trajectories])
+    return np.asarray(weights_of(spec, trajectories) @ scores)
+
+
+def weights_of(spec: EstimatorSpec, trajectories: Sequence[Trajectory]) -> Floats:
+    """Return what the estimator multiplies each step's score by, trajectory after trajectory; [B]."""
     batch = as_batch(trajectories)
     value = np.concatenate([trajectory.values[:-1] for trajectory in trajectories])
     final_value = np.array([trajectory.values[-1] for trajectory in trajectories if trajectory.truncated])
-    scores = np.concatenate([trajectory.scores for trajectory in trajectories])
     multiplied = multipliers(spec, batch, value, final_value)
     overlap = np.empty((2, 0))
     if spec.baseline == OPTIMAL:
+        scores = np.concatenate([trajectory.scores for trajectory in trajectories])
         overlap = overlaps(*trajectory_sums(multiplied, batch, scores))
-    weight = weights(spec, multiplied, batch, overlap)
-    return np.asarray(weight @ scores)
+    return np.asarray(weights(spec, multiplied, batch, overlap))
 
 
 def trajectory_sums(multiplied: Multipliers, batch: Batch, scores: Floats) -> tuple[Floats, Floats]:

@@ -1,136 +1,19 @@
 """The zoo: mistakes that people make in practice when they estimate the policy gradient, each with a name.
 
-All have one form, the mean over trajectories of Σ_t κ_t · w_t · ∇log π(· | s_t), with κ_t = γ^t, or 1 if it is dropped.
-The right estimate has κ_t = γ^t, w_t = G_t and the score of the action taken, drawn from π.
+Each replaces one part (see verify.parts) of the right estimate, which is the mean over trajectories of
+Σ_t γ^t G_t ∇log π(a_t|s_t) with actions drawn from π.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from pgrad.estimators import episodes
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import Act, EstimatorFunction, Integers, Trajectory
-
-Weights = Callable[[Trajectory], Floats]  # [T]
-Scores = Callable[[Trajectory], Floats]  # [T, P]
-
-
-def reward_to_go(trajectory: Trajectory) -> Floats:
-    """Return G_t = Σ_{k ≥ t} γ^(k-t) r_k, the right weight."""
-    return episodes.rewards_to_go(trajectory.rewards, trajectory.discount)
-
-
-def total_return(trajectory: Trajectory) -> Floats:
-    """Return the total return G_0 at every step."""
-    return np.full(len(trajectory), reward_to_go(trajectory)[0])
-
-
-def discounted(trajectory: Trajectory) -> Floats:
-    """Return γ^t."""
-    return np.asarray(trajectory.discount ** np.arange(len(trajectory)))
-
-
-def mean_of_log_probs(trajectory: Trajectory) -> Floats:
-    """Return G_0 / T."""
-    return total_return(trajectory) / len(trajectory)
-
-
-def mean_of_loss(trajectory: Trajectory) -> Floats:
-    """Return G_t / T."""
-    return reward_to_go(trajectory) / len(trajectory)
-
-
-def centred(trajectory: Trajectory) -> Floats:
-    """Return G_t minus its mean over the episode."""
-    returns = reward_to_go(trajectory)
-    return np.asarray(returns - returns.mean())
-
-
-def whitened(trajectory: Trajectory, ddof: int = 0) -> Floats:
-    """Return G_t minus its mean, divided by its standard deviation, both over the episode."""
-    deviation = reward_to_go(trajectory).std(ddof=ddof) if len(trajectory) > ddof else 0.0
-    return centred(trajectory) / deviation if deviation > 1e-12 else np.zeros(len(trajectory))
-
-
-def whitened_unbiased(trajectory: Trajectory) -> Floats:
-    """Return `whitened` with T - 1 in the variance, as in PyTorch's `std`."""
-    return whitened(trajectory, ddof=1)
-
-
-def discounted_twice(trajectory: Trajectory) -> Floats:
-    """Return γ^t G_t."""
-    return discounted(trajectory) * reward_to_go(trajectory)
-
-
-def immediate(trajectory: Trajectory) -> Floats:
-    """Return r_t."""
-    return trajectory.rewards
-
-
-def undiscounted(trajectory: Trajectory) -> Floats:
-    """Return Σ_{k ≥ t} r_k."""
-    return episodes.rewards_to_go(trajectory.rewards, 1.0)
-
-
-def undiscounted_total(trajectory: Trajectory) -> Floats:
-    """Return Σ_k r_k at every step."""
-    return np.full(len(trajectory), trajectory.rewards.sum())
-
-
-def forward_running(trajectory: Trajectory) -> Floats:
-    """Return R_t = r_t + γ R_{t-1}, the loop for G_t run forwards."""
-    result, running = np.empty(len(trajectory)), 0.0
-    for t, reward in enumerate(trajectory.rewards):
-        running = reward + trajectory.discount * running
-        result[t] = running
-    return result
-
-
-def forward_sum(trajectory: Trajectory) -> Floats:
-    """Return Σ_{k ≤ t} γ^k r_k."""
-    return np.cumsum(discounted(trajectory) * trajectory.rewards)
-
-
-def forward_undiscounted(trajectory: Trajectory) -> Floats:
-    """Return Σ_{k ≤ t} r_k."""
-    return np.cumsum(trajectory.rewards)
-
-
-def no_bootstrap(trajectory: Trajectory) -> Floats:
-    """Return G_t - V(s_t) without bootstrapping: G_t ends at a time limit as if the episode terminated."""
-    return np.asarray(reward_to_go(trajectory) - trajectory.values[:-1])
-
-
-def of_action_taken(trajectory: Trajectory) -> Floats:
-    """Return ∇log π(a_t | s_t), the right score."""
-    return trajectory.scores
-
-
-def of_next_action(trajectory: Trajectory) -> Floats:
-    """Return the score of action a_t + 1, modulo A."""
-    return _of(trajectory, (trajectory.actions + 1) % trajectory.probabilities.shape[1])
-
-
-def of_first_action(trajectory: Trajectory) -> Floats:
-    """Return the score of action 0, whatever was taken."""
-    return _of(trajectory, np.zeros_like(trajectory.actions))
-
-
-def of_most_probable_action(trajectory: Trajectory) -> Floats:
-    """Return the score of the most probable action, whatever was taken."""
-    return _of(trajectory, trajectory.probabilities.argmax(axis=1))
-
-
-def of_following_action(trajectory: Trajectory) -> Floats:
-    """Return ∇log π(a_{t+1} | s_t): the two lists are misaligned by one step."""
-    return _of(trajectory, np.append(trajectory.actions[1:], trajectory.actions[-1]))
-
-
-def _of(trajectory: Trajectory, actions: Integers) -> Floats:
-    return np.asarray(trajectory.all_scores[np.arange(len(trajectory)), actions])
+from pgrad.exact.trajectories import Act, EstimatorFunction, Trajectory
+from pgrad.verify import parts
+from pgrad.verify.parts import Batch, OfBatch, OfTrajectory, discounted, each, of_action_taken, one, share
 
 
 def sampled_action(probabilities: Floats, rng: np.random.Generator) -> int:
@@ -143,22 +26,29 @@ def most_probable_action(probabilities: Floats, rng: np.random.Generator) -> int
     return int(probabilities.argmax())
 
 
+REWARD_TO_GO = each(parts.reward_to_go)
+AVERAGE = share(lambda n, count, lengths: 1 / count)
+
+
 @dataclass(frozen=True)
 class Form:
-    """One way to write a mistake: the mean over trajectories of ± Σ_t κ_t · w_t · score_t."""
+    """One way to write an estimator: factor · Σ_i Σ_t share · power · Ψ · score."""
 
-    weights: Weights
-    scores: Scores = of_action_taken
-    keeps: bool = True  # κ_t = γ^t; False: κ_t = 1
-    ascends: bool = True  # False: the sign is reversed
+    psi: OfBatch = REWARD_TO_GO
+    power: OfTrajectory = discounted
+    share: OfBatch = AVERAGE
+    scores: OfTrajectory = of_action_taken
+    factor: float = 1.0
+
+    def weights(self, batch: Batch) -> Floats:
+        """Return what multiplies each step's score, trajectory after trajectory; [B]."""
+        columns = (self.psi(batch), self.share(batch), [self.power(trajectory) for trajectory in batch])
+        psi, shares, powers = map(np.concatenate, columns)
+        return np.asarray(self.factor * psi * shares * powers)
 
     def __call__(self, trajectories: list[Trajectory]) -> Floats:
         """Return the estimate, [P]."""
-        total = np.zeros(trajectories[0].scores.shape[1])
-        for trajectory in trajectories:
-            weight = self.weights(trajectory) * (discounted(trajectory) if self.keeps else 1.0)
-            total += weight @ self.scores(trajectory)
-        return total / len(trajectories) * (1.0 if self.ascends else -1.0)
+        return np.asarray(self.weights(trajectories) @ np.concatenate([self.scores(one) for one in trajectories]))
 
 
 class Mistake(NamedTuple):
@@ -168,7 +58,6 @@ class Mistake(NamedTuple):
     why: str
     forms: tuple[Form, ...]  # the ways to write it; reports show the first
     act: Act = sampled_action
-    unbiased: bool = False  # True if its mean is ∇J nevertheless
 
     @property
     def function(self) -> EstimatorFunction:
@@ -176,116 +65,346 @@ class Mistake(NamedTuple):
         return self.forms[0]
 
 
+class Way(NamedTuple):
+    """One way to write a mistake in Ψ, and the powers of γ outside it that are no further mistake."""
+
+    psi: OfBatch
+    powers: tuple[OfTrajectory, ...]
+
+
 DESCENT, DROPPED, TRUNCATION = "descent instead of ascent", "γ^t dropped", "truncation taken for termination"
-ARGMAX, TOTAL = "argmax instead of sampling", "G_0 at every step"
-TWICE = "γ^t applied twice"
+ARGMAX, TWICE = "argmax instead of sampling", "γ^t applied twice"
+SUMMED, TOO_FEW = "summed over trajectories", "divided by N - 1 instead of N"
+OWN, AVERAGED_TWICE = "own return in the baseline", "divided by N twice"
+LEAK = "recursion leaks across episodes"
+FORWARD = "forward instead of backward cumulative sum"
+OVER_STEPS = "mean over all steps of the batch"
+FIRST, LAST = "only the first trajectory", "only the last trajectory"
+
+STEP, EITHER, WHOLE = (discounted,), (discounted, one), (one,)
+
+
+def _steps(function: OfTrajectory, powers: tuple[OfTrajectory, ...] = STEP) -> Way:
+    return Way(each(function), powers)
+
+
+def _returns(transform: parts.Transform) -> tuple[Way, ...]:
+    """Return the ways to transform returns: G_t, G_0 and G_t - V(s_t)."""
+    return (
+        _steps(parts.of_transformed(transform, parts.reward_to_go)),
+        _steps(parts.of_transformed(transform, parts.total_return), WHOLE),
+        _steps(parts.of_transformed(transform, parts.no_bootstrap)),
+    )
+
 
 FAVOURS_SHORT = (
     "dividing each episode's sum by its length favours short episodes; sum over steps and average over episodes only"
 )
+RESCALED = "a random rescaling of every batch: its mean points along ∇J up to O(1/N), but has another length"
 
-ZOO = (
-    Mistake(
-        "mean of log-probabilities times total return",
-        FAVOURS_SHORT,
-        (Form(mean_of_log_probs, keeps=False),),
+# What multiplies the score. The order decides between two names for one function.
+PSI_MISTAKES: dict[str, tuple[str, tuple[Way, ...]]] = {
+    "mean of log-probabilities times total return": (FAVOURS_SHORT, (_steps(parts.mean_of_log_probs, WHOLE),)),
+    "returns times the mean of log-probabilities": (
+        "the sum of a product is not the product of a sum and a mean: every step is credited with every step's return; "
+        "multiply each log-probability by its own step's return, then sum",
+        (_steps(parts.mean_return, WHOLE), _steps(parts.mean_discounted_return, WHOLE)),
     ),
-    Mistake(
-        "per-episode mean of the loss",
-        FAVOURS_SHORT,
-        (Form(mean_of_loss),),
+    "sum of returns times sum of log-probabilities": (
+        "the sum of a product is not the product of sums: every step is credited with every step's return; multiply "
+        "each log-probability by its own step's return, then sum",
+        (_steps(parts.sum_of_returns, WHOLE), _steps(parts.sum_of_discounted_returns, WHOLE)),
     ),
-    Mistake(
-        "per-episode centring",
+    "mean return times mean of log-probabilities": (
+        "the mean of a product is not the product of means: every episode is credited with every episode's return; "
+        "multiply each episode's log-probabilities by its own return, then average",
+        (Way(parts.mean_total, WHOLE),),
+    ),
+    "per-episode centring": (
         "the mean return is what distinguishes a good episode from a bad one, and centring removes it; a baseline must "
         "not depend on the episode's own actions: use other episodes' mean, or V(s)",
-        (Form(centred),),
+        (_steps(parts.centred), _steps(parts.centred_rewards)),
     ),
-    Mistake(
-        "per-episode whitening",
+    "per-episode whitening": (
         "like centring, and it also rescales good and bad episodes to the same size; whiten over the batch, if at all",
-        (Form(whitened), Form(whitened_unbiased)),
+        (_steps(parts.whitened), _steps(parts.whitened_unbiased)),
     ),
-    Mistake(
-        TWICE,
-        "the return is discounted from the start of the episode and then multiplied by γ^t again, so late steps hardly "
-        "count; use γ^t once: γ^t G_t with G_t discounted from step t",
-        (Form(discounted_twice), Form(total_return)),
+    "returns divided by the episode's largest": (
+        "good and bad episodes get the same size, which is what tells them apart; divide by a constant, if at all",
+        (_steps(parts.scaled_by_largest),),
     ),
-    Mistake(
-        DROPPED,
-        "common practice, but not the gradient of J_γ or of any other objective: late states count in full; multiply "
-        "step t by γ^t, or omit it knowingly",
-        (Form(reward_to_go, keeps=False),),
-    ),
-    Mistake(
-        "return not discounted",
+    "return not discounted": (
         "this is the gradient at γ = 1, not at the problem's γ; discount rewards by their distance from step t",
-        (Form(undiscounted, keeps=False), Form(undiscounted), Form(undiscounted_total, keeps=False)),
+        (_steps(parts.undiscounted, EITHER), _steps(parts.undiscounted_total, WHOLE)),
     ),
-    Mistake(
-        "immediate reward only",
+    "γ² instead of γ in the return": (
+        "each step back discounts once: G_t = r_t + γ G_{t+1}",
+        (_steps(parts.discounted_by_square),),
+    ),
+    "immediate reward only": (
         "an action is credited with its own reward but not with later ones that follow from it; use the reward-to-go",
-        (Form(immediate),),
+        (_steps(parts.immediate),),
     ),
-    Mistake(
-        "forward instead of backward cumulative sum",
+    FORWARD: (
         "step t gets the rewards before it, which its action cannot have caused (their terms have mean zero), and not "
         "those after it; accumulate from the end of the episode",
-        (Form(forward_running), Form(forward_sum, keeps=False), Form(forward_sum), Form(forward_undiscounted)),
-    ),
-    Mistake(
-        TOTAL,
-        "unbiased, but noisy: the terms of earlier rewards have mean zero and only add variance; use the reward-to-go",
-        (Form(total_return, keeps=False),),
-        unbiased=True,
-    ),
-    Mistake(
-        ARGMAX,
-        "the score has mean zero only over actions drawn from π, and argmax never tries another action; draw from π",
-        (Form(reward_to_go),),
-        act=most_probable_action,
-    ),
-    Mistake(
-        "log-probability of another action",
-        "the return is credited to an action that was not taken; use the score of the action taken",
         (
-            Form(reward_to_go, of_next_action),
-            Form(reward_to_go, of_first_action),
-            Form(reward_to_go, of_most_probable_action),
-            Form(reward_to_go, of_following_action),
+            _steps(parts.forward_running),
+            _steps(parts.forward_sum, EITHER),
+            _steps(parts.forward_undiscounted),
         ),
     ),
-    Mistake(
-        TRUNCATION,
+    "returns in reverse order": (
+        "the list was filled from the end of the episode and not turned round, so that the first action is credited "
+        "with the last return; reverse it, or insert at the front",
+        (_steps(parts.reversed_in_time),),
+    ),
+    "the step's own reward left out": (
+        "r_t follows from a_t and belongs to its return: G_t = r_t + γ G_{t+1}",
+        (_steps(parts.of_later_rewards), _steps(parts.of_next_step)),
+    ),
+    "returns one step late": (
+        "step t is multiplied by G_{t-1}, and the first by nothing: the two lists are misaligned by one step",
+        (_steps(parts.of_previous_step),),
+    ),
+    "return over a window of rewards": (
+        "rewards that come later than a few steps are left out, though they follow from the action as well; sum to the "
+        "end of the episode, or bootstrap with V",
+        tuple(_steps(parts.window(size)) for size in range(2, 12)),
+    ),
+    "last reward only": (
+        "the rewards on the way count as well, unless all of them are zero; use the reward-to-go",
+        (_steps(parts.last_reward, EITHER), _steps(parts.last_reward_discounted)),
+    ),
+    "the return left out": (
+        "the mean of the score alone is zero: nothing tells good actions from bad ones; multiply it by the return",
+        (_steps(one, EITHER),),
+    ),
+    "clipped returns": (
+        "returns beyond ±1 count as ±1, so that large differences vanish; scale rewards by a constant instead",
+        _returns(parts.clipped),
+    ),
+    "negative returns left out": (
+        "bad episodes teach nothing; returns of either sign belong to the sum",
+        _returns(parts.positive),
+    ),
+    "clipped rewards": (
+        "this is the gradient of another problem, in which rewards are clipped; scale them by a constant instead",
+        (
+            _steps(parts.of_transformed_rewards(parts.clipped)),
+            _steps(parts.of_transformed_rewards(np.sign)),
+            _steps(parts.of_transformed_rewards(parts.positive)),
+        ),
+    ),
+    "squared returns": ("a bad return counts like a good one; multiply by the return itself", _returns(np.square)),
+    "absolute returns": ("a bad return counts like a good one; multiply by the return itself", _returns(np.abs)),
+    "sign of the return": ("how good a return was is lost; multiply by the return itself", _returns(np.sign)),
+    "exponential of the return": (
+        "this is another objective, E[exp G], in which rare high returns count most; multiply by the return itself",
+        _returns(np.exp),
+    ),
+    "returns of another episode": (
+        "the lists of returns and of log-probabilities are not aligned: an episode's return tells nothing about the "
+        "actions of another, so that the mean is zero but for the lengths",
+        (
+            *(Way(parts.of_other_trajectory(other), STEP) for other in parts.OTHERS),
+            *(Way(parts.total_of_other_trajectory(other), WHOLE) for other in parts.OTHERS),
+        ),
+    ),
+    LEAK: (
+        "the running return is not set back to 0 where an episode ends, so that another one's rewards flow in; set it "
+        "back at every end",
+        tuple(Way(parts.leaking(parts.rewards_and_discount, order), STEP) for order in (1, -1)),
+    ),
+    OWN: (
+        "the baseline depends on the actions that it is subtracted for: O(1/N) of the gradient is lost; leave the "
+        "trajectory's own return out of its baseline",
+        (
+            Way(parts.less_mean_of_all_steps, STEP),
+            Way(parts.less_mean_at_each_step, STEP),
+            Way(parts.less_mean_total, STEP),
+            Way(parts.total_less_mean_total, WHOLE),
+        ),
+    ),
+    "returns whitened over the batch": (
+        RESCALED,
+        (
+            Way(parts.whitened_over_batch(parts.reward_to_go, 0), STEP),
+            Way(parts.whitened_over_batch(parts.reward_to_go, 1), STEP),
+            Way(parts.whitened_over_batch(parts.total_return, 0, by_trajectory=True), WHOLE),
+            Way(parts.whitened_over_batch(parts.total_return, 1, by_trajectory=True), WHOLE),
+            Way(parts.whitened_over_batch(parts.reward_to_go, 0, centre=False), STEP),
+            Way(parts.whitened_over_batch(parts.reward_to_go, 1, centre=False), STEP),
+            Way(parts.scaled_by_largest_of_batch, STEP),
+        ),
+    ),
+    "baseline of the next state": (
+        "V(s_{t+1}) depends on the action a_t, and a baseline must not: subtract V(s_t)",
+        (_steps(parts.value_of_next_state),),
+    ),
+    "V(s_{t+1}) not discounted": (
+        "the TD error is r_t + γ V(s_{t+1}) - V(s_t): what comes a step later counts γ times",
+        (_steps(parts.value_undiscounted),),
+    ),
+    "V instead of the return": (
+        "V(s_t) does not depend on the action: its terms have mean zero; multiply by the return or the advantage",
+        (_steps(parts.value_alone), _steps(parts.td_error_of_value_alone)),
+    ),
+}
+
+POWER_MISTAKES: dict[str, tuple[str, OfTrajectory]] = {
+    DROPPED: (
+        "common practice, but not the gradient of J_γ or of any other objective: late states count in full; multiply "
+        "step t by γ^t, or omit it knowingly",
+        one,
+    ),
+    TWICE: (
+        "the return is discounted from the start of the episode and then multiplied by γ^t again, so late steps hardly "
+        "count; use γ^t once: γ^t G_t with G_t discounted from step t",
+        parts.discounted_twice,
+    ),
+    "γ once too often": (
+        "the first step's own reward is not discounted: steps count from 0, and G_t = r_t + γ G_{t+1}",
+        parts.discounted_from_one,
+    ),
+    "γ^t counted from the end": (
+        "the first step has factor 1 and the last one γ^(T-1), not the other way round",
+        parts.discounted_backwards,
+    ),
+}
+
+SHARE_MISTAKES: dict[str, tuple[str, tuple[OfBatch, ...]]] = {
+    "per-episode mean of the loss": (
+        FAVOURS_SHORT,
+        (share(lambda n, count, lengths: 1 / count / lengths[n]),),
+    ),
+    OVER_STEPS: (
+        "the sum is divided by the number of steps, which is random and depends on the actions: shorter by the mean "
+        "episode's length, and off by O(1/N) in direction; divide by the number of episodes",
+        (share(lambda n, count, lengths: 1 / sum(lengths)),),
+    ),
+    "mean over padded steps": (
+        "the sum is divided by the longest episode's length, which depends on the actions; divide by the number of "
+        "episodes alone",
+        (share(lambda n, count, lengths: 1 / count / max(lengths)),),
+    ),
+    SUMMED: (
+        "it grows with the number of trajectories: divide by it",
+        (share(lambda n, count, lengths: 1.0),),
+    ),
+    TOO_FEW: (
+        "only a variance is divided by N - 1: divide by the number of trajectories",
+        (share(lambda n, count, lengths: 1 / max(count - 1, 1)),),
+    ),
+    AVERAGED_TWICE: (
+        "it is averaged twice, so that it shrinks as batches grow: divide by the number of trajectories once",
+        (share(lambda n, count, lengths: 1 / count**2),),
+    ),
+    "episodes weighted by their length": (
+        "long episodes count more, and the length depends on the actions; average over episodes with equal weights",
+        (
+            share(lambda n, count, lengths: lengths[n] / sum(lengths)),
+            share(lambda n, count, lengths: lengths[n] / count),
+        ),
+    ),
+    FIRST: (
+        "the other trajectories are not used, as by a `return` inside the loop; take the mean over all of them",
+        (
+            share(lambda n, count, lengths: float(n == 0)),
+            share(lambda n, count, lengths: (n == 0) / count),
+        ),
+    ),
+    LAST: (
+        "the other trajectories are not used, as by an assignment inside the loop where a sum belongs; take the mean "
+        "over all of them",
+        (
+            share(lambda n, count, lengths: float(n == count - 1)),
+            share(lambda n, count, lengths: (n == count - 1) / count),
+        ),
+    ),
+    "a trajectory left out": (
+        "the first or the last trajectory is not used, as by an index off by one; take the mean over all of them",
+        (
+            *(parts.all_but(-1, least) for least in (0, 1, 2)),
+            *(parts.all_but(0, least) for least in (0, 1, 2)),
+            share(lambda n, count, lengths: (n < count - 1 or count == 1) / max(count - 1, 1)),
+            share(lambda n, count, lengths: (n > 0 or count == 1) / max(count - 1, 1)),
+        ),
+    ),
+    "longest trajectory only": (
+        "which episode is the longest depends on the actions; take the mean over all of them",
+        (
+            share(lambda n, count, lengths: float(n == int(np.argmax(lengths)))),
+            share(lambda n, count, lengths: (n == int(np.argmax(lengths))) / count),
+        ),
+    ),
+    "first step only": (
+        "every step's action belongs to the sum, not the first one's alone",
+        (parts.steps(lambda t, length: t == 0),),
+    ),
+    "last step only": (
+        "every step's action belongs to the sum, not the last one's alone, as by an assignment where a sum belongs",
+        (parts.steps(lambda t, length: t == length - 1),),
+    ),
+    "last step left out": (
+        "the last action belongs to the sum as well: a loop ends one step early",
+        (parts.steps(lambda t, length: t < length - 1),),
+    ),
+    "first step left out": (
+        "the first action belongs to the sum as well: a loop begins one step late",
+        (parts.steps(lambda t, length: t > 0),),
+    ),
+}
+
+SCORE_MISTAKES: dict[str, tuple[str, tuple[OfTrajectory, ...]]] = {
+    "log-probability of another action": (
+        "the return is credited to an action that was not taken; use the score of the action taken",
+        (
+            parts.of_next_action,
+            parts.of_first_action,
+            parts.of_most_probable_action,
+            parts.of_following_action,
+        ),
+    ),
+    "gradient of π instead of log π": (
+        "actions that are drawn often are then counted π times too much: ∇J has ∇π / π = ∇log π",
+        (parts.of_probability,),
+    ),
+    "divided by π once more": (
+        "∇log π = ∇π / π has the division already, and actions are drawn from π itself",
+        (parts.divided_by_probability,),
+    ),
+    "gradient of the logit instead of log π": (
+        "the score is onehot(a) - π: without the mean over actions every action that is taken is reinforced; "
+        "differentiate the logarithm of the softmax",
+        (parts.of_logit,),
+    ),
+}
+
+SCORES = ((of_action_taken, ""), *((way, name) for name, (_, ways) in SCORE_MISTAKES.items() for way in ways))
+
+
+def _zoo() -> Iterator[Mistake]:
+    for name, (why, ways) in PSI_MISTAKES.items():
+        yield Mistake(name, why, tuple(Form(way.psi, power) for way in ways for power in way.powers))
+    for name, (why, power) in POWER_MISTAKES.items():
+        total = (Form(each(parts.total_return)),) if name == TWICE else ()
+        yield Mistake(name, why, (Form(power=power), *total))
+    for name, (why, shares) in SHARE_MISTAKES.items():
+        forms = tuple(Form(share=share) for share in shares)
+        yield Mistake(name, why, forms[1:] + forms[:1] if name in (FIRST, LAST) else forms)
+    for name, (why, scores) in SCORE_MISTAKES.items():
+        yield Mistake(name, why, tuple(Form(scores=score) for score in scores))
+    why = "the score has mean zero only over actions drawn from π, and argmax never tries another action; draw from π"
+    yield Mistake(ARGMAX, why, (Form(),), act=most_probable_action)
+    why = (
         "the return ends at a time limit as if the episode had terminated; add γ^T V(final state), or pass "
-        "limit_is_part=True if the limit is part of the problem",
-        (Form(no_bootstrap),),
-    ),
-    Mistake(
-        DESCENT,
-        "the sign is reversed: gradient *ascent* adds the estimate, and an optimiser that descends needs a loss of -J",
-        (Form(reward_to_go, ascends=False),),
-    ),
-)
+        "limit_is_part=True if the limit is part of the problem"
+    )
+    yield Mistake(TRUNCATION, why, (Form(each(parts.no_bootstrap)),))
+    why = "the sign is reversed: gradient *ascent* adds the estimate, and an optimiser that descends needs a loss of -J"
+    yield Mistake(DESCENT, why, (Form(factor=-1.0),))
 
 
-def compositions() -> Iterator[tuple[Form, tuple[str, ...]]]:
-    """Yield every form of every mistake, with γ^t kept and dropped, ascending and descending, and its names."""
-    seen = set[Form]()
-    for mistake in ZOO:
-        if mistake.name in (DROPPED, DESCENT, ARGMAX, TRUNCATION):
-            continue
-        for form in mistake.forms:
-            drops = form.keeps and mistake.name != TWICE  # which would then be right
-            for keeps in (True, False) if drops else (form.keeps,):
-                for ascends in (True, False):
-                    also = (DESCENT,) * (not ascends) + (DROPPED,) * (form.keeps and not keeps)
-                    names = (*also, mistake.name) if mistake.unbiased else (mistake.name, *also)
-                    composed = replace(form, keeps=keeps, ascends=ascends)
-                    if composed not in seen:
-                        seen.add(composed)
-                        yield composed, names
-    for keeps, ascends in ((False, True), (True, False), (False, False)):
-        names = (DESCENT,) * (not ascends) + (DROPPED,) * (not keeps)
-        yield Form(reward_to_go, keeps=keeps, ascends=ascends), names
+ZOO = tuple(_zoo())
+WHY = {mistake.name: mistake.why for mistake in ZOO}

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pgrad.exact.mdp import Floats
-from pgrad.verify.check import TOLERANCE, VISIBLE, relative
+from pgrad.verify.check import VISIBLE, relative
 from pgrad.verify.diagnosis import angle_between, diagnose_estimator
-from pgrad.verify.known_forms import known_forms
-from pgrad.verify.random_problems import distinguishing_problem, truncated_problem
+from pgrad.verify.random_problems import random_problems, truncated_problem
 from pgrad.verify.zoo import ARGMAX, TRUNCATION, ZOO
 
 
@@ -18,7 +17,6 @@ class ZooRow(NamedTuple):
     name: str
     exact: Floats  # ∇J
     expectation: Floats  # E[ĝ] of the mistaken estimate, over all pairs of trajectories
-    unbiased: bool  # True if the mistake only adds variance
     diagnosis: str  # the name that diagnose_estimator gives it
 
     @property
@@ -33,18 +31,24 @@ class ZooRow(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """True if its bias is as stated and the diagnosis names it."""
-        return self.diagnosis == self.name and (self.bias < TOLERANCE if self.unbiased else self.bias > VISIBLE)
+        """True if its bias shows and the diagnosis names it."""
+        return self.diagnosis == self.name and self.bias > VISIBLE
 
 
 def zoo_rows(seed: int) -> list[ZooRow]:
-    """Return a row for each mistake, on a random problem without a time limit, or with one where it matters."""
+    """Return a row for each mistake: on the problem, and in the size of batch, where its bias is largest."""
     rng = np.random.default_rng(seed)
-    ending, truncated = distinguishing_problem(known_forms(), rng), truncated_problem(rng)
+    ending, truncated = random_problems(rng), [truncated_problem(rng)]
     rows = []
     for mistake in ZOO:
-        problem = truncated if mistake.name == TRUNCATION else ending
-        mean = problem.mean(mistake.function, greedy=mistake.name == ARGMAX)
+        shown = []
+        for problem in truncated if mistake.name == TRUNCATION else ending:
+            if mistake.name == ARGMAX:
+                mean = problem.greedy_mean(mistake.function, 1).mean
+            else:
+                mean = problem.mean(mistake.function, 2).mean
+            shown.append((relative(mean, problem.truth), problem.truth, mean))
+        _, truth, mean = max(shown, key=lambda row: row[0])
         diagnosis = diagnose_estimator(mistake.function, act=mistake.act, problems=1, seed=seed)
-        rows.append(ZooRow(mistake.name, problem.truth, mean, mistake.unbiased, diagnosis.name))
+        rows.append(ZooRow(mistake.name, truth, mean, diagnosis.name))
     return rows
