@@ -1,5 +1,7 @@
 """The problems on which means are taken: their trajectories, and what is left out of them."""
 
+import dataclasses
+
 import numpy as np
 
 from pgrad import exact
@@ -46,7 +48,7 @@ def test_the_reference_has_the_mean_of_linear_algebra_and_its_noise_as_the_unit(
 
 def test_a_time_limit_truncates_some_trajectories_and_not_others() -> None:
     for limit_is_part in (False, True):
-        problem = truncated_problem(np.random.default_rng(0), limit_is_part)
+        problem = dataclasses.replace(truncated_problem(np.random.default_rng(0)), limit_is_part=limit_is_part)
         assert {one.truncated for one in problem.possible[0]} == {False, True}
         assert problem.mean(Form(), 1).right == limit_is_part
 

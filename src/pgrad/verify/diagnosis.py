@@ -17,9 +17,8 @@ from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Act, EstimatorFunction
 from pgrad.verify.actions import action_fault
 from pgrad.verify.check import relative
-from pgrad.verify.evidence import Evidence
-from pgrad.verify.probes import probes, truncated_probes
-from pgrad.verify.random_problems import MeanOn, RandomProblem, random_problems, truncated_problem
+from pgrad.verify.evidence import Evidence, examination
+from pgrad.verify.random_problems import MeanOn
 from pgrad.verify.recognition import TOTAL, names_by_means
 from pgrad.verify.zoo import ARGMAX, TRUNCATION, WHY
 
@@ -83,18 +82,15 @@ def diagnose_estimator(
     MDPError if `act` fails, and ConfigError for wrong arguments. Williams (1992); Sutton et al. (2000), theorem 1.
     """
     chosen = _checked(function, problems, seed)
-    rng = np.random.default_rng(chosen)
-    fault = action_fault(act, rng) if act is not None else None
+    fault = action_fault(act, np.random.default_rng(chosen)) if act is not None else None
     if fault not in (None, ARGMAX):
         why = f"{fault}; the estimate assumes draws from π itself"
         return Diagnosis(UNFAITHFUL, why, False, chosen, bias=math.nan, angle=math.nan)
-    drawn = [problem for _ in range(problems) for problem in random_problems(rng)]
-    cut = truncated_problem(rng, limit_is_part)
-    evidence = Evidence(function, drawn, probes(rng), truncated_probes(rng), rng)
+    evidence = Evidence(function, examination(chosen, problems))
     try:
         if fault == ARGMAX:
             return _wrong((ARGMAX,), WHY[ARGMAX], [_greedy_mean(evidence)], chosen)
-        return _judged(evidence, cut, chosen)
+        return _judged(evidence, limit_is_part, chosen)
     except EstimatorError as error:
         raise EstimatorError(f"{error} (seed {chosen})") from error
 
@@ -114,11 +110,11 @@ def _checked(function: EstimatorFunction, problems: int, seed: int | None) -> in
     return chosen
 
 
-def _judged(evidence: Evidence, cut: RandomProblem, seed: int) -> Diagnosis:
+def _judged(evidence: Evidence, limit_is_part: bool, seed: int) -> Diagnosis:
     """Judge by the mean, then by the mean with another V, then by a problem with a time limit."""
     evidence.require_deterministic()
     try:
-        means = evidence.means(evidence.problems)
+        means = evidence.means(evidence.examination.problems)
     except EstimatorError:
         if (found := evidence.recognised) is None or not found.names:
             raise
@@ -128,8 +124,8 @@ def _judged(evidence: Evidence, cut: RandomProblem, seed: int) -> Diagnosis:
         return _of_wrong_mean(evidence, means, seed)
     if not (evidence.right_with_any_value or evidence.is_advantage):
         return _right_with_true_value_alone(evidence, seed)
-    bootstraps = evidence.reads_value and not cut.limit_is_part
-    at_limits = evidence.means([replace(cut, limit_is_part=not bootstraps)])
+    bootstraps = evidence.reads_value and not limit_is_part
+    at_limits = evidence.means([replace(evidence.examination.cut, limit_is_part=not bootstraps)])
     if not all(mean.right for mean in at_limits):
         return _wrong_at_limits(evidence, at_limits, bootstraps, seed)
     return _right(evidence, means, bootstraps, seed)
@@ -199,7 +195,7 @@ def _right(evidence: Evidence, means: list[MeanOn], bootstraps: bool, seed: int)
 
 def _greedy_mean(evidence: Evidence) -> MeanOn:
     """Return the mean if always the most probable action is taken."""
-    problem, alone = evidence.problems[0], evidence.estimates[0] is not None
+    problem, alone = evidence.examination.problems[0], evidence.estimates[0] is not None
     return problem.greedy_mean(evidence.function, 1 if alone else 2)
 
 

@@ -1,8 +1,8 @@
 """What is found out about a function that may be an estimator: its estimates, means and weights, and if it reads V."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -11,28 +11,59 @@ from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import EstimatorFunction, Trajectory
 from pgrad.verify.decay import Decay, advantages, psis_of, psis_of_forward_recursion, psis_of_own_gamma, read_decays
 from pgrad.verify.parts import each
-from pgrad.verify.probes import as_if_terminated, estimate, ignored, read_weights, with_other_values
-from pgrad.verify.random_problems import MeanOn, RandomProblem
-from pgrad.verify.recognition import SAME, Psi, Recognised, candidates, known_psis, recognise, right_psis
+from pgrad.verify.probes import (
+    as_if_terminated,
+    estimate,
+    ignored,
+    probes,
+    read_weights,
+    truncated_probes,
+    with_other_values,
+)
+from pgrad.verify.random_problems import MeanOn, RandomProblem, random_problems, truncated_problem
+from pgrad.verify.recognition import SAME, Candidates, Psi, Recognised, candidates, known_psis, recognise, right_psis
 from pgrad.verify.zoo import SCORES, WHY, ZOO, Form
 
 MAX_SIZE_WITH_OTHER_VALUES = 3  # trajectories in a batch where another V is tried
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """A function and the problems on which it is examined; what is found is computed when it is first asked for."""
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """The problems and batches on which functions are examined, and what known estimators do there."""
 
-    function: EstimatorFunction
     problems: list[RandomProblem]
+    cut: RandomProblem  # with a time limit
     probes: list[list[Trajectory]]
     truncated: list[list[Trajectory]]  # probes with truncated trajectories
-    rng: np.random.Generator
+    _candidates: dict[tuple[bool, int], Candidates] = field(default_factory=dict)
+
+    def candidates(self, mistakes: bool, least: int) -> Candidates:
+        """Return the right forms, or those and mistakes, on the probes of at least so many trajectories."""
+        if (mistakes, least) not in self._candidates:
+            batches = [batch for batch in self.probes if len(batch) >= least]
+            self._candidates[mistakes, least] = candidates(batches, known_psis() if mistakes else right_psis())
+        return self._candidates[mistakes, least]
+
+
+@lru_cache(maxsize=4)
+def examination(seed: int, sets: int) -> Examination:
+    """Return so many sets of random problems, and probes; the last few are kept, for many functions at one seed."""
+    rng = np.random.default_rng(seed)
+    problems = [problem for _ in range(sets) for problem in random_problems(rng)]
+    return Examination(problems, truncated_problem(rng), probes(rng), truncated_probes(rng))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is found out about one function; it is computed when it is first asked for."""
+
+    function: EstimatorFunction
+    examination: Examination
 
     @cached_property
     def estimates(self) -> list[Floats | None]:
         """The estimate from each probe; None for that of one trajectory, if the function fails on one."""
-        return [self._unless_alone(batch) for batch in self.probes]
+        return [self._unless_alone(batch) for batch in self.examination.probes]
 
     def _unless_alone(self, batch: list[Trajectory]) -> Floats | None:
         try:
@@ -44,7 +75,7 @@ class Evidence:
 
     def _estimated(self, least: int = 1) -> Iterator[tuple[list[Trajectory], Floats]]:
         """Yield each probe of at least so many trajectories with its estimate, if there is one."""
-        for batch, once in zip(self.probes, self.estimates, strict=True):
+        for batch, once in zip(self.examination.probes, self.estimates, strict=True):
             if once is not None and len(batch) >= least:
                 yield batch, once
 
@@ -87,24 +118,15 @@ class Evidence:
     @cached_property
     def recognised(self) -> Recognised | None:
         """What has the same weights: right forms first, then mistakes and forms whose decay is read off."""
-        if right := [one for one in self._alike(right_psis()) if not one.names]:
+        least = 2 if (alone := self.estimates[0]) is None or not alone.any() else 1
+        pairs = list(self._estimated(least))
+        if right := [one for one in _alike(pairs, self.examination.candidates(False, least)) if not one.names]:
             return right[0]
-        found = [*self._alike(self._psis_read_off), *self._alike(known_psis())]
+        found = list[Recognised]()
+        if psis := self._psis_read_off:
+            found += _alike(pairs, candidates([batch for batch, _ in pairs], psis))
+        found += _alike(pairs, self.examination.candidates(True, least))
         return min(found, key=lambda one: len(one.names), default=None)
-
-    def _alike(self, psis: tuple[Psi, ...]) -> list[Recognised]:
-        """Return what has the same weights on all probes, or on all that hold two trajectories if one gives nothing."""
-        alone = self.estimates[0]
-        pairs = list(self._estimated(least=2 if alone is None or not alone.any() else 1))
-        if not psis:
-            return []
-        among, found = candidates([batch for batch, _ in pairs], psis), []
-        for scores, mistake in SCORES:
-            rows = [read_weights(once, batch, scores) for batch, once in pairs]
-            weights = [row for row in rows if row is not None]
-            if len(weights) == len(rows) and (one := recognise(np.concatenate(weights), among)) is not None:
-                found.append(Recognised((mistake, *one.names), WHY[mistake], one.title) if mistake else one)
-        return found
 
     def mistake_of_same_mean(self, means: list[MeanOn]) -> str | None:
         """Return the name of the first mistake of the zoo whose mean is that of the function everywhere."""
@@ -134,12 +156,14 @@ class Evidence:
     @cached_property
     def reads_value(self) -> bool:
         """True if another V changes an estimate."""
-        return self._changes(self.probes, with_other_values) or self._changes(self.truncated, with_other_values)
+        return self._changes(self.examination.probes, with_other_values) or self._changes(
+            self.examination.truncated, with_other_values
+        )
 
     @property
     def reads_final_value(self) -> bool:
         """True if V after a truncated trajectory, or that it is truncated, changes an estimate."""
-        return self._changes(self.truncated, as_if_terminated)
+        return self._changes(self.examination.truncated, as_if_terminated)
 
     def _changes(self, batches: list[list[Trajectory]], change: Callable[[list[Trajectory]], list[Trajectory]]) -> bool:
         for batch in batches:
@@ -149,21 +173,25 @@ class Evidence:
                     return True
         return False
 
+    @property
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng(0)
+
     @cached_property
     def _decays(self) -> list[Decay]:
         """The decays with which the function may sum TD errors."""
-        return read_decays(self.function, self.rng) if self.reads_value else []
+        return read_decays(self.function, self._rng) if self.reads_value else []
 
     @cached_property
     def _psis_read_off(self) -> tuple[Psi, ...]:
         if self.reads_value:
-            forward = psis_of_forward_recursion(self.function, self.rng)
+            forward = psis_of_forward_recursion(self.function, self._rng)
             return (*(psi for decay in self._decays for psi in psis_of(decay)), *forward)
-        return psis_of_own_gamma(self.function, self.rng)
+        return psis_of_own_gamma(self.function, self._rng)
 
     @cached_property
     def _means_with_other_values(self) -> list[MeanOn]:
-        return self.means(self.problems, other_values=True)
+        return self.means(self.examination.problems, other_values=True)
 
     @cached_property
     def right_with_any_value(self) -> bool:
@@ -183,3 +211,14 @@ class Evidence:
             one.problem.equal(one.mean, one.problem.mean(form, 1, other_values=True).mean)
             for one in self._means_with_other_values
         )
+
+
+def _alike(pairs: list[tuple[list[Trajectory], Floats]], among: Candidates) -> list[Recognised]:
+    """Return what has the same weights on all probes: for each score of which the estimates are sums, one at most."""
+    found = []
+    for scores, mistake in SCORES:
+        rows = [read_weights(once, batch, scores) for batch, once in pairs]
+        weights = [row for row in rows if row is not None]
+        if len(weights) == len(rows) and (one := recognise(np.concatenate(weights), among)) is not None:
+            found.append(Recognised((mistake, *one.names), WHY[mistake], one.title) if mistake else one)
+    return found

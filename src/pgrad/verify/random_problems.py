@@ -125,14 +125,14 @@ def random_problems(rng: np.random.Generator) -> list[RandomProblem]:
     ]
 
 
-def truncated_problem(rng: np.random.Generator, limit_is_part: bool = False) -> RandomProblem:
+def truncated_problem(rng: np.random.Generator) -> RandomProblem:
     """Return a random problem whose episodes are often truncated by its time limit."""
 
     def limited() -> MDP:
         endless = exact.layered(2, TIME_LIMIT + 2, int(rng.integers(2**31)), rng.uniform(0.5, 0.9))
         return dataclasses.replace(endless, time_limit=TIME_LIMIT)
 
-    return dataclasses.replace(_drawn(limited, rng, (1, 2)), limit_is_part=limit_is_part)
+    return _drawn(limited, rng, (1, 2))
 
 
 def _drawn(make: Callable[[], MDP], rng: np.random.Generator, sizes: tuple[int, ...]) -> RandomProblem:
