@@ -7,7 +7,7 @@ import pytest
 
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Trajectory
-from pgrad.verify.parts import discounted, of_action_taken, one
+from pgrad.verify.parts import discounted, of_action_taken, ones
 from pgrad.verify.probes import probes
 from pgrad.verify.recognition import (
     FIXED,
@@ -84,7 +84,7 @@ def test_combinations_of_mistakes_are_named_by_all_of_them_or_by_fewer() -> None
         psi, way = psis[rng.integers(len(psis))]
         share, average = shares[rng.integers(len(shares))]
         drops = bool(rng.integers(2)) and way.powers == (discounted,)
-        weights = weights_of(Form(way.psi, one if drops else way.powers[0], average, factor=-1.0), 0)
+        weights = weights_of(Form(way.psi, ones if drops else way.powers[0], average, factor=-1.0), 0)
         if not weights.any():
             continue
         found = named(weights, 0)
@@ -101,7 +101,7 @@ def test_a_factor_is_a_name_of_its_own() -> None:
     summed = weights_of(Form(share=SHARE_MISTAKES[SUMMED][1][0]), 0)
     assert named(summed / 3, 0) == (FIXED,)
     assert named(summed, 0) == (SUMMED,)
-    over_steps = weights_of(Form(power=one, share=SHARE_MISTAKES[OVER_STEPS][1][0]), 0)
+    over_steps = weights_of(Form(power=ones, share=SHARE_MISTAKES[OVER_STEPS][1][0]), 0)
     assert named(over_steps, 0) == (OVER_STEPS, DROPPED)
 
 

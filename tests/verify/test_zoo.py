@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pgrad import exact
-from pgrad.verify import parts
-from pgrad.verify.parts import each, one
+from pgrad.verify.parts import each, ones
+from pgrad.verify.returns import total_return
 from pgrad.verify.zoo import ARGMAX, DESCENT, DROPPED, SCORE_MISTAKES, TRUNCATION, ZOO, Form, Mistake
 
 # In state 0, action 0 ends the episode and pays 1; action 1 pays 2 and leads to state 1, where action 0 pays 3 and
@@ -236,7 +236,7 @@ def test_immediate_rewards_are_the_forward_sum_on_average_but_not_on_a_sample(se
 
 def test_total_returns_only_add_variance() -> None:
     """Where rewards before a step are large. By hand, in state 1: E[G_0² s²] with G_0 = 7/2, 3/2 against ¼ G_1²."""
-    total, to_go = (exact.moments(PROBLEM, POLICY, f) for f in (Form(each(parts.total_return), one), Form()))
+    total, to_go = (exact.moments(PROBLEM, POLICY, f) for f in (Form(each(total_return), ones), Form()))
     np.testing.assert_allclose(total.mean, to_go.mean, rtol=1e-13, atol=1e-15)
     squares = [9 / 16 * w_b**2 / 16 + 3 / 16 * w_c**2 * 9 / 16 for w_b, w_c in ((7 / 2, 3 / 2), (3 / 2, -1 / 2))]
     assert total.covariance[2, 2] == pytest.approx(squares[0] - (9 / 32) ** 2, rel=1e-12)

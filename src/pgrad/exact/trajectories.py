@@ -155,7 +155,7 @@ def moments(
 
     E[ĝ] = Σ_{ω_1 … ω_N} p(ω_1) ⋯ p(ω_N) ĝ(ω_1, …, ω_N),  summed over every ordered batch of possible trajectories
 
-    estimator          `estimator(list of N trajectories) -> [P]`
+    estimator          `estimator(list of N trajectories) -> [P]`; no object is twice in a list
     num_trajectories   N, of one batch
     behaviour, values  as in `enumerate_trajectories`
     max_batches        the most to enumerate; there are (number of trajectories)^N

@@ -15,7 +15,7 @@ import numpy as np
 from pgrad.errors import EstimatorError
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import EstimatorFunction, Trajectory
-from pgrad.verify import parts
+from pgrad.verify import parts, returns
 from pgrad.verify.parts import each
 from pgrad.verify.probes import estimate, probe, read_weights, with_one_reward
 from pgrad.verify.recognition import Psi
@@ -24,6 +24,8 @@ from pgrad.verify.zoo import FORWARD, LEAK, STEP, WHOLE, WHY
 STEPS = 12  # of the trajectory that is read
 GAMMAS = (0.7, 0.9)
 EQUAL = 1e-3  # of two c_j: float32 has 6e-8, times a few operations, divided by 0.7^11
+
+OWN_GAMMA = "a γ of its own"
 
 Factors = Callable[[float, int], Floats]
 
@@ -56,7 +58,7 @@ def psis_of_forward_recursion(function: EstimatorFunction, rng: np.random.Genera
 
 def _of_forward_recursion(gae_lambda: float) -> Psi:
     def psi(one: Trajectory) -> Floats:
-        return parts.recursive(parts.td_errors(one)[::-1], gae_lambda * one.discount)[::-1]
+        return returns.recursive(returns.td_errors(one)[::-1], gae_lambda * one.discount)[::-1]
 
     return Psi(f"GAE(λ={gae_lambda:.4g})", FORWARD, WHY[FORWARD], each(psi), STEP)
 
@@ -108,7 +110,7 @@ def _classified(first: Floats, other: Floats) -> Decay | None:
         return Decay(f"advantage of decay {ratios[0]:.3g}", "λ without γ", why, _powers(lambda gamma: ratios[0]))
     squares = [ratio / gamma**2 for ratio, gamma in zip(ratios, GAMMAS, strict=True)]
     if geometric and abs(squares[0] - squares[1]) <= EQUAL:
-        why = "the TD error j steps later counts (γλ)^j: the recursion multiplies by γλ once, and γ comes in once"
+        why = "the TD error j steps later counts (γλ)^j: the recursion multiplies by γλ at each step, not by its square"
         name = "(γλ)² instead of γλ"
         return Decay(f"advantage of decay {squares[0]:.3g} γ²", name, why, _powers(lambda gamma: squares[0] * gamma**2))
     return None
@@ -130,7 +132,7 @@ def _powers(base: Callable[[float], float]) -> Factors:
 
 def advantages(decay: Decay, trajectory: Trajectory) -> Floats:
     """Return Â_t, [T]."""
-    factors, errors = decay.factors(trajectory.discount, len(trajectory)), parts.td_errors(trajectory)
+    factors, errors = decay.factors(trajectory.discount, len(trajectory)), returns.td_errors(trajectory)
     return np.array([factors[: len(errors) - t] @ errors[t:] for t in range(len(errors))])
 
 
@@ -138,19 +140,17 @@ def psis_of(decay: Decay) -> tuple[Psi, ...]:
     """Return what a function of this decay may multiply the score by: Â_t, Â_t + V(s_t), and Â that leaks."""
 
     def leaking(trajectory: Trajectory) -> tuple[Floats, float]:
-        return parts.td_errors(trajectory), float(decay.factors(trajectory.discount, 2)[1])
+        return returns.td_errors(trajectory), float(decay.factors(trajectory.discount, 2)[1])
 
     title, mistake, why, _ = decay
     return (
         Psi(title, mistake, why, each(lambda one: advantages(decay, one)), STEP),
         Psi(f"{title} plus V", mistake, why, each(lambda one: advantages(decay, one) + one.values[:-1]), STEP),
-        *(Psi(title, mistake or LEAK, why or WHY[LEAK], parts.leaking(leaking, order), STEP) for order in (1, -1)),
+        *(Psi(title, mistake or LEAK, why or WHY[LEAK], returns.leaking(leaking, order), STEP) for order in (1, -1)),
     )
 
 
 # A γ of its own, in a function that does not read V
-
-OWN_GAMMA = "a γ of its own"
 
 
 def psis_of_own_gamma(function: EstimatorFunction, rng: np.random.Generator) -> tuple[Psi, ...]:
@@ -167,12 +167,13 @@ def _of_own_gamma(number: float) -> tuple[Psi, ...]:
     def own(one: Trajectory) -> Trajectory:
         return dataclasses.replace(one, discount=number)
 
-    title, why = (
-        f"reward-to-go with γ = {number:.4g}",
-        f"it discounts by {number:.4g} in every problem: use the problem's γ",
-    )
+    def both(one: Trajectory) -> Floats:
+        return parts.discounted(own(one)) * returns.reward_to_go(own(one))
+
+    title = f"reward-to-go with γ = {number:.4g}"
+    why = f"it discounts by {number:.4g} in every problem: use the problem's γ"
     return (
-        Psi(title, OWN_GAMMA, why, each(lambda one: parts.reward_to_go(own(one))), STEP),
-        Psi(title, OWN_GAMMA, why, each(lambda one: parts.discounted(own(one)) * parts.reward_to_go(own(one))), WHOLE),
-        Psi(title, OWN_GAMMA, why, each(lambda one: parts.total_return(own(one))), WHOLE),
+        Psi(title, OWN_GAMMA, why, each(lambda one: returns.reward_to_go(own(one))), STEP),
+        Psi(title, OWN_GAMMA, why, each(both), WHOLE),
+        Psi(title, OWN_GAMMA, why, each(lambda one: returns.total_return(own(one))), WHOLE),
     )

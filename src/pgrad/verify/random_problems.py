@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pgrad import exact
 from pgrad.exact.mdp import MDP, Floats
 from pgrad.exact.trajectories import EstimatorFunction, Trajectory, moments_over
-from pgrad.verify.parts import discounted, reward_to_go
+from pgrad.verify.parts import discounted
+from pgrad.verify.returns import reward_to_go
 
 # A float32 number is off by 6e-8 of itself, and an estimate is a sum of up to 60 products of a few such numbers, which
 # together are off by some 1e-6 of an estimate's size.

@@ -13,7 +13,7 @@ import numpy as np
 from pgrad.estimators.catalogue import CATALOGUE, GRADIENT
 from pgrad.estimators.spec import TOTAL_RETURN, EstimatorSpec
 from pgrad.exact.mdp import Floats
-from pgrad.verify import parts
+from pgrad.verify import returns
 from pgrad.verify.as_estimator import weights_of
 from pgrad.verify.parts import Batch, OfBatch, OfTrajectory, discounted, each
 from pgrad.verify.random_problems import MeanOn
@@ -72,9 +72,9 @@ class Candidates(NamedTuple):
 def known_psis() -> tuple[Psi, ...]:
     """Return every Ψ that is known beforehand: right ones, the catalogue's, and mistakes."""
     right = (
-        Psi("reward-to-go", "", "", each(parts.reward_to_go), STEP),
-        Psi(TOTAL, "", "", each(parts.total_return), WHOLE),
-        Psi("total return, value", "", "", each(parts.total_return_less_value), WHOLE),
+        Psi("reward-to-go", "", "", each(returns.reward_to_go), STEP),
+        Psi(TOTAL, "", "", each(returns.total_return), WHOLE),
+        Psi("total return, value", "", "", each(returns.total_return_less_value), WHOLE),
     )
     wrong = [Psi(name, name, why, way.psi, way.powers) for name, (why, ways) in PSI_MISTAKES.items() for way in ways]
     catalogue = list(_of_catalogue())

@@ -12,8 +12,8 @@ import numpy as np
 
 from pgrad.exact.mdp import Floats
 from pgrad.exact.trajectories import Act, EstimatorFunction, Trajectory
-from pgrad.verify import parts
-from pgrad.verify.parts import Batch, OfBatch, OfTrajectory, discounted, each, of_action_taken, one, share
+from pgrad.verify import parts, returns
+from pgrad.verify.parts import Batch, OfBatch, OfTrajectory, discounted, each, of_action_taken, ones, share
 
 
 def sampled_action(probabilities: Floats, rng: np.random.Generator) -> int:
@@ -26,7 +26,7 @@ def most_probable_action(probabilities: Floats, rng: np.random.Generator) -> int
     return int(probabilities.argmax())
 
 
-REWARD_TO_GO = each(parts.reward_to_go)
+REWARD_TO_GO = each(returns.reward_to_go)
 AVERAGE = share(lambda n, count, lengths: 1 / count)
 
 
@@ -81,19 +81,19 @@ FORWARD = "forward instead of backward cumulative sum"
 OVER_STEPS = "mean over all steps of the batch"
 FIRST, LAST = "only the first trajectory", "only the last trajectory"
 
-STEP, EITHER, WHOLE = (discounted,), (discounted, one), (one,)
+STEP, EITHER, WHOLE = (discounted,), (discounted, ones), (ones,)
 
 
 def _steps(function: OfTrajectory, powers: tuple[OfTrajectory, ...] = STEP) -> Way:
     return Way(each(function), powers)
 
 
-def _returns(transform: parts.Transform) -> tuple[Way, ...]:
+def _returns(transform: returns.Transform) -> tuple[Way, ...]:
     """Return the ways to transform returns: G_t, G_0 and G_t - V(s_t)."""
     return (
-        _steps(parts.of_transformed(transform, parts.reward_to_go)),
-        _steps(parts.of_transformed(transform, parts.total_return), WHOLE),
-        _steps(parts.of_transformed(transform, parts.no_bootstrap)),
+        _steps(returns.of_transformed(transform, returns.reward_to_go)),
+        _steps(returns.of_transformed(transform, returns.total_return), WHOLE),
+        _steps(returns.of_transformed(transform, returns.no_bootstrap)),
     )
 
 
@@ -104,96 +104,96 @@ RESCALED = "a random rescaling of every batch: its mean points along ∇J up to 
 
 # What multiplies the score. The order decides between two names for one function.
 PSI_MISTAKES: dict[str, tuple[str, tuple[Way, ...]]] = {
-    "mean of log-probabilities times total return": (FAVOURS_SHORT, (_steps(parts.mean_of_log_probs, WHOLE),)),
+    "mean of log-probabilities times total return": (FAVOURS_SHORT, (_steps(returns.mean_of_log_probs, WHOLE),)),
     "returns times the mean of log-probabilities": (
         "the sum of a product is not the product of a sum and a mean: every step is credited with every step's return; "
         "multiply each log-probability by its own step's return, then sum",
-        (_steps(parts.mean_return, WHOLE), _steps(parts.mean_discounted_return, WHOLE)),
+        (_steps(returns.mean_return, WHOLE), _steps(returns.mean_discounted_return, WHOLE)),
     ),
     "sum of returns times sum of log-probabilities": (
         "the sum of a product is not the product of sums: every step is credited with every step's return; multiply "
         "each log-probability by its own step's return, then sum",
-        (_steps(parts.sum_of_returns, WHOLE), _steps(parts.sum_of_discounted_returns, WHOLE)),
+        (_steps(returns.sum_of_returns, WHOLE), _steps(returns.sum_of_discounted_returns, WHOLE)),
     ),
     "mean return times mean of log-probabilities": (
         "the mean of a product is not the product of means: every episode is credited with every episode's return; "
         "multiply each episode's log-probabilities by its own return, then average",
-        (Way(parts.mean_total, WHOLE),),
+        (Way(returns.mean_total, WHOLE),),
     ),
     "per-episode centring": (
         "the mean return is what distinguishes a good episode from a bad one, and centring removes it; a baseline must "
         "not depend on the episode's own actions: use other episodes' mean, or V(s)",
-        (_steps(parts.centred), _steps(parts.centred_rewards)),
+        (_steps(returns.centred), _steps(returns.centred_rewards)),
     ),
     "per-episode whitening": (
         "like centring, and it also rescales good and bad episodes to the same size; whiten over the batch, if at all",
-        (_steps(parts.whitened), _steps(parts.whitened_unbiased)),
+        (_steps(returns.whitened), _steps(returns.whitened_unbiased)),
     ),
     "returns divided by the episode's largest": (
         "good and bad episodes get the same size, which is what tells them apart; divide by a constant, if at all",
-        (_steps(parts.scaled_by_largest),),
+        (_steps(returns.scaled_by_largest),),
     ),
     "return not discounted": (
         "this is the gradient at γ = 1, not at the problem's γ; discount rewards by their distance from step t",
-        (_steps(parts.undiscounted, EITHER), _steps(parts.undiscounted_total, WHOLE)),
+        (_steps(returns.undiscounted, EITHER), _steps(returns.undiscounted_total, WHOLE)),
     ),
     "γ² instead of γ in the return": (
         "each step back discounts once: G_t = r_t + γ G_{t+1}",
-        (_steps(parts.discounted_by_square),),
+        (_steps(returns.discounted_by_square),),
     ),
     "immediate reward only": (
         "an action is credited with its own reward but not with later ones that follow from it; use the reward-to-go",
-        (_steps(parts.immediate),),
+        (_steps(returns.immediate),),
     ),
     FORWARD: (
         "step t gets the rewards before it, which its action cannot have caused (their terms have mean zero), and not "
         "those after it; accumulate from the end of the episode",
         (
-            _steps(parts.forward_running),
-            _steps(parts.forward_sum, EITHER),
-            _steps(parts.forward_undiscounted),
+            _steps(returns.forward_running),
+            _steps(returns.forward_sum, EITHER),
+            _steps(returns.forward_undiscounted),
         ),
     ),
     "returns in reverse order": (
         "the list was filled from the end of the episode and not turned round, so that the first action is credited "
         "with the last return; reverse it, or insert at the front",
-        (_steps(parts.reversed_in_time),),
+        (_steps(returns.reversed_in_time),),
     ),
     "the step's own reward left out": (
         "r_t follows from a_t and belongs to its return: G_t = r_t + γ G_{t+1}",
-        (_steps(parts.of_later_rewards), _steps(parts.of_next_step)),
+        (_steps(returns.of_later_rewards), _steps(returns.of_next_step)),
     ),
     "returns one step late": (
         "step t is multiplied by G_{t-1}, and the first by nothing: the two lists are misaligned by one step",
-        (_steps(parts.of_previous_step),),
+        (_steps(returns.of_previous_step),),
     ),
     "return over a window of rewards": (
         "rewards that come later than a few steps are left out, though they follow from the action as well; sum to the "
         "end of the episode, or bootstrap with V",
-        tuple(_steps(parts.window(size)) for size in range(2, 12)),
+        tuple(_steps(returns.window(size)) for size in range(2, 12)),
     ),
     "last reward only": (
         "the rewards on the way count as well, unless all of them are zero; use the reward-to-go",
-        (_steps(parts.last_reward, EITHER), _steps(parts.last_reward_discounted)),
+        (_steps(returns.last_reward, EITHER), _steps(returns.last_reward_discounted)),
     ),
     "the return left out": (
         "the mean of the score alone is zero: nothing tells good actions from bad ones; multiply it by the return",
-        (_steps(one, EITHER),),
+        (_steps(ones, EITHER),),
     ),
     "clipped returns": (
         "returns beyond ±1 count as ±1, so that large differences vanish; scale rewards by a constant instead",
-        _returns(parts.clipped),
+        _returns(returns.clipped),
     ),
     "negative returns left out": (
         "bad episodes teach nothing; returns of either sign belong to the sum",
-        _returns(parts.positive),
+        _returns(returns.positive),
     ),
     "clipped rewards": (
         "this is the gradient of another problem, in which rewards are clipped; scale them by a constant instead",
         (
-            _steps(parts.of_transformed_rewards(parts.clipped)),
-            _steps(parts.of_transformed_rewards(np.sign)),
-            _steps(parts.of_transformed_rewards(parts.positive)),
+            _steps(returns.of_transformed_rewards(returns.clipped)),
+            _steps(returns.of_transformed_rewards(np.sign)),
+            _steps(returns.of_transformed_rewards(returns.positive)),
         ),
     ),
     "squared returns": ("a bad return counts like a good one; multiply by the return itself", _returns(np.square)),
@@ -207,48 +207,48 @@ PSI_MISTAKES: dict[str, tuple[str, tuple[Way, ...]]] = {
         "the lists of returns and of log-probabilities are not aligned: an episode's return tells nothing about the "
         "actions of another, so that the mean is zero but for the lengths",
         (
-            *(Way(parts.of_other_trajectory(other), STEP) for other in parts.OTHERS),
-            *(Way(parts.total_of_other_trajectory(other), WHOLE) for other in parts.OTHERS),
+            *(Way(returns.of_other_trajectory(other), STEP) for other in returns.OTHERS),
+            *(Way(returns.total_of_other_trajectory(other), WHOLE) for other in returns.OTHERS),
         ),
     ),
     LEAK: (
         "the running return is not set back to 0 where an episode ends, so that another one's rewards flow in; set it "
         "back at every end",
-        tuple(Way(parts.leaking(parts.rewards_and_discount, order), STEP) for order in (1, -1)),
+        tuple(Way(returns.leaking(returns.rewards_and_discount, order), STEP) for order in (1, -1)),
     ),
     OWN: (
         "the baseline depends on the actions that it is subtracted for: O(1/N) of the gradient is lost; leave the "
         "trajectory's own return out of its baseline",
         (
-            Way(parts.less_mean_of_all_steps, STEP),
-            Way(parts.less_mean_at_each_step, STEP),
-            Way(parts.less_mean_total, STEP),
-            Way(parts.total_less_mean_total, WHOLE),
+            Way(returns.less_mean_of_all_steps, STEP),
+            Way(returns.less_mean_at_each_step, STEP),
+            Way(returns.less_mean_total, STEP),
+            Way(returns.total_less_mean_total, WHOLE),
         ),
     ),
     "returns whitened over the batch": (
         RESCALED,
         (
-            Way(parts.whitened_over_batch(parts.reward_to_go, 0), STEP),
-            Way(parts.whitened_over_batch(parts.reward_to_go, 1), STEP),
-            Way(parts.whitened_over_batch(parts.total_return, 0, by_trajectory=True), WHOLE),
-            Way(parts.whitened_over_batch(parts.total_return, 1, by_trajectory=True), WHOLE),
-            Way(parts.whitened_over_batch(parts.reward_to_go, 0, centre=False), STEP),
-            Way(parts.whitened_over_batch(parts.reward_to_go, 1, centre=False), STEP),
-            Way(parts.scaled_by_largest_of_batch, STEP),
+            Way(returns.whitened_over_batch(returns.reward_to_go, 0), STEP),
+            Way(returns.whitened_over_batch(returns.reward_to_go, 1), STEP),
+            Way(returns.whitened_over_batch(returns.total_return, 0, by_trajectory=True), WHOLE),
+            Way(returns.whitened_over_batch(returns.total_return, 1, by_trajectory=True), WHOLE),
+            Way(returns.whitened_over_batch(returns.reward_to_go, 0, centre=False), STEP),
+            Way(returns.whitened_over_batch(returns.reward_to_go, 1, centre=False), STEP),
+            Way(returns.scaled_by_largest_of_batch, STEP),
         ),
     ),
     "baseline of the next state": (
         "V(s_{t+1}) depends on the action a_t, and a baseline must not: subtract V(s_t)",
-        (_steps(parts.value_of_next_state),),
+        (_steps(returns.value_of_next_state),),
     ),
     "V(s_{t+1}) not discounted": (
         "the TD error is r_t + γ V(s_{t+1}) - V(s_t): what comes a step later counts γ times",
-        (_steps(parts.value_undiscounted),),
+        (_steps(returns.value_undiscounted),),
     ),
     "V instead of the return": (
         "V(s_t) does not depend on the action: its terms have mean zero; multiply by the return or the advantage",
-        (_steps(parts.value_alone), _steps(parts.td_error_of_value_alone)),
+        (_steps(returns.value_alone), _steps(returns.td_error_of_value_alone)),
     ),
 }
 
@@ -256,7 +256,7 @@ POWER_MISTAKES: dict[str, tuple[str, OfTrajectory]] = {
     DROPPED: (
         "common practice, but not the gradient of J_γ or of any other objective: late states count in full; multiply "
         "step t by γ^t, or omit it knowingly",
-        one,
+        ones,
     ),
     TWICE: (
         "the return is discounted from the start of the episode and then multiplied by γ^t again, so late steps hardly "
@@ -388,7 +388,7 @@ def _zoo() -> Iterator[Mistake]:
     for name, (why, ways) in PSI_MISTAKES.items():
         yield Mistake(name, why, tuple(Form(way.psi, power) for way in ways for power in way.powers))
     for name, (why, power) in POWER_MISTAKES.items():
-        total = (Form(each(parts.total_return)),) if name == TWICE else ()
+        total = (Form(each(returns.total_return)),) if name == TWICE else ()
         yield Mistake(name, why, (Form(power=power), *total))
     for name, (why, shares) in SHARE_MISTAKES.items():
         forms = tuple(Form(share=share) for share in shares)
@@ -401,7 +401,7 @@ def _zoo() -> Iterator[Mistake]:
         "the return ends at a time limit as if the episode had terminated; add γ^T V(final state), or pass "
         "limit_is_part=True if the limit is part of the problem"
     )
-    yield Mistake(TRUNCATION, why, (Form(each(parts.no_bootstrap)),))
+    yield Mistake(TRUNCATION, why, (Form(each(returns.no_bootstrap)),))
     why = "the sign is reversed: gradient *ascent* adds the estimate, and an optimiser that descends needs a loss of -J"
     yield Mistake(DESCENT, why, (Form(factor=-1.0),))
 
