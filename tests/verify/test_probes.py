@@ -34,6 +34,16 @@ def test_probes_are_ragged_batches_of_one_to_five_in_which_no_state_comes_twice(
             np.testing.assert_array_equal(one.scores, one.all_scores[np.arange(len(one)), one.actions])
 
 
+@pytest.mark.parametrize("seed", [42, 61, 67, 77])
+def test_one_trajectory_chosen_by_one_rule_is_never_that_of_another_everywhere(seed: int) -> None:
+    """At these seeds the first or the last was also the longest or the best in every batch."""
+    batch = probes(np.random.default_rng(seed))[-1]
+    returns = [sum(one.discount**t * r for t, r in enumerate(one.rewards)) for one in batch]
+    lengths = [len(one) for one in batch]
+    places = [lengths.index(max(lengths)), returns.index(max(returns)), returns.index(min(returns))]
+    assert sorted(places) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(("scores", "name"), SCORES, ids=lambda x: x if isinstance(x, str) else x.__name__)
 def test_weights_are_read_back_from_any_score(scores: object, name: str) -> None:
     rng = np.random.default_rng(1)

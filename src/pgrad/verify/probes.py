@@ -21,8 +21,23 @@ LARGEST_RESIDUAL = 1e-5  # relative; see recognition.SAME
 
 
 def probes(rng: np.random.Generator) -> list[list[Trajectory]]:
-    """Return batches of 1 to 5 trajectories that end by themselves; the order of lengths is random."""
-    return [probe(rng.permutation(lengths).tolist(), rng) for lengths in LENGTHS]
+    """Return batches of 1 to 5 trajectories that end by themselves; the order of lengths is random.
+
+    In the largest, the longest trajectory and those of the highest and lowest return are three, and neither the first
+    nor the last: whoever uses one trajectory alone is not mistaken for one who uses another.
+    """
+    batches = [probe(rng.permutation(lengths).tolist(), rng) for lengths in LENGTHS]
+    while len(set(chosen := _extremes(batches[-1]))) < 3:
+        batches[-1] = probe(rng.permutation(LENGTHS[-1]).tolist(), rng)
+    first, last = (n for n in range(len(batches[-1])) if n not in chosen)
+    batches[-1] = [batches[-1][n] for n in (first, *rng.permutation(chosen), last)]
+    return batches
+
+
+def _extremes(batch: Batch) -> list[int]:
+    """Return which trajectory is the longest, and which have the highest and the lowest return."""
+    returns = [float(one.discount ** np.arange(len(one)) @ one.rewards) for one in batch]
+    return [int(np.argmax([len(one) for one in batch])), int(np.argmax(returns)), int(np.argmin(returns))]
 
 
 def truncated_probes(rng: np.random.Generator) -> list[list[Trajectory]]:
