@@ -83,7 +83,9 @@ class Config:
     estimator: str = _field("gae", "Ψ, which multiplies the score ∇ log π", ESTIMATORS)
     baseline: str = _field("value", "baseline subtracted from the return", BASELINES)
     constant_baseline: float = _field(0.0, "value of baseline 'constant'", FINITE)
-    standardize: str = _field("batch", "standardize Ψ over the batch, per episode, or not at all", STANDARDIZATIONS)
+    standardize: str = _field(
+        "batch", "standardize Ψ over the batch, each minibatch, per episode, or not at all", STANDARDIZATIONS
+    )
     discount: float = _field(0.99, "γ, in [0, 1]", UNIT)
     gae_lambda: float = _field(0.95, "λ of generalized advantage estimation, in [0, 1]", UNIT)
     discounting: str = _field("dropped", "keep the factor γ^t outside the return, or drop it", ("exact", "dropped"))
@@ -91,6 +93,20 @@ class Config:
     num_envs: int = _field(4, "environments stepped side by side", COUNT)
     num_steps: int | None = _field(32, "steps per environment and iteration, unless episodes_per_iteration", COUNT)
     episodes_per_iteration: int | None = _field(None, "whole episodes per iteration, instead of num_steps", COUNT)
+    num_epochs: int = _field(1, "times that a batch is used; more than once needs clip_epsilon or target_kl", COUNT)
+    num_minibatches: int = _field(1, "parts into which a batch is shuffled, with a gradient step each", COUNT)
+    clip_epsilon: float | None = _field(
+        None, "clip the ratio of new to old probabilities to 1 ± this; 'none' for no clipping", NORM
+    )
+    clip_schedule: str = _field(
+        "constant", "keep clip_epsilon constant, or decay it linearly to zero", ("constant", "linear")
+    )
+    target_kl: float | None = _field(
+        None, "end an iteration's epochs when the policy has moved this far (nats); 'none' for never", NORM
+    )
+    value_clip_epsilon: float | None = _field(
+        None, "clip each iteration's change of V to ± this, in scaled rewards; 'none' for no clipping", NORM
+    )
     optimizer: str = _field("adam", "optimizer of policy and value network", OPTIMIZERS)
     learning_rate: float = _field(0.005, "learning rate of the policy", POSITIVE)
     value_learning_rate: float = _field(0.02, "learning rate of the value network", POSITIVE)
@@ -150,6 +166,12 @@ class TrainSettings(TypedDict, total=False):
     num_envs: float
     num_steps: float | None
     episodes_per_iteration: float | None
+    num_epochs: float
+    num_minibatches: float
+    clip_epsilon: float | None
+    clip_schedule: str
+    target_kl: float | None
+    value_clip_epsilon: float | None
     learning_rate: float
     value_learning_rate: float
     learning_rate_schedule: str
@@ -179,7 +201,12 @@ SYNONYMS = {
     "anneal_lr": "learning_rate_schedule",
     "batch_size": "num_steps",
     "deterministic": "greedy",
+    "clip_coef": "clip_epsilon",
+    "clip_param": "clip_epsilon",
+    "clip_range": "clip_epsilon",
+    "clip_range_vf": "value_clip_epsilon",
     "discount_factor": "discount",
+    "eps_clip": "clip_epsilon",
     "ent_coef": "entropy_coef",
     "entropy_coeff": "entropy_coef",
     "env_id": "env",
@@ -200,6 +227,7 @@ SYNONYMS = {
     "lr": "learning_rate",
     "lr_schedule": "learning_rate_schedule",
     "n_envs": "num_envs",
+    "n_epochs": "num_epochs",
     "n_eval_episodes": "evaluation_episodes",
     "n_steps": "num_steps",
     "net_arch": "hidden",
@@ -208,8 +236,10 @@ SYNONYMS = {
     "norm_reward": "normalize_rewards",
     "normalize_advantage": "standardize",
     "num_envs_per_env_runner": "num_envs",
+    "num_sgd_iter": "num_epochs",
     "observation_filter": "normalize_obs",
     "optimizer_class": "optimizer",
+    "repeat_per_collect": "num_epochs",
     "return_scaling": "normalize_rewards",
     "reward_normalization": "normalize_rewards",
     "rollout_fragment_length": "num_steps",
@@ -220,6 +250,7 @@ SYNONYMS = {
     "total_timesteps": "total_steps",
     "train_batch_size": "num_steps",
     "training_num": "num_envs",
+    "update_epochs": "num_epochs",
     "use_critic": "baseline",
     "use_gae": "estimator",
 }
@@ -229,9 +260,8 @@ EXPLAINED = {
         "the value network is separate and has a value_learning_rate; value_coef is for a PyTorch module (policy=...)",
     ),
     **dict.fromkeys(
-        ("clip_coef", "clip_range", "eps_clip", "minibatch_size", "n_epochs", "num_epochs", "num_minibatches")
-        + ("num_sgd_iter", "repeat_per_collect", "sgd_minibatch_size", "update_epochs"),
-        "every batch is used for one gradient step: remove it",
+        ("minibatch_size", "sgd_minibatch_size"),
+        "num_minibatches says into how many parts a batch is shuffled",
     ),
 }
 
@@ -446,7 +476,18 @@ ARGUMENTS: dict[str, Argument] = {
 }
 
 _WITHOUT_V = frozenset(BASELINES) - {"value"}
-_IDLE_BASELINES = {"batch": ("constant", "mean"), "episode": ("constant", "mean", "leave-one-out", "optimal")}
+_FOR_EPOCHS = ("clip_epsilon", "target_kl", "value_clip_epsilon")
+_IDLE_BASELINES = {
+    "batch": ("constant", "mean"),
+    "minibatch": ("constant", "mean"),
+    "episode": ("constant", "mean", "leave-one-out", "optimal"),
+}
+
+
+def _one_step(c: Config) -> bool:
+    """Return whether an iteration takes a single gradient step."""
+    return c.num_epochs == 1 and c.num_minibatches == 1
+
 
 # What settings must not be together: when, and why.
 RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
@@ -496,6 +537,39 @@ RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
         lambda c: c.estimator == "gae" and c.baseline in _WITHOUT_V,
         "estimator 'gae' needs baseline 'value', not '{baseline}': use estimator 'reward-to-go', as algorithm "
         "'reinforce' does",
+    ),
+    *(
+        (
+            lambda c, name=name: _one_step(c) and getattr(c, name) is not None,
+            f"{name} limits how far several gradient steps go, and an iteration has one: set num_epochs or "
+            "num_minibatches, as algorithm 'ppo' does, or remove it",
+        )
+        for name in _FOR_EPOCHS
+    ),
+    (
+        lambda c: c.num_epochs > 1 and c.clip_epsilon is None and c.target_kl is None,
+        "num_epochs {num_epochs} needs clip_epsilon or target_kl, or the policy moves away from the one that acted",
+    ),
+    (
+        lambda c: c.num_minibatches > (c.episodes_per_iteration or c.num_envs * (c.num_steps or 1)),
+        "num_minibatches {num_minibatches} is more than an iteration has for sure: at most num_envs x num_steps, or "
+        "episodes_per_iteration",
+    ),
+    (
+        lambda c: c.clip_schedule == "linear" and c.clip_epsilon is None,
+        "clip_schedule 'linear' needs a clip_epsilon to decay: set it, or remove the schedule",
+    ),
+    (
+        lambda c: c.value_clip_epsilon is not None and c.baseline in _WITHOUT_V,
+        "value_clip_epsilon needs baseline 'value', not '{baseline}': remove it",
+    ),
+    (
+        lambda c: c.standardize == "minibatch" and _one_step(c),
+        "standardize 'minibatch' needs several gradient steps an iteration: use 'batch', or set num_minibatches",
+    ),
+    (
+        lambda c: c.standardize == "minibatch" and (c.normalizer == "episode" or c.discounting == "exact"),
+        "standardize 'minibatch' takes all samples alike: use normalizer 'step' and discounting 'dropped'",
     ),
     (
         lambda c: c.baseline in ("leave-one-out", "optimal") and c.episodes_per_iteration == 1,

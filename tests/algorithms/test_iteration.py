@@ -20,7 +20,7 @@ from pgrad.algorithms.iteration import (
     METRICS,
     advantages,
     ascend,
-    decay_after,
+    rates_after,
     train_iteration,
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
@@ -394,7 +394,9 @@ def test_the_entropy_bonus_has_the_normaliser_of_the_returns() -> None:
 )
 def test_decay_by_hand(linear: bool, iteration: int, steps: int, expected: float) -> None:
     settings = changed(SETTINGS, linear_decay=linear)
-    assert decay_after(settings, iteration, steps) == pytest.approx(expected, abs=1e-15)
+    rates = rates_after(settings, iteration, steps)
+    assert rates.decay == pytest.approx(expected, abs=1e-15)
+    assert rates[1:3] == pytest.approx((0.1 * expected, 0.01 * expected))
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.1, 5.0, 50.0, math.inf])
@@ -473,7 +475,7 @@ def test_an_iteration_is_the_diagram(baseline: int) -> None:
     np.testing.assert_allclose(learner.critic.parameters, reference.critic.parameters, rtol=0, atol=1e-6)
     assert (learner.policy.network.parameters != random_learner().policy.network.parameters).any()
     assert (learner.critic.parameters != random_learner().critic.parameters).any() == (baseline == VALUE)
-    expected = [entropy, norm, 0.1 * 0.6, value_loss, advantage.explained_variance]
+    expected = [entropy, norm, 0.1 * 0.6, value_loss, advantage.explained_variance, np.nan, np.nan]
     assert list(metrics) == list(METRICS)
     assert metrics["total_steps"] == 437 and metrics["episodes"] == 0
     np.testing.assert_allclose(list(metrics.values())[3:], expected, rtol=1e-5)

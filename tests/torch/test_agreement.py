@@ -214,6 +214,8 @@ def test_only_multilayer_perceptrons_become_compiled() -> None:
 SETTINGS: list[dict[str, Any]] = [
     {"num_steps": 8, "num_envs": 5, "entropy_coef": 0.02, "normalize_obs": True, "normalize_rewards": True},
     {"optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.01, "value_learning_rate": 0.003},
+    {"algorithm": "ppo", "clip_epsilon": 0.004, "clip_schedule": "linear", "entropy_coef": 0.02},
+    {"algorithm": "ppo", "standardize": "minibatch", "target_kl": 1e-5, "value_clip_epsilon": 0.01},
     {"algorithm": "reinforce", "discounting": "exact", "temperature": 2.0},
     {"algorithm": "reinforce", "baseline": "optimal", "standardize": "none", "normalizer": "episode"},
     {"algorithm": "reinforce", "baseline": "none", "optimizer": "sgd", "max_grad_norm": None, "learning_rate": 0.01},

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from pgrad.algorithms import actor_critic, notebook, reinforce
+from pgrad.algorithms import actor_critic, notebook, ppo, reinforce
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "notebook": notebook.PRESET,
     "reinforce": reinforce.PRESET,
     "actor-critic": actor_critic.PRESET,
+    "ppo": ppo.PRESET,
 }
 DEFAULT_ALGORITHM = "actor-critic"

@@ -5,6 +5,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.algorithms.checkpoints import keep
+from pgrad.algorithms.epochs import (
+    ENTROPY,
+    LOSS,
+    NORM,
+    NOT_KEPT,
+    TAKEN,
+    Epochs,
+    Old,
+    Once,
+    Part,
+    Passes,
+    another,
+    next_part,
+    note,
+)
 from pgrad.algorithms.learner import Learner, OptimizerState, Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
@@ -15,13 +30,15 @@ from pgrad.estimators.gradient import (
     trajectory_gradients,
     value_gradient,
 )
+from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, log_probs
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import Omitted, both, compiled_as, inlined, strict
 from pgrad.kernels.mlp import MLP, forward
+from pgrad.kernels.random import fold_in
 from pgrad.kernels.reductions import mean, row_sum
-from pgrad.rollouts.batch import Batch, Episodes
+from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import LOGGED, STEPS, Simulation
 from pgrad.rollouts.rollout import rollout
 
@@ -36,11 +53,13 @@ class IterationMetrics(NamedTuple):
     total_steps: float  # environment steps the run has taken
     episodes: float  # that ended in the batch
     mean_episode_return: float  # of these; NaN where none ended
-    entropy: float  # of the policy, nats, averaged over the batch
+    entropy: float  # of the policy, nats; this, the norm and the loss are means over the gradient steps
     gradient_norm: float  # of the policy gradient, before clipping
     learning_rate: float  # of the policy
     value_loss: float  # mean squared error of V; NaN without a value network
     explained_variance: float  # 1 - Var(target - V) / Var(target)
+    kl: float  # of the last epoch: mean KL(π_old ‖ π), estimated by ρ - 1 - log ρ; NaN for a single gradient step
+    clip_fraction: float  # of its samples, those whose ratio was clipped
 
 
 METRICS = IterationMetrics._fields
@@ -49,22 +68,23 @@ METRICS = IterationMetrics._fields
 @inlined
 def train_iteration(settings: Settings, learner: Learner, experience: Any) -> tuple[int, IterationMetrics]:
     """Act, estimate ∇J(θ), ascend; return the fault that stopped the iteration, if any, and its metrics."""
-    batch = rollout(experience, learner.policy)  # act, step, record
+    policy, critic = learner.policy, learner.critic
+    batch = rollout(experience, policy)  # act, step, record
     fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
-        return fault, metrics_of(batch.total_steps, batch.episodes)
-    decay = decay_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
+        return fault, without_update(batch)
+    rates = rates_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
-    advantage = advantages(settings, learner.policy, learner.critic, scaled)  # Ψ: returns, baselines, GAE
-    gradient, entropy = policy_gradient(learner.policy, batch, advantage, settings.entropy_coef)  # an estimate of ∇J
-    rate, loss = settings.learning_rate * decay, np.nan
-    fault, norm = ascend(settings, learner.policy.network, learner.policy_state, gradient, rate)  # Adam or SGD
-    if fault == FINE and settings.estimator.baseline == VALUE:
-        value_rate = settings.value_learning_rate * decay
-        fault, loss = fit_value(settings, learner.critic, learner.critic_state, batch.obs, advantage.target, value_rate)
-    if fault == FINE:
-        finish_iteration(settings, learner, batch)
-    return fault, metrics_of(batch.total_steps, batch.episodes, entropy, norm, rate, loss, advantage.explained_variance)
+    advantage = advantages(settings, policy, critic, scaled)  # Ψ: returns, baselines, GAE
+    passes = new_passes(settings, learner, batch, advantage, rates)  # one, over all samples; PPO: epochs
+    while fault == FINE and another(passes):
+        part = next_part(settings.epochs, passes)
+        gradient, entropy = policy_gradient(policy, part.batch, part.advantage, settings.entropy_coef, part.ratio)
+        fault, norm = ascend(settings, policy.network, learner.policy_state, gradient, rates.policy)  # Adam or SGD
+        fault, loss = fit_value(settings, learner, part, rates.value, fault)
+        note(passes, entropy, norm, loss)
+    finish_iteration(settings, learner, batch, passes.old, fault)
+    return fault, metrics_of(batch, passes, rates.policy)
 
 
 @strict
@@ -100,13 +120,54 @@ def fault_of(reward: Array, obs: Array) -> int:
     return FINE
 
 
+class Rates(NamedTuple):
+    """What an iteration's steps are limited by."""
+
+    decay: float  # that of the learning rates so far: 1 at the start
+    policy: float  # learning rate
+    value: float  # likewise
+    clip_epsilon: float  # of the probability ratio
+
+
 @strict
-def decay_after(settings: Settings, iteration: int, steps: int) -> float:
-    """Return the factor of the learning rates after so many iterations and environment steps."""
-    if not settings.linear_decay:
-        return 1.0
+def rates_after(settings: Settings, iteration: int, steps: int) -> Rates:
+    """Return the learning rates after so many iterations and environment steps, and how far ratios may go."""
     done = max(iteration / max(settings.num_iterations, 1), steps / max(settings.total_steps, 1))
-    return max(0.0, 1.0 - done)
+    left, epochs = max(0.0, 1.0 - done), settings.epochs
+    decay = left if settings.linear_decay else 1.0
+    epsilon = epochs.clip_epsilon * (left if epochs.clip_decay else 1.0)
+    return Rates(decay, settings.learning_rate * decay, settings.value_learning_rate * decay, epsilon)
+
+
+def old_values(epochs: Any, learner: Learner, batch: Batch, epsilon: float) -> Old:
+    """Return what the iteration's steps are measured against; nothing for a single step."""
+    return NOT_KEPT if isinstance(epochs, Once) else keep_old(epochs, learner, batch, epsilon)
+
+
+@compiled_as(old_values)
+def _old_values_compiled(epochs: Any, learner: Any, batch: Any, epsilon: Any) -> Any:
+    if epochs.instance_class is Once:
+        return lambda epochs, learner, batch, epsilon: NOT_KEPT
+    return lambda epochs, learner, batch, epsilon: keep_old(epochs, learner, batch, epsilon)
+
+
+@strict
+def keep_old(epochs: Epochs, learner: Learner, batch: Batch, epsilon: float) -> Old:
+    """See `old_values`."""
+    value = np.empty(0)
+    if epochs.value_clip_epsilon < np.inf:
+        value = values(learner.critic, batch.obs, batch.reward.size)
+    parameters = learner.policy.network.parameters.copy(), learner.critic.parameters.copy()
+    return Old(log_probs(learner.policy, batch), value, parameters[0], parameters[1], epsilon)
+
+
+@strict
+def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Advantages, rates: Rates) -> Passes:
+    """Return the iteration's use of its batch, before the first gradient step."""
+    old = old_values(settings.epochs, learner, batch, rates.clip_epsilon)
+    order = np.arange(old.log_prob.size)
+    key: Any = fold_in(int(learner.key), int(learner.iteration[0]))
+    return Passes(settings.epochs, batch, advantage, old, key, order, np.zeros(3), np.zeros(4))
 
 
 @strict
@@ -185,43 +246,58 @@ def ascend(
 
 
 @strict
-def fit_value(
-    settings: Settings, critic: MLP, state: OptimizerState, obs: Array, target: Array, learning_rate: float
-) -> tuple[int, float]:
-    """Take one step of V towards its targets [B]; return BAD_VALUES or FINE, and the mean squared error before it."""
-    gradient, loss = value_gradient(critic, obs, target)
-    fault, _ = ascend(settings, critic, state, gradient, learning_rate)
+def fit_value(settings: Settings, learner: Learner, part: Part, learning_rate: float, fault: int) -> tuple[int, float]:
+    """Take one step of V towards its targets; return BAD_VALUES or FINE, and the mean squared error before it.
+
+    Without a value baseline, and after a fault of the policy's step, nothing is done.
+    """
+    if fault != FINE or settings.estimator.baseline != VALUE:
+        return fault, np.nan
+    gradient, loss = value_gradient(
+        learner.critic, part.batch.obs, part.advantage.target, part.old_value, settings.epochs.value_clip_epsilon
+    )
+    fault, _ = ascend(settings, learner.critic, learner.critic_state, gradient, learning_rate)
     return FINE if fault == FINE else BAD_VALUES, loss
 
 
 @strict
-def finish_iteration(settings: Settings, learner: Learner, batch: Batch) -> None:
-    """Keep the parameters that the iteration began with, if it is their turn; update running statistics; count."""
-    before = learner.policy_state.before, learner.critic_state.before
-    keep(learner.checkpoints, learner.iteration[0], before, learner.normalization)
+def finish_iteration(settings: Settings, learner: Learner, batch: Batch, old: Old, fault: int) -> None:
+    """Keep the parameters that the iteration began with, if it is their turn; update running statistics; count.
+
+    Nothing happens after a fault.
+    """
+    if fault != FINE:
+        return
+    policy, critic = learner.policy_state.before, learner.critic_state.before
+    if old.policy.size > 0:
+        policy, critic = old.policy, old.critic
+    keep(learner.checkpoints, learner.iteration[0], (policy, critic), learner.normalization)
     observe(settings.statistics, learner.normalization, batch)
     learner.iteration[0] += 1
 
 
 @both
-def metrics_of(
-    total_steps: int,
-    episodes: Episodes,
-    entropy: float = np.nan,
-    norm: float = np.nan,
-    learning_rate: float = np.nan,
-    value_loss: float = np.nan,
-    explained_variance: float = np.nan,
-) -> IterationMetrics:
-    """Return the metrics of an iteration; without more than its batch has, of one that a fault stopped at once."""
-    returns = episodes.episode_return
+def without_update(batch: Batch) -> IterationMetrics:
+    """Return the metrics of an iteration that a fault stopped before its first step."""
+    returns, nan = batch.episodes.episode_return, np.nan
     return IterationMetrics(
-        float(total_steps),
+        float(batch.total_steps), float(returns.size), mean(returns), nan, nan, nan, nan, nan, nan, nan
+    )
+
+
+@strict
+def metrics_of(batch: Batch, passes: Passes, learning_rate: float) -> IterationMetrics:
+    """Return the metrics of an iteration."""
+    returns, totals, sums = batch.episodes.episode_return, passes.totals, passes.sums
+    return IterationMetrics(
+        float(batch.total_steps),
         float(returns.size),
         mean(returns),
-        entropy,
-        norm,
+        totals[ENTROPY] / totals[TAKEN],
+        totals[NORM] / totals[TAKEN],
         learning_rate,
-        value_loss,
-        explained_variance,
+        totals[LOSS] / totals[TAKEN],
+        passes.advantage.explained_variance,
+        sums[KL] / sums[COUNTED] if sums[COUNTED] > 0 else np.nan,
+        sums[CLIPPED] / sums[COUNTED] if sums[COUNTED] > 0 else np.nan,
     )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.normalization import Normalization
 from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.heads import Policy
@@ -24,6 +25,7 @@ class Settings(NamedTuple):
     linear_decay: bool  # of the learning rates, to zero at the end
     num_iterations: int  # end of the run, whichever comes first
     total_steps: int
+    epochs: Once | Epochs = Once()  # how often a batch is used
     scores: Included | Omitted = Included()  # of trajectories one by one, for the optimal baseline
     statistics: Included | Omitted = Included()  # of observations and rewards, to normalise them
 
@@ -59,6 +61,7 @@ class Learner(NamedTuple):
     normalization: Normalization
     iteration: npt.NDArray[np.int64]  # [1] iterations done
     checkpoints: Checkpoints
+    key: np.uint64 = np.uint64(0)  # of the shuffling into minibatches
 
 
 def new_optimizer_state(parameters: npt.NDArray[np.float32]) -> OptimizerState:

@@ -19,12 +19,12 @@ from pgrad.estimators.baselines import (
 )
 from pgrad.estimators.returns import generalized_advantages, rewards_to_go, total_returns
 from pgrad.estimators.spec import (
+    BY_BATCH,
     BY_EPISODE,
     CONSTANT,
     GAE,
     LEAVE_ONE_OUT,
     MEAN,
-    NOT_STANDARDIZED,
     OPTIMAL,
     TOTAL_RETURN,
     VALUE,
@@ -119,7 +119,7 @@ def corrections(spec: EstimatorSpec, psi: Summary, overlap: Array) -> tuple[Arra
         baseline = leave_one_out_baseline(psi, whole)
     elif spec.baseline == OPTIMAL:
         baseline = optimal_baseline(overlap)
-    if spec.standardize != NOT_STANDARDIZED:
+    if spec.standardize == BY_BATCH or spec.standardize == BY_EPISODE:
         centre, scale = standardization(psi, baseline, spec.standardize == BY_EPISODE)
         for n in range(num_trajectories):
             baseline[n] += centre[n]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pgrad.estimators.advantages import Advantages
+from pgrad.estimators.ratio import ON_POLICY, clip_weights
 from pgrad.kernels.dense import accumulate_sum
 from pgrad.kernels.heads import Policy, load_actions, new_actions, num_extra, scores
 from pgrad.kernels.jit import dense, strict
@@ -29,15 +30,20 @@ f4 = np.float32
 
 Array = Any
 
+NO_VALUES = np.empty(0)
+
 
 @dense
-def policy_gradient(policy: Policy, batch: Batch, advantage: Advantages, entropy_coef: float) -> tuple[Array, float]:
+def policy_gradient(
+    policy: Policy, batch: Batch, advantage: Advantages, entropy_coef: float, ratio: Any = ON_POLICY
+) -> tuple[Array, float]:
     """Return ∇_θ Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))], [P], and the mean entropy.
 
     policy        network and head, with P parameters together
     batch         B samples: s_b, a_b as it was sampled, and the actions that were allowed
     advantage     weight_b [B], what multiplies each score, the normaliser included
     entropy_coef  of the bonus: bonus = entropy_coef / normaliser, in units of reward a nat; 0 leaves the entropy out
+    ratio         a ClippedRatio if an earlier policy drew the samples: weights become those of the clipped surrogate
 
     The weights are held constant; the mean entropy is in nats. Without a bonus the result is an estimate of ∇J whose
     bias is that of the weights (Williams 1992; Sutton et al. 2000, theorem 1); an entropy bonus adds its own gradient
@@ -59,6 +65,7 @@ def policy_gradient(policy: Policy, batch: Batch, advantage: Advantages, entropy
             multiplier[n] = weight[start + n]
         forward_block(net, activations, True, lanes)
         forbid(activations[outputs:], mask, start, lanes)
+        clip_weights(ratio, head, activations[outputs:], taken, multiplier, start, lanes)
         entropy += scores(
             head, activations[outputs:], deltas[outputs:], extra, taken, multiplier, entropy_weight, lanes
         )
@@ -147,11 +154,14 @@ def overlaps(g: Array, u: Array) -> Array:
 
 
 @dense
-def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float]:
+def value_gradient(
+    critic: MLP, obs: Array, target: Array, before: Array = NO_VALUES, epsilon: float = np.inf
+) -> tuple[Array, float]:
     """Return the gradient of -½ mean_b (target_b - V(s_b))², [P], and that mean squared error.
 
     obs [O, ≥ B], target [B] in units of reward. Targets are held constant, even if V is part of them: a semi-gradient
-    (Sutton and Barto 2018, section 9.3).
+    (Sutton and Barto 2018, section 9.3). With a finite epsilon the gradient is that of -½ mean_b of the larger of
+    (target - V)² and (target - clip(V, V_old ± ε))², with V_old `before` [B] (Engstrom et al. 2020, section 3).
     """
     batch = target.size
     gradient = np.zeros(critic.parameters.size, f4)
@@ -167,5 +177,11 @@ def value_gradient(critic: MLP, obs: Array, target: Array) -> tuple[Array, float
             error = target[start + n] - np.float64(value[n])
             squared += error * error
             delta[n] = f4(error / batch)
+        if epsilon < np.inf:
+            for n in range(lanes):
+                old, new = before[start + n], np.float64(value[n])
+                clipped = min(max(new, old - epsilon), old + epsilon)
+                worse = abs(target[start + n] - clipped) > abs(target[start + n] - new)
+                delta[n] = f4(0) if worse else delta[n]
         backward_block(critic, transposed, zeros, activations, deltas, gradient, lanes)
     return gradient, squared / batch

@@ -15,8 +15,8 @@ BASELINES = {
     "value": VALUE,
 }
 
-NOT_STANDARDIZED, BY_BATCH, BY_EPISODE = 0, 1, 2
-STANDARDIZATIONS = {"none": NOT_STANDARDIZED, "batch": BY_BATCH, "episode": BY_EPISODE}
+NOT_STANDARDIZED, BY_BATCH, BY_EPISODE, BY_MINIBATCH = range(4)  # the last by algorithms.epochs
+STANDARDIZATIONS = {"none": NOT_STANDARDIZED, "batch": BY_BATCH, "minibatch": BY_MINIBATCH, "episode": BY_EPISODE}
 
 
 class EstimatorSpec(NamedTuple):

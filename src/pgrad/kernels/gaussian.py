@@ -27,6 +27,7 @@ u8 = np.uint64
 Array = Any
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0  # where the network gives log σ: outside, σ stays at the bound
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 HALF_LOG_TWO_PI_E = 0.5 * math.log(2 * math.pi * math.e)
 
 
@@ -66,6 +67,18 @@ def sample(outputs: Array, log_std: Array, bits: Array, action: Array, at: int, 
         else:
             for n in range(lanes):
                 target[at + n] = mean[n] + exp(spread[n]) * other[n]
+
+
+@dense
+def add_log_probs(outputs: Array, log_std: Array, action: Array, result: Array, lanes: int) -> None:
+    """Add log N(action[:, n]; μ, σ²), the density of the sample u, to result[n]."""
+    parts = action.shape[0]
+    log_deviation = log_deviations(outputs, log_std, parts, lanes)
+    for d in range(parts):
+        mean, spread, drawn = outputs[d], log_deviation[d], action[d]
+        for n in range(lanes):
+            z = (drawn[n] - mean[n]) * exp(-spread[n])
+            result[n] -= f4(0.5) * z * z + spread[n] + f4(HALF_LOG_TWO_PI)
 
 
 @dense

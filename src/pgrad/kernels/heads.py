@@ -1,10 +1,11 @@
 """Policy heads: distributions over actions that a network's outputs describe, chosen by type when compiling.
 
-A new distribution is one NamedTuple with five methods, which run compiled:
+A new distribution is one NamedTuple with six methods, which run compiled:
 
     num_extra(self)                                               parameters that are in no layer of the network
     draw(self, outputs, bits, action, at, lanes)                  sample an action for each lane into action[at:]
     mode(self, outputs, action, at, lanes)                        the most probable one
+    add_log_probs(self, outputs, action, result, lanes)           add log π(action_n), of the action as stored
     scores(self, outputs, delta, extra, action, weight, bonus, lanes) -> Σ_n H(π_n) in nats
     env_action(self, action, b)                                   what `step` gets of sampled action b
 
@@ -49,6 +50,10 @@ class CategoricalHead(NamedTuple):
         """Set action[at + n] to the first of the largest outputs [A, lanes]."""
         softmax.largest(outputs, action[at:], lanes)
 
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add log π(action[n]) to result[n]; outputs [A, lanes]."""
+        softmax.add_log_probs(outputs, self.inverse_temperature, action, result, lanes)
+
     def scores(
         self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
     ) -> float:
@@ -87,6 +92,14 @@ class MultiCategoricalHead(NamedTuple):
         for d in range(self.counts.size):
             last = first + self.counts[d]
             softmax.largest(outputs[first:last], action[d, at:], lanes)
+            first = last
+
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add Σ_d log π(action[d, n]) to result[n]; outputs [Σ counts, lanes]."""
+        first = 0
+        for d in range(self.counts.size):
+            last = first + self.counts[d]
+            softmax.add_log_probs(outputs[first:last], self.inverse_temperature, action[d], result, lanes)
             first = last
 
     def scores(
@@ -128,6 +141,10 @@ class GaussianHead(NamedTuple):
         for d in range(action.shape[0]):
             for n in range(lanes):
                 action[d, at + n] = outputs[d, n]
+
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add the log-density of the sample action[:, n] to result[n]; outputs [D or 2 D, lanes]."""
+        gaussian.add_log_probs(outputs, self.log_std, action, result, lanes)
 
     def scores(
         self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
@@ -178,6 +195,11 @@ def mode(head: Any, outputs: Array, action: Array, at: int, lanes: int) -> None:
     head.mode(outputs, action, at, lanes)
 
 
+def add_log_probs(head: Any, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+    """Add log π(action_n), of the action as stored, to result_n."""
+    head.add_log_probs(outputs, action, result, lanes)
+
+
 def scores(
     head: Any, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
 ) -> float:
@@ -203,6 +225,11 @@ def _draw_compiled(head: Any, outputs: Any, bits: Any, action: Any, at: Any, lan
 @compiled_as(mode)
 def _mode_compiled(head: Any, outputs: Any, action: Any, at: Any, lanes: Any) -> Any:
     return head.instance_class.mode
+
+
+@compiled_as(add_log_probs)
+def _add_log_probs_compiled(head: Any, outputs: Any, action: Any, result: Any, lanes: Any) -> Any:
+    return head.instance_class.add_log_probs
 
 
 @compiled_as(scores)

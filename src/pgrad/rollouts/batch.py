@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.kernels.heads import NO_MASK
+from pgrad.kernels.heads import NO_MASK, load_actions, new_actions
 from pgrad.kernels.jit import strict
 
 
@@ -65,6 +65,38 @@ def with_rewards(batch: Batch, reward: Any) -> Batch:
         batch.final_sample,
         batch.num_trajectories,
         batch.mask,
+        batch.total_steps,
+        batch.episodes,
+    )
+
+
+@strict
+def chosen_samples(batch: Batch, chosen: Any) -> Batch:
+    """Return copies of samples `chosen` [M]: their observations, actions, rewards and masks, and nothing else."""
+    count = chosen.size
+    obs, mask = np.empty((batch.obs.shape[0], count), np.float32), np.empty((batch.mask.shape[0], count), np.bool_)
+    for i in range(obs.shape[0]):
+        for m in range(count):
+            obs[i, m] = batch.obs[i, chosen[m]]
+    for k in range(mask.shape[0]):
+        for m in range(count):
+            mask[k, m] = batch.mask[k, chosen[m]]
+    action, reward = new_actions(batch.action, count), np.empty(count)
+    for m in range(count):
+        reward[m] = batch.reward[chosen[m]]
+    load_actions(batch.action, chosen, action, 0, count)
+    return Batch(
+        obs,
+        action,
+        reward,
+        batch.terminated[:0],
+        batch.truncated[:0],
+        batch.trajectory[:0],
+        batch.time[:0],
+        np.empty((batch.final_obs.shape[0], 0), np.float32),
+        batch.final_sample[:0],
+        batch.num_trajectories,
+        mask,
         batch.total_steps,
         batch.episodes,
     )

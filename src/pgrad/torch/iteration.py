@@ -10,12 +10,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pgrad.algorithms.iteration import BAD_VALUES, FINE, IterationMetrics, decay_after, fault_of, metrics_of
+from pgrad.algorithms.epochs import NOT_KEPT, Epochs, Part, Passes, another, next_part, note
+from pgrad.algorithms.iteration import (
+    BAD_VALUES,
+    FINE,
+    IterationMetrics,
+    Rates,
+    fault_of,
+    metrics_of,
+    rates_after,
+    without_update,
+)
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.errors import PolicyError
 from pgrad.estimators.advantages import Advantages, Multipliers, advantages_of_values, multipliers, weighted
+from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, ClippedRatio
 from pgrad.estimators.spec import OPTIMAL
+from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.rollout import rollout
@@ -37,18 +49,19 @@ def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, Iterat
     batch = rollout(experience, learner.actor)  # act, step, record
     fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
-        return fault, metrics_of(batch.total_steps, batch.episodes)
-    decay = decay_after(settings, learner.iteration, batch.total_steps - batch.reward.size)
+        return fault, without_update(batch)
+    rates = rates_after(settings, learner.iteration, batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     outputs = forward(learner, batch)  # log π(a|s), entropy and V(s), through which gradients flow
     advantage = advantages(learner, scaled, outputs)  # Ψ: returns, baselines, GAE
-    objective = surrogate(settings, advantage, outputs)  # its gradient is an estimate of ∇J
-    fault, norm, loss = ascend(learner, objective, outputs.value, advantage.target, decay)
-    if fault == FINE:
-        observe(settings.statistics, normalization, batch)
-        learner.iteration += 1
-    entropy, rate = float(outputs.entropy.detach().mean()), learner.optimizer.learning_rate
-    return fault, metrics_of(batch.total_steps, batch.episodes, entropy, norm, rate, loss, advantage.explained_variance)
+    passes = new_passes(learner, batch, advantage, outputs, rates)  # one, over all samples; PPO: epochs
+    while fault == FINE and another(passes):
+        part, outputs = next_samples(learner, passes, outputs)
+        objective = surrogate(settings, part, outputs)  # its gradient is an estimate of ∇J
+        fault, norm, loss = ascend(learner, objective, part, outputs.value, rates)
+        note(passes, float(outputs.entropy.detach().mean()), norm, loss)
+    finish_iteration(learner, batch, fault)
+    return fault, metrics_of(batch, passes, learner.optimizer.learning_rate)
 
 
 class Samples(NamedTuple):
@@ -68,6 +81,33 @@ class Outputs(NamedTuple):
     final_value: Floats  # [C] V of what was observed after each truncated sample
 
 
+def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outputs: Outputs, rates: Rates) -> Passes:
+    """Return the iteration's use of its batch, before the first gradient step: see algorithms.iteration."""
+    epochs, old = learner.settings.epochs, NOT_KEPT
+    if isinstance(epochs, Epochs):
+        value = np.empty(0)
+        if outputs.value is not None and epochs.value_clip_epsilon < np.inf:
+            value = to_numpy(outputs.value).astype(np.float64)
+        old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value, epsilon=rates.clip_epsilon)
+    key = fold_in(learner.key, learner.iteration)
+    return Passes(epochs, batch, advantage, old, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(4))
+
+
+def next_samples(learner: TorchLearner, passes: Passes, outputs: Outputs) -> tuple[Part, Outputs]:
+    """Return the samples of the next gradient step, and what the modules say of them now."""
+    part = next_part(passes.epochs, passes)
+    if isinstance(passes.epochs, Epochs):
+        outputs = run(learner, part.batch, loaded(part.batch, learner.policy.inputs))
+    return part, outputs
+
+
+def finish_iteration(learner: TorchLearner, batch: Batch, fault: int) -> None:
+    """Update running statistics and count, unless a fault stopped the iteration."""
+    if fault == FINE:
+        observe(learner.settings.statistics, learner.normalization, batch)
+        learner.iteration += 1
+
+
 def loaded(batch: Batch, inputs: Inputs) -> Samples:
     """Move the batch's observations, actions and masks to the device."""
     size = batch.reward.size
@@ -81,12 +121,16 @@ def loaded(batch: Batch, inputs: Inputs) -> Samples:
 
 def forward(learner: TorchLearner, batch: Batch) -> Outputs:
     """Run the modules on a batch; the first is looked at more closely. Raises PolicyError and OutputsNotFinite."""
-    policy = learner.policy
-    samples = loaded(batch, policy.inputs)
+    samples = loaded(batch, learner.policy.inputs)
     if learner.iteration == 0:
-        require_same(policy, samples)
-        require_logits(policy, samples.obs)
-    output = policy.forward(samples.obs)
+        require_same(learner.policy, samples)
+        require_logits(learner.policy, samples.obs)
+    return run(learner, batch, samples)
+
+
+def run(learner: TorchLearner, batch: Batch, samples: Samples) -> Outputs:
+    """Run the modules on a batch that is loaded. Raises PolicyError and OutputsNotFinite."""
+    output = learner.policy.forward(samples.obs)
     bonus = learner.settings.entropy_coef > 0
     log_prob, entropy = output.distribution.log_prob_and_entropy(samples.action, samples.mask, bonus)
     require_dependence(log_prob, "the output of the policy module")
@@ -177,31 +221,55 @@ def score_overlaps(learner: TorchLearner, batch: Batch, log_prob: Tensor, multip
     return overlap
 
 
-def surrogate(settings: Settings, advantage: Advantages, outputs: Outputs) -> Tensor:
-    """Return Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))]; its gradient is the estimate of ∇J."""
-    objective = (beside(advantage.weight, outputs.log_prob) * outputs.log_prob).sum()
+def surrogate(settings: Settings, part: Part, outputs: Outputs) -> Tensor:
+    """Return Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))]; its gradient is the estimate of ∇J.
+
+    For samples that an earlier policy drew the first part is Σ_b min(ρ_b w_b, clip(ρ_b) w_b): see estimators.ratio.
+    """
+    weight = beside(part.advantage.weight, outputs.log_prob)
+    if isinstance(part.ratio, ClippedRatio):
+        objective = clipped(part.ratio, weight, outputs.log_prob)
+    else:
+        objective = (weight * outputs.log_prob).sum()
     if settings.entropy_coef:
-        objective = objective + settings.entropy_coef * advantage.step_weight * outputs.entropy.sum()
+        objective = objective + settings.entropy_coef * part.advantage.step_weight * outputs.entropy.sum()
     return objective
 
 
+def clipped(ratio: ClippedRatio, weight: Tensor, log_prob: Tensor) -> Tensor:
+    """Return the clipped surrogate; add to `ratio.sums` as estimators.ratio does."""
+    log_ratio = log_prob - beside(ratio.log_prob, log_prob)
+    rho, epsilon = log_ratio.exp(), ratio.epsilon
+    with torch.no_grad():
+        outside = torch.where(weight > 0, rho > 1 + epsilon, rho < 1 - epsilon)
+        ratio.sums[KL] += float((rho - 1 - log_ratio).sum())
+        ratio.sums[CLIPPED] += float(outside.sum())
+        ratio.sums[COUNTED] += len(rho)
+    return torch.minimum(rho * weight, rho.clamp(1 - epsilon, 1 + epsilon) * weight).sum()
+
+
 def ascend(
-    learner: TorchLearner, objective: Tensor, value: Tensor | None, target: Floats, decay: float
+    learner: TorchLearner, objective: Tensor, part: Part, value: Tensor | None, rates: Rates
 ) -> tuple[int, float, float]:
     """Step along the gradients; return the fault, if any, the policy gradient's norm, and V's mean squared error.
 
     With shared parameters there is one objective, less value_coef · the error; else V has its own, -½ · the error.
     Where V is not finite, the steps that led to it are taken back.
     """
-    policy, separate = learner.optimizer, learner.value_optimizer
+    policy, separate, decay = learner.optimizer, learner.value_optimizer, rates.decay
     if value is None:
         fault, norm = policy.step(gradients_of(objective, policy.parameters), decay)
         return fault, norm, np.nan
     if not torch.isfinite(value).all():
         learner.restore()
         return BAD_VALUES, np.nan, np.nan
-    error = (value - beside(target, value)).square().mean()
+    target = beside(part.advantage.target, value)
+    error = (value - target).square().mean()
     loss = float(error.detach())
+    if part.old_value.size:
+        old, epsilon = beside(part.old_value, value), learner.settings.epochs.value_clip_epsilon
+        near = torch.clamp(value, old - epsilon, old + epsilon)
+        error = torch.maximum((value - target).square(), (near - target).square()).mean()
     if separate is None:
         fault, norm = policy.step(gradients_of(objective - learner.value_coef * error, policy.parameters), decay)
         return fault, norm, loss

@@ -18,13 +18,11 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from pgrad.errors import PolicyError
-from pgrad.kernels.gaussian import HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
+from pgrad.kernels.gaussian import HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded
-
-HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class Logits(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pgrad.algorithms.checkpoints import new_checkpoints
+from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
@@ -16,12 +17,13 @@ from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
+from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import num_outputs
 from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
 
 ENDLESS = 2**62
 
-INITIALIZATION_STREAM, ROLLOUT_STREAM = 0, 1  # the random streams of a run
+INITIALIZATION_STREAM, ROLLOUT_STREAM, MINIBATCH_STREAM = range(3)  # the random streams of a run
 
 
 def estimator_of(config: Config) -> EstimatorSpec:
@@ -46,13 +48,33 @@ def settings_of(config: Config) -> Settings:
         optimizer=OPTIMIZERS[config.optimizer],
         learning_rate=config.learning_rate,
         value_learning_rate=config.value_learning_rate,
-        max_grad_norm=math.inf if config.max_grad_norm is None else config.max_grad_norm,
+        max_grad_norm=_or_infinity(config.max_grad_norm),
         linear_decay=config.learning_rate_schedule == "linear",
         num_iterations=config.num_iterations or ENDLESS,
         total_steps=config.total_steps or ENDLESS,
+        epochs=epochs_of(config),
         scores=Included() if BASELINES[config.baseline] == OPTIMAL else Omitted(),
         statistics=Included() if config.normalize_obs or config.normalize_rewards else Omitted(),
     )
+
+
+def epochs_of(config: Config) -> Once | Epochs:
+    """Return how often a batch is used; Once where that is a single step, whatever else is set."""
+    if config.num_epochs == 1 and config.num_minibatches == 1:
+        return Once()
+    return Epochs(
+        num_epochs=config.num_epochs,
+        num_minibatches=config.num_minibatches,
+        target_kl=_or_infinity(config.target_kl),
+        clip_epsilon=_or_infinity(config.clip_epsilon),
+        clip_decay=config.clip_schedule == "linear",
+        value_clip_epsilon=_or_infinity(config.value_clip_epsilon),
+        standardize=config.standardize == "minibatch",
+    )
+
+
+def _or_infinity(limit: float | None) -> float:
+    return math.inf if limit is None else limit
 
 
 def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
@@ -82,6 +104,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
         normalization=normalization,
         iteration=np.zeros(1, np.int64),
         checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),
+        key=np.uint64(fold_in(seed, MINIBATCH_STREAM)),
     )
 
 

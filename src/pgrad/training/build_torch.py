@@ -12,6 +12,7 @@ from pgrad.config import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
+from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
 from pgrad.torch.actor import actor_of
@@ -21,7 +22,7 @@ from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
-from pgrad.training.build import INITIALIZATION_STREAM, labels_of, settings_of
+from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of
 
 PROBE = 2  # observations of zeros to try modules with
 
@@ -62,6 +63,7 @@ def new_torch_learner(
         options.value_coef,
         normalization,
         actor_of(policy, optimizer),
+        fold_in(seed, MINIBATCH_STREAM),
     )
 
 
