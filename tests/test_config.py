@@ -80,9 +80,15 @@ def test_every_field_has_a_flag() -> None:
     "settings",
     [
         {},
-        {"seeds": [2**63 - 1, 0], "hidden": (), "max_grad_norm": None, "learning_rate": 1e-300, "standardize": "none"},
+        {
+            "seeds": [2**63 - 1, 0],
+            "hidden": (),
+            "max_grad_norm": None,
+            "value_learning_rate": 1e-300,
+            "standardize": "none",
+        },
         {"total_steps": 10**15, "num_iterations": 7, "max_grad_norm": math.inf, "discount": 0.1 + 0.2},
-        {"num_iterations": 5, "total_steps": None, "entropy_coef": 1e30, "temperature": 3},
+        {"num_iterations": 5, "total_steps": None, "damping": 1e30, "temperature": 3},
     ],
 )
 def test_the_resolved_configuration_reads_back_equal(tmp_path: Path, algorithm: str, settings: dict[str, Any]) -> None:
@@ -183,6 +189,13 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"algorithm": "reinforce", "num_minibatches": 2, "value_clip_epsilon": 1}, "needs baseline 'value'"),
         ({"standardize": "minibatch"}, "needs several gradient steps an iteration"),
         ({"algorithm": "ppo", "standardize": "minibatch", "discounting": "exact"}, "takes all samples alike"),
+        ({"learning_rate": None}, "step 'gradient' needs a learning_rate"),
+        ({"max_kl": 0.1}, "max_kl is the length of natural steps"),
+        ({"algorithm": "trpo", "learning_rate": 0.1}, "step 'trust-region' has no learning_rate"),
+        ({"algorithm": "natural", "max_kl": None}, "step 'natural' needs max_kl"),
+        ({"algorithm": "trpo", "num_minibatches": 2}, "uses all of a batch once"),
+        ({"algorithm": "trpo", "entropy_coef": 0.1}, "set entropy_coef to 0"),
+        ({"algorithm": "reinforce", "num_value_steps": 2}, "num_value_steps needs baseline 'value'"),
         ({"num_envs": 2.5}, "num_envs must be an integer, not 2.5"),
         ({"num_envs": True}, "num_envs must be an integer, not True"),
         ({"num_envs": None}, "num_envs must be an integer, not None"),
@@ -206,7 +219,7 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"activation": 3}, "activation must be text, not 3"),
         ({"activation": "tanch"}, "unknown activation 'tanch': did you mean 'tanh'?"),
         ({"algorithm": "reinforc"}, "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
-        ({"algorithm": "zzz"}, "known: actor-critic, notebook, ppo, reinforce"),
+        ({"algorithm": "zzz"}, "known: actor-critic, natural, notebook, ppo, reinforce, trpo"),
         ({"learnin_rate": 1}, "unknown setting 'learnin_rate': did you mean 'learning_rate'?"),
     ],
 )

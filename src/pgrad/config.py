@@ -26,6 +26,9 @@ MAX_SEEDS = 100_000
 MIN_TRAJECTORIES = 200  # of the gradient microscope: ten in each of its 20 blocks
 
 
+STEPS = ("gradient", "natural", "trust-region")
+
+
 class Range(NamedTuple):
     """The values that a number may have."""
 
@@ -107,9 +110,16 @@ class Config:
     value_clip_epsilon: float | None = _field(
         None, "clip each iteration's change of V to ± this, in scaled rewards; 'none' for no clipping", NORM
     )
+    step: str = _field(
+        "gradient", "along the gradient by the optimizer, along the natural gradient, or that in a trust region", STEPS
+    )
+    max_kl: float | None = _field(None, "mean KL divergence (nats) of a natural or trust-region step", NORM)
+    damping: float = _field(0.01, "added to the Fisher matrix's diagonal for natural steps", NOT_NEGATIVE)
+    cg_iterations: int = _field(10, "conjugate gradient iterations of a natural step", COUNT)
     optimizer: str = _field("adam", "optimizer of policy and value network", OPTIMIZERS)
-    learning_rate: float = _field(0.005, "learning rate of the policy", POSITIVE)
+    learning_rate: float | None = _field(0.005, "learning rate of the policy; 'none' for natural steps", POSITIVE)
     value_learning_rate: float = _field(0.02, "learning rate of the value network", POSITIVE)
+    num_value_steps: int = _field(1, "steps of the value network for each of the policy", COUNT)
     learning_rate_schedule: str = _field(
         "linear", "keep learning rates constant, or decay them linearly to zero", ("constant", "linear")
     )
@@ -172,8 +182,13 @@ class TrainSettings(TypedDict, total=False):
     clip_schedule: str
     target_kl: float | None
     value_clip_epsilon: float | None
-    learning_rate: float
+    step: str
+    max_kl: float | None
+    damping: float
+    cg_iterations: float
+    learning_rate: float | None
     value_learning_rate: float
+    num_value_steps: float
     learning_rate_schedule: str
     max_grad_norm: float | None
     entropy_coef: float
@@ -545,6 +560,31 @@ RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
             "num_minibatches, as algorithm 'ppo' does, or remove it",
         )
         for name in _FOR_EPOCHS
+    ),
+    (
+        lambda c: c.step == "gradient" and c.learning_rate is None,
+        "step 'gradient' needs a learning_rate",
+    ),
+    (
+        lambda c: c.step == "gradient" and c.max_kl is not None,
+        "max_kl is the length of natural steps: remove it, or set step 'natural' or 'trust-region'",
+    ),
+    (
+        lambda c: c.step != "gradient" and c.learning_rate is not None,
+        "step '{step}' has no learning_rate, since max_kl says how far it goes: set learning_rate 'none'",
+    ),
+    (lambda c: c.step != "gradient" and c.max_kl is None, "step '{step}' needs max_kl, how far it goes, such as 0.01"),
+    (
+        lambda c: c.step != "gradient" and not _one_step(c),
+        "step '{step}' uses all of a batch once: set num_epochs and num_minibatches to 1",
+    ),
+    (
+        lambda c: c.num_value_steps > 1 and c.baseline in _WITHOUT_V,
+        "num_value_steps needs baseline 'value', not '{baseline}': remove it",
+    ),
+    (
+        lambda c: c.step == "trust-region" and c.entropy_coef > 0,
+        "step 'trust-region' accepts what does not lower the surrogate, which has no entropy: set entropy_coef to 0",
     ),
     (
         lambda c: c.num_epochs > 1 and c.clip_epsilon is None and c.target_kl is None,

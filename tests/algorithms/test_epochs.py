@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from pgrad.algorithms.epochs import Epochs, Once, another, next_part, note, shuffle, standardize
-from pgrad.algorithms.iteration import advantages, ascend, new_passes, rates_after, train_iteration, values
+from pgrad.algorithms.iteration import advantages, new_passes, rates_after, step_along, train_iteration, values
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.estimators.advantages import Advantages
@@ -113,13 +113,13 @@ def in_numpy(settings: Settings, learner: Learner, batch: Batch) -> dict[str, fl
             clipped.append(outside)
             advantage = Advantages(np.where(outside, 0, weight * ratio), 1 / chosen.size, whole.target[chosen], 0.0)
             gradient, entropy = policy_gradient(policy, part, advantage, settings.entropy_coef)
-            _, norm = ascend(settings, policy.network, learner.policy_state, gradient, settings.learning_rate)
+            _, norm = step_along(settings, policy.network, learner.policy_state, gradient, settings.learning_rate)
             value = values(critic, part.obs, chosen.size)
             target = whole.target[chosen]
             near = np.clip(value, old[chosen] - epochs.value_clip_epsilon, old[chosen] + epochs.value_clip_epsilon)
             still = (target - near) ** 2 > (target - value) ** 2
             gradient, _ = value_gradient(critic, part.obs, np.where(still, value, target))
-            ascend(settings, critic, learner.critic_state, gradient, settings.value_learning_rate)
+            step_along(settings, critic, learner.critic_state, gradient, settings.value_learning_rate)
             entropies.append(entropy)
             norms.append(norm)
             losses.append(((target - value) ** 2).mean())

@@ -19,8 +19,8 @@ from pgrad.algorithms.iteration import (
     FINE,
     METRICS,
     advantages,
-    ascend,
     rates_after,
+    step_along,
     train_iteration,
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
@@ -404,7 +404,7 @@ def test_clipping_is_pytorchs(max_grad_norm: float) -> None:
     net = random_network((2, 5, 3), 1)
     start, gradient = net.parameters.copy(), np.random.default_rng(3).normal(size=33).astype(np.float32)
     settings = changed(SETTINGS, max_grad_norm=max_grad_norm)
-    status, norm = ascend(settings, net, new_optimizer_state(net.parameters), gradient, 1.0)
+    status, norm = step_along(settings, net, new_optimizer_state(net.parameters), gradient, 1.0)
     leaf = torch.zeros(33, requires_grad=True)
     leaf.grad = torch.tensor(gradient)
     expected_norm = torch.nn.utils.clip_grad_norm_([leaf], max_grad_norm)
@@ -416,7 +416,7 @@ def test_a_gradient_of_zero_is_no_division_by_zero() -> None:
     net = random_network((2, 5, 3), 1)
     before = net.parameters.copy()
     settings = changed(SETTINGS, max_grad_norm=0.5)
-    assert ascend(settings, net, new_optimizer_state(net.parameters), np.zeros(33, np.float32), 1.0) == (FINE, 0.0)
+    assert step_along(settings, net, new_optimizer_state(net.parameters), np.zeros(33, np.float32), 1.0) == (FINE, 0.0)
     assert net.parameters.tolist() == before.tolist()
 
 
@@ -429,7 +429,7 @@ def test_a_gradient_that_is_not_finite_touches_nothing(index: int, bad: float, o
     state = OptimizerState(np.ones((2, 33), np.float32), before.copy(), np.array([2]))
     gradient[index] = bad
     settings = changed(SETTINGS, optimizer=optimizer)
-    status, _ = ascend(settings, net, state, gradient, 0.1)
+    status, _ = step_along(settings, net, state, gradient, 0.1)
     assert status == BAD_GRADIENT
     assert net.parameters.tobytes() == before.tobytes() and (state.moments == 1).all() and state.steps[0] == 2
 
@@ -440,7 +440,7 @@ def test_parameters_that_would_not_be_finite_are_put_back(optimizer: int) -> Non
     before = net.parameters.copy()
     gradient[20] = 1e3
     settings = changed(SETTINGS, optimizer=optimizer)
-    status, norm = ascend(settings, net, new_optimizer_state(net.parameters), gradient, 1e39)
+    status, norm = step_along(settings, net, new_optimizer_state(net.parameters), gradient, 1e39)
     assert (status, norm) == (BAD_PARAMETERS, 1000.0)
     assert net.parameters.tobytes() == before.tobytes()
 
@@ -463,11 +463,11 @@ def test_an_iteration_is_the_diagram(baseline: int) -> None:
     status, metrics = improved(settings, learner, batch, steps=37 + 400)
     advantage = advantages(settings, reference.policy, reference.critic, batch)
     gradient, entropy = policy_gradient(reference.policy, batch, advantage, settings.entropy_coef)
-    _, norm = ascend(settings, reference.policy.network, reference.policy_state, gradient, 0.1 * 0.6)
+    _, norm = step_along(settings, reference.policy.network, reference.policy_state, gradient, 0.1 * 0.6)
     value_loss = np.nan
     if baseline == VALUE:
         gradient, value_loss = value_gradient(reference.critic, batch.obs, advantage.target)
-        ascend(settings, reference.critic, reference.critic_state, gradient, 0.01 * 0.6)
+        step_along(settings, reference.critic, reference.critic_state, gradient, 0.01 * 0.6)
     assert status == FINE and learner.iteration[0] == 3
     np.testing.assert_allclose(
         learner.policy.network.parameters, reference.policy.network.parameters, rtol=0, atol=1e-6

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from pgrad.algorithms import actor_critic, notebook, ppo, reinforce
+from pgrad.algorithms import actor_critic, natural, notebook, ppo, reinforce, trpo
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "notebook": notebook.PRESET,
     "reinforce": reinforce.PRESET,
     "actor-critic": actor_critic.PRESET,
+    "natural": natural.PRESET,
+    "trpo": trpo.PRESET,
     "ppo": ppo.PRESET,
 }
 DEFAULT_ALGORITHM = "actor-critic"

@@ -14,7 +14,7 @@ from pgrad.rollouts.batch import Batch, chosen_samples
 
 Array = Any
 
-ENTROPY, NORM, LOSS, TAKEN = range(4)
+ENTROPY, NORM, RATE, LOSS, TAKEN = range(5)
 
 
 class Once(NamedTuple):
@@ -60,7 +60,16 @@ class Passes(NamedTuple):
     key: Any  # of the shuffling
     order: npt.NDArray[np.int64]  # [B] the samples as they were shuffled last
     sums: npt.NDArray[np.float64]  # [3] of the last epoch: see estimators.ratio
-    totals: npt.NDArray[np.float64]  # [4] over the gradient steps: entropy, norm, value loss, and their number
+    totals: npt.NDArray[np.float64]  # [5] over the gradient steps: entropy, norm, length, value loss, and their number
+
+
+class Step(NamedTuple):
+    """The outcome of a step of the policy."""
+
+    fault: int  # see algorithms.iteration
+    norm: float  # of the gradient, before clipping
+    rate: float  # learning rate; of a natural step its length, 0 where it was refused
+    kl: float  # mean KL(π_old ‖ π) of a natural step; else NaN
 
 
 class Part(NamedTuple):
@@ -143,9 +152,12 @@ def shuffle(order: Array, key: Any) -> None:
 
 
 @strict
-def note(passes: Passes, entropy: float, norm: float, loss: float) -> None:
+def note(passes: Passes, entropy: float, step: Step, loss: float) -> None:
     """Count a gradient step, and what it reports."""
     passes.totals[ENTROPY] += entropy
-    passes.totals[NORM] += norm
+    passes.totals[NORM] += step.norm
+    passes.totals[RATE] += step.rate
     passes.totals[LOSS] += loss
     passes.totals[TAKEN] += 1.0
+    if not np.isnan(step.kl):
+        passes.sums[KL], passes.sums[COUNTED] = step.kl, 1.0

@@ -10,17 +10,20 @@ from pgrad.algorithms.epochs import (
     LOSS,
     NORM,
     NOT_KEPT,
+    RATE,
     TAKEN,
     Epochs,
     Old,
     Once,
     Part,
     Passes,
+    Step,
     another,
     next_part,
     note,
 )
 from pgrad.algorithms.learner import Learner, OptimizerState, Settings
+from pgrad.algorithms.natural_step import GradientStep, NaturalStep, natural_step
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
 from pgrad.estimators.gradient import (
@@ -55,10 +58,10 @@ class IterationMetrics(NamedTuple):
     mean_episode_return: float  # of these; NaN where none ended
     entropy: float  # of the policy, nats; this, the norm and the loss are means over the gradient steps
     gradient_norm: float  # of the policy gradient, before clipping
-    learning_rate: float  # of the policy
+    learning_rate: float  # of the policy; of natural steps their length, 0 where one was refused
     value_loss: float  # mean squared error of V; NaN without a value network
     explained_variance: float  # 1 - Var(target - V) / Var(target)
-    kl: float  # of the last epoch: mean KL(π_old ‖ π), estimated by ρ - 1 - log ρ; NaN for a single gradient step
+    kl: float  # mean KL(π_old ‖ π): of a natural step, or of the last of several epochs, estimated by ρ - 1 - log ρ
     clip_fraction: float  # of its samples, those whose ratio was clipped
 
 
@@ -80,11 +83,11 @@ def train_iteration(settings: Settings, learner: Learner, experience: Any) -> tu
     while fault == FINE and another(passes):
         part = next_part(settings.epochs, passes)
         gradient, entropy = policy_gradient(policy, part.batch, part.advantage, settings.entropy_coef, part.ratio)
-        fault, norm = ascend(settings, policy.network, learner.policy_state, gradient, rates.policy)  # Adam or SGD
-        fault, loss = fit_value(settings, learner, part, rates.value, fault)
-        note(passes, entropy, norm, loss)
+        step = ascend(settings.step, settings, learner, part, gradient, rates.policy)  # Adam, SGD, F⁻¹ĝ
+        fault, loss = fit_value(settings, learner, part, rates.value, step.fault)
+        note(passes, entropy, step, loss)
     finish_iteration(settings, learner, batch, passes.old, fault)
-    return fault, metrics_of(batch, passes, rates.policy)
+    return fault, metrics_of(batch, passes)
 
 
 @strict
@@ -167,7 +170,7 @@ def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Ad
     old = old_values(settings.epochs, learner, batch, rates.clip_epsilon)
     order = np.arange(old.log_prob.size)
     key: Any = fold_in(int(learner.key), int(learner.iteration[0]))
-    return Passes(settings.epochs, batch, advantage, old, key, order, np.zeros(3), np.zeros(4))
+    return Passes(settings.epochs, batch, advantage, old, key, order, np.zeros(3), np.zeros(5))
 
 
 @strict
@@ -220,8 +223,45 @@ def overlaps_of(policy: Policy, batch: Batch, multiplied: Multipliers) -> Array:
     return overlaps(gradients[0], gradients[1])
 
 
+def ascend(step: Any, settings: Settings, learner: Learner, part: Part, gradient: Array, learning_rate: float) -> Step:
+    """Step the policy along its gradient by the optimiser, or along the natural gradient."""
+    if isinstance(step, GradientStep):
+        return optimizer_step(settings, learner, gradient, learning_rate)
+    return guarded_natural_step(step, learner, part, gradient)
+
+
+@compiled_as(ascend)
+def _ascend_compiled(step: Any, settings: Any, learner: Any, part: Any, gradient: Any, learning_rate: Any) -> Any:
+    if step.instance_class is GradientStep:
+        return lambda step, settings, learner, part, gradient, learning_rate: optimizer_step(
+            settings, learner, gradient, learning_rate
+        )
+    return lambda step, settings, learner, part, gradient, learning_rate: guarded_natural_step(
+        step, learner, part, gradient
+    )
+
+
 @strict
-def ascend(
+def optimizer_step(settings: Settings, learner: Learner, gradient: Array, learning_rate: float) -> Step:
+    """See `ascend`."""
+    fault, norm = step_along(settings, learner.policy.network, learner.policy_state, gradient, learning_rate)
+    return Step(fault, norm, learning_rate, np.nan)
+
+
+@strict
+def guarded_natural_step(step: NaturalStep, learner: Learner, part: Part, gradient: Array) -> Step:
+    """See `ascend`. A gradient that is not finite takes the last step back, as `step_along` does."""
+    norm, parameters = optimizers.global_norm(gradient), learner.policy.network.parameters
+    if not np.isfinite(norm):
+        optimizers.copy(learner.policy_state.before, parameters)
+        return Step(BAD_GRADIENT, norm, 0.0, np.nan)
+    optimizers.copy(parameters, learner.policy_state.before)
+    length, kl = natural_step(step, learner.policy, part.batch, part.advantage.weight, gradient)
+    return Step(FINE, norm, length, kl)
+
+
+@strict
+def step_along(
     settings: Settings, network: MLP, state: OptimizerState, gradient: Array, learning_rate: float
 ) -> tuple[int, float]:
     """Clip the gradient's global norm and step along it; return the fault, if any, and the norm before clipping.
@@ -247,17 +287,22 @@ def ascend(
 
 @strict
 def fit_value(settings: Settings, learner: Learner, part: Part, learning_rate: float, fault: int) -> tuple[int, float]:
-    """Take one step of V towards its targets; return BAD_VALUES or FINE, and the mean squared error before it.
+    """Step V towards its targets; return BAD_VALUES or FINE, and the mean squared error before the first step.
 
     Without a value baseline, and after a fault of the policy's step, nothing is done.
     """
     if fault != FINE or settings.estimator.baseline != VALUE:
         return fault, np.nan
-    gradient, loss = value_gradient(
-        learner.critic, part.batch.obs, part.advantage.target, part.old_value, settings.epochs.value_clip_epsilon
-    )
-    fault, _ = ascend(settings, learner.critic, learner.critic_state, gradient, learning_rate)
-    return FINE if fault == FINE else BAD_VALUES, loss
+    first = np.nan
+    for k in range(settings.num_value_steps):
+        gradient, loss = value_gradient(
+            learner.critic, part.batch.obs, part.advantage.target, part.old_value, settings.epochs.value_clip_epsilon
+        )
+        first = loss if k == 0 else first
+        fault, _ = step_along(settings, learner.critic, learner.critic_state, gradient, learning_rate)
+        if fault != FINE:
+            return BAD_VALUES, first
+    return FINE, first
 
 
 @strict
@@ -286,7 +331,7 @@ def without_update(batch: Batch) -> IterationMetrics:
 
 
 @strict
-def metrics_of(batch: Batch, passes: Passes, learning_rate: float) -> IterationMetrics:
+def metrics_of(batch: Batch, passes: Passes) -> IterationMetrics:
     """Return the metrics of an iteration."""
     returns, totals, sums = batch.episodes.episode_return, passes.totals, passes.sums
     return IterationMetrics(
@@ -295,7 +340,7 @@ def metrics_of(batch: Batch, passes: Passes, learning_rate: float) -> IterationM
         mean(returns),
         totals[ENTROPY] / totals[TAKEN],
         totals[NORM] / totals[TAKEN],
-        learning_rate,
+        totals[RATE] / totals[TAKEN],
         totals[LOSS] / totals[TAKEN],
         passes.advantage.explained_variance,
         sums[KL] / sums[COUNTED] if sums[COUNTED] > 0 else np.nan,

@@ -129,6 +129,43 @@ def scores(
     return float(entropy)
 
 
+@dense
+def fisher_product(
+    outputs: Array, log_std: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+) -> None:
+    """Set delta and extra to M · (tangent, extra_tangent), with M = diag(1 / σ², 2) the Fisher matrix at (μ, log σ).
+
+    tangent and delta [D or 2 D, ≥ lanes] at the outputs; extra_tangent [D or 0] at the parameters log_std, of which
+    extra [D or 0, ≥ lanes] holds each lane's share. Where the network's log σ is beyond its bounds, σ does not move.
+    """
+    parts, free = log_std.size if log_std.size > 0 else outputs.shape[0] // 2, log_std.size > 0
+    log_deviation = log_deviations(outputs, log_std, parts, lanes)
+    for d in range(parts):
+        for n in range(lanes):
+            delta[d, n] = tangent[d, n] * exp(f4(-2) * log_deviation[d, n])
+        if free:
+            for n in range(lanes):
+                extra[d, n] = f4(2) * extra_tangent[d]
+        else:
+            source = outputs[parts + d]
+            for n in range(lanes):
+                inside = source[n] >= f4(LOG_STD_LOW) and source[n] <= f4(LOG_STD_HIGH)
+                delta[parts + d, n] = f4(2) * tangent[parts + d, n] if inside else f4(0)
+
+
+@dense
+def divergence(old: Array, old_log_std: Array, outputs: Array, log_std: Array, lanes: int) -> float:
+    """Return Σ_n KL(π_old ‖ π) in nats, from the outputs and log_std of both."""
+    parts, kl = log_std.size if log_std.size > 0 else outputs.shape[0] // 2, 0.0
+    before = log_deviations(old, old_log_std, parts, lanes)
+    now = log_deviations(outputs, log_std, parts, lanes)
+    for d in range(parts):
+        for n in range(lanes):
+            wider, z = before[d, n] - now[d, n], (old[d, n] - outputs[d, n]) * exp(-now[d, n])
+            kl += f4(0.5) * (exp(f4(2) * wider) + z * z - f4(1)) - wider
+    return kl
+
+
 @both
 def log_slope(u: Any) -> Any:
     """Return log (1 - tanh² u) in float32, for any u."""

@@ -1,16 +1,20 @@
 """Policy heads: distributions over actions that a network's outputs describe, chosen by type when compiling.
 
-A new distribution is one NamedTuple with six methods, which run compiled:
+A new distribution is one NamedTuple with eight methods, which run compiled:
 
     num_extra(self)                                               parameters that are in no layer of the network
     draw(self, outputs, bits, action, at, lanes)                  sample an action for each lane into action[at:]
     mode(self, outputs, action, at, lanes)                        the most probable one
     add_log_probs(self, outputs, action, result, lanes)           add log π(action_n), of the action as stored
     scores(self, outputs, delta, extra, action, weight, bonus, lanes) -> Σ_n H(π_n) in nats
+    fisher_product(self, outputs, tangent, extra_tangent, delta, extra, lanes)    see the end of this text
+    divergence(self, old_outputs, old_extra, outputs, lanes) -> Σ_n KL(π_old ‖ π) in nats
     env_action(self, action, b)                                   what `step` gets of sampled action b
 
 `scores` is the gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n): at the outputs into `delta`, and each
-lane's share for the extra parameters, which are the last of all, into `extra`. `outputs` may be overwritten.
+lane's share for the extra parameters, which are the last of all, into `extra`. `fisher_product` is the Fisher matrix at
+the outputs (and extra parameters) times `tangent` (and `extra_tangent`), into `delta` (and `extra`). `outputs` may be
+overwritten.
 
 Actions are stored as sampled: [B] integers for one discrete action, [D, B] otherwise, integers or the continuous
 numbers before they are clipped or squashed to the environment's bounds.
@@ -59,6 +63,16 @@ class CategoricalHead(NamedTuple):
     ) -> float:
         """Compute the gradient with outputs and delta [A, lanes] and action [lanes]; return Σ_n H(π_n)."""
         return softmax.logits_gradient(outputs, delta, action, weight, self.inverse_temperature, bonus, lanes)
+
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with outputs, tangent and delta [A, lanes]."""
+        softmax.fisher_product(outputs, tangent, delta, self.inverse_temperature, lanes)
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from outputs [A, lanes] of both."""
+        return softmax.divergence(old_outputs, outputs, self.inverse_temperature, lanes)
 
     def env_action(self, action: Array, b: int) -> int:
         """Return the integer itself."""
@@ -115,6 +129,27 @@ class MultiCategoricalHead(NamedTuple):
             first = last
         return entropy
 
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with outputs, tangent and delta [Σ counts, lanes]."""
+        first = 0
+        for d in range(self.counts.size):
+            last = first + self.counts[d]
+            softmax.fisher_product(
+                outputs[first:last], tangent[first:last], delta[first:last], self.inverse_temperature, lanes
+            )
+            first = last
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from outputs [Σ counts, lanes] of both."""
+        first, kl = 0, 0.0
+        for d in range(self.counts.size):
+            last = first + self.counts[d]
+            kl += softmax.divergence(old_outputs[first:last], outputs[first:last], self.inverse_temperature, lanes)
+            first = last
+        return kl
+
     def env_action(self, action: Array, b: int) -> tuple[int, ...]:
         """Return the integers themselves."""
         return read_lane(action, b, self.like)
@@ -151,6 +186,16 @@ class GaussianHead(NamedTuple):
     ) -> float:
         """Compute the gradient with outputs, delta [D or 2 D, lanes], extra [D or 0, lanes] and action [D, lanes]."""
         return gaussian.scores(outputs, self.log_std, delta, extra, action, weight, bonus, self.squash, lanes)
+
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with outputs, tangent and delta [D or 2 D, lanes], and extra [D or 0, lanes]."""
+        gaussian.fisher_product(outputs, self.log_std, tangent, extra_tangent, delta, extra, lanes)
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from outputs [D or 2 D, lanes] of both; of the samples u and of what is made of them alike."""
+        return gaussian.divergence(old_outputs, old_extra, outputs, self.log_std, lanes)
 
     def env_action(self, action: Array, b: int) -> tuple[float, ...]:
         """Return the numbers within the bounds."""
@@ -207,6 +252,18 @@ def scores(
     return head.scores(outputs, delta, extra, action, weight, bonus, lanes)  # type: ignore[no-any-return]
 
 
+def fisher_product(
+    head: Any, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+) -> None:
+    """Set delta and extra to the product of the Fisher matrix at the outputs with tangent and extra_tangent."""
+    head.fisher_product(outputs, tangent, extra_tangent, delta, extra, lanes)
+
+
+def divergence(head: Any, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+    """Return Σ_n KL(π_old ‖ π) in nats; the outputs may be overwritten."""
+    return head.divergence(old_outputs, old_extra, outputs, lanes)  # type: ignore[no-any-return]
+
+
 def env_action(head: Any, action: Array, b: int) -> Any:
     """Return what the environment's `step` gets of sampled action b."""
     return head.env_action(action, b)
@@ -237,6 +294,18 @@ def _scores_compiled(
     head: Any, outputs: Any, delta: Any, extra: Any, action: Any, weight: Any, bonus: Any, lanes: Any
 ) -> Any:
     return head.instance_class.scores
+
+
+@compiled_as(fisher_product)
+def _fisher_product_compiled(
+    head: Any, outputs: Any, tangent: Any, extra_tangent: Any, delta: Any, extra: Any, lanes: Any
+) -> Any:
+    return head.instance_class.fisher_product
+
+
+@compiled_as(divergence)
+def _divergence_compiled(head: Any, old_outputs: Any, old_extra: Any, outputs: Any, lanes: Any) -> Any:
+    return head.instance_class.divergence
 
 
 @compiled_as(env_action)

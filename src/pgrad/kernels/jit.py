@@ -42,9 +42,11 @@ INNER_OPTIONS = {
 COMPILED_ROOMS = ("kernels", "envs", "estimators", "rollouts", "algorithms")
 NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an edit there keeps the cache
     "algorithms/actor_critic.py",
+    "algorithms/natural.py",
     "algorithms/notebook.py",
     "algorithms/ppo.py",
     "algorithms/reinforce.py",
+    "algorithms/trpo.py",
     "envs/contract.py",
     "envs/gymnasium_adapter.py",
     "envs/make.py",

@@ -120,6 +120,29 @@ def forward_block(net: MLP, activations: Array, keep_hidden: bool, lanes: int) -
 
 
 @dense
+def tangent_block(net: MLP, vector: Array, activations: Array, tangents: Array, lanes: int) -> None:
+    """Compute the outputs' derivative along a change `vector` [P] of the parameters, in the last rows of `tangents`.
+
+    Forward mode: ẏ = f'(z) (V x + v + W ẋ) from layer to layer, with `vector` as V and v, and ẋ = 0 at the inputs.
+    activations [Σ sizes, ≥ lanes] hold all units, as `forward_block` leaves them with `keep_hidden`.
+    """
+    x = 0
+    for k in range(net.offsets.size):
+        inputs, units, w = net.sizes[k], net.sizes[k + 1], net.offsets[k]
+        y, b = x + inputs, w + units * inputs
+        for j in range(0, units, 4):
+            rows, at = min(4, units - j), w + j * inputs
+            layer_rows(vector, at, inputs, vector, b + j, activations, x, tangents, y + j, rows, LINEAR, lanes)
+            if k > 0:
+                for i in range(0, inputs, 4):
+                    columns = min(4, inputs - i)
+                    add_columns(net.parameters, at + i, inputs, columns, tangents, x + i, tangents, y + j, rows, lanes)
+        if k < net.offsets.size - 1:
+            through_activation(tangents, y, activations, y, units, net.activation, lanes)
+        x = y
+
+
+@dense
 def transposed_weights(net: MLP) -> Array:
     """Return the parameters with each layer's weight transposed in place, which the backward pass reads by columns."""
     transposed = np.empty_like(net.parameters)

@@ -145,3 +145,36 @@ def logits_gradient(
             score = weight[n] * ((f4(1) if action[n] == k else f4(0)) - p)
             d[n] = f4(inverse_temperature) * (score - f4(entropy_weight) * p * (log_p + entropy[n]))
     return float(entropy_sum)
+
+
+@dense
+def fisher_product(logits: Array, tangent: Array, delta: Array, inverse_temperature: float, lanes: int) -> None:
+    """Set delta = M · tangent, with M = (diag π - π πᵀ) / τ² the Fisher matrix at the logits. Overwrites `logits`."""
+    actions = logits.shape[0]
+    total, along = np.empty(lanes, f4), np.zeros(lanes, f4)
+    normalise(logits, delta, total, inverse_temperature, lanes)
+    for k in range(actions):
+        probability, t = delta[k], tangent[k]
+        for n in range(lanes):
+            probability[n] /= total[n]
+            along[n] += probability[n] * t[n]
+    square = f4(inverse_temperature * inverse_temperature)
+    for k in range(actions):
+        d, t = delta[k], tangent[k]
+        for n in range(lanes):
+            d[n] *= square * (t[n] - along[n])
+
+
+@dense
+def divergence(old: Array, logits: Array, inverse_temperature: float, lanes: int) -> float:
+    """Return Σ_n KL(π_old ‖ π) in nats, from logits [A, lanes] of both, which it overwrites."""
+    actions, kl = logits.shape[0], 0.0
+    old_total, total, probability = np.empty(lanes, f4), np.empty(lanes, f4), np.empty((actions, lanes), f4)
+    normalise(logits, probability, total, inverse_temperature, lanes)
+    normalise(old, probability, old_total, inverse_temperature, lanes)
+    for n in range(lanes):
+        kl += log(total[n] / old_total[n])
+    for k in range(actions):
+        for n in range(lanes):
+            kl += probability[k, n] / old_total[n] * (old[k, n] - logits[k, n])
+    return kl

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pgrad.algorithms.epochs import NOT_KEPT, Epochs, Part, Passes, another, next_part, note
+from pgrad.algorithms.epochs import NOT_KEPT, Epochs, Part, Passes, Step, another, next_part, note
 from pgrad.algorithms.iteration import (
     BAD_VALUES,
     FINE,
@@ -22,6 +22,7 @@ from pgrad.algorithms.iteration import (
     without_update,
 )
 from pgrad.algorithms.learner import Settings
+from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.errors import PolicyError
 from pgrad.estimators.advantages import Advantages, Multipliers, advantages_of_values, multipliers, weighted
@@ -34,8 +35,10 @@ from pgrad.rollouts.rollout import rollout
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput
-from pgrad.torch.optimizers import gradients_of, require_dependence
-from pgrad.torch.policy import Inputs, TorchPolicy, require_logits
+from pgrad.torch.natural_step import natural_step
+from pgrad.torch.optimizers import Gradients, gradients_of, require_dependence
+from pgrad.torch.policy import TorchPolicy, require_logits
+from pgrad.torch.samples import Samples, loaded
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,18 +61,10 @@ def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, Iterat
     while fault == FINE and another(passes):
         part, outputs = next_samples(learner, passes, outputs)
         objective = surrogate(settings, part, outputs)  # its gradient is an estimate of ∇J
-        fault, norm, loss = ascend(learner, objective, part, outputs.value, rates)
-        note(passes, float(outputs.entropy.detach().mean()), norm, loss)
+        fault, step, loss = ascend(learner, objective, part, outputs.value, rates)
+        note(passes, float(outputs.entropy.detach().mean()), step, loss)
     finish_iteration(learner, batch, fault)
-    return fault, metrics_of(batch, passes, learner.optimizer.learning_rate)
-
-
-class Samples(NamedTuple):
-    """A batch as modules see it."""
-
-    obs: Tensor  # [B, *shape]
-    action: Tensor  # [B] or [B, D], as drawn
-    mask: Tensor | None  # [B, Σ counts]
+    return fault, metrics_of(batch, passes)
 
 
 class Outputs(NamedTuple):
@@ -90,7 +85,7 @@ def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outpu
             value = to_numpy(outputs.value).astype(np.float64)
         old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value, epsilon=rates.clip_epsilon)
     key = fold_in(learner.key, learner.iteration)
-    return Passes(epochs, batch, advantage, old, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(4))
+    return Passes(epochs, batch, advantage, old, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(5))
 
 
 def next_samples(learner: TorchLearner, passes: Passes, outputs: Outputs) -> tuple[Part, Outputs]:
@@ -106,17 +101,6 @@ def finish_iteration(learner: TorchLearner, batch: Batch, fault: int) -> None:
     if fault == FINE:
         observe(learner.settings.statistics, learner.normalization, batch)
         learner.iteration += 1
-
-
-def loaded(batch: Batch, inputs: Inputs) -> Samples:
-    """Move the batch's observations, actions and masks to the device."""
-    size = batch.reward.size
-    drawn = np.ascontiguousarray(batch.action[..., :size].T)
-    action = to_device(drawn if drawn.dtype.kind == "f" else drawn.astype(np.int64), inputs.device)
-    mask = None
-    if batch.mask.shape[0]:
-        mask = to_device(np.ascontiguousarray(batch.mask[:, :size].T), inputs.device)
-    return Samples(inputs.prepared(np.ascontiguousarray(batch.obs[:, :size].T)), action, mask)
 
 
 def forward(learner: TorchLearner, batch: Batch) -> Outputs:
@@ -250,33 +234,55 @@ def clipped(ratio: ClippedRatio, weight: Tensor, log_prob: Tensor) -> Tensor:
 
 def ascend(
     learner: TorchLearner, objective: Tensor, part: Part, value: Tensor | None, rates: Rates
-) -> tuple[int, float, float]:
-    """Step along the gradients; return the fault, if any, the policy gradient's norm, and V's mean squared error.
+) -> tuple[int, Step, float]:
+    """Step along the gradients; return the fault, if any, the policy's step, and V's mean squared error.
 
     With shared parameters there is one objective, less value_coef · the error; else V has its own, -½ · the error.
     Where V is not finite, the steps that led to it are taken back.
     """
-    policy, separate, decay = learner.optimizer, learner.value_optimizer, rates.decay
-    if value is None:
-        fault, norm = policy.step(gradients_of(objective, policy.parameters), decay)
-        return fault, norm, np.nan
-    if not torch.isfinite(value).all():
-        learner.restore()
-        return BAD_VALUES, np.nan, np.nan
+    policy, separate, loss = learner.optimizer, learner.value_optimizer, np.nan
+    parameters = policy.parameters
+    if value is not None:
+        if not torch.isfinite(value).all():
+            learner.restore()
+            return BAD_VALUES, Step(BAD_VALUES, np.nan, np.nan, np.nan), np.nan
+        loss, error = value_error(learner, value, part)
+        objective = objective - (learner.value_coef if separate is None else 0.5) * error
+        parameters = parameters if separate is None else parameters + separate.parameters
+    gradients = gradients_of(objective, parameters)  # of both in one pass, where neither depends on the other's
+    step = step_policy(learner, part, gradients[: len(policy.parameters)], rates)
+    fault = step.fault
+    if fault == FINE and separate is not None:
+        fault, _ = separate.step(gradients[len(policy.parameters) :], rates.decay)
+        for _ in range(1, learner.settings.num_value_steps):
+            fault = step_value(learner, part, rates) if fault == FINE else fault
+        fault = FINE if fault == FINE else BAD_VALUES
+    return fault, step, loss
+
+
+def step_value(learner: TorchLearner, part: Part, rates: Rates) -> int:
+    """Take another step of V towards its targets; return the fault, if any."""
+    assert learner.value is not None and learner.value_optimizer is not None
+    value = learner.value.estimate(loaded(part.batch, learner.policy.inputs).obs)
+    _, error = value_error(learner, value, part)
+    optimizer = learner.value_optimizer
+    return optimizer.step(gradients_of(-0.5 * error, optimizer.parameters), rates.decay)[0]
+
+
+def step_policy(learner: TorchLearner, part: Part, gradients: Gradients, rates: Rates) -> Step:
+    """Step along the gradients by the optimiser, or along the natural gradient."""
+    if isinstance(learner.settings.step, NaturalStep):
+        return natural_step(learner, part, gradients)
+    fault, norm = learner.optimizer.step(gradients, rates.decay)
+    return Step(fault, norm, learner.optimizer.learning_rate, np.nan)
+
+
+def value_error(learner: TorchLearner, value: Tensor, part: Part) -> tuple[float, Tensor]:
+    """Return V's mean squared error, and the error to descend: the same, or that of clipped steps if it is larger."""
     target = beside(part.advantage.target, value)
-    error = (value - target).square().mean()
-    loss = float(error.detach())
+    error = (value - target).square()
+    descended = error
     if part.old_value.size:
         old, epsilon = beside(part.old_value, value), learner.settings.epochs.value_clip_epsilon
-        near = torch.clamp(value, old - epsilon, old + epsilon)
-        error = torch.maximum((value - target).square(), (near - target).square()).mean()
-    if separate is None:
-        fault, norm = policy.step(gradients_of(objective - learner.value_coef * error, policy.parameters), decay)
-        return fault, norm, loss
-    # One pass backward for both: neither depends on the other's parameters.
-    gradients = gradients_of(objective - 0.5 * error, policy.parameters + separate.parameters)
-    fault, norm = policy.step(gradients[: len(policy.parameters)], decay)
-    if fault == FINE:
-        fault, _ = separate.step(gradients[len(policy.parameters) :], decay)
-        fault = FINE if fault == FINE else BAD_VALUES
-    return fault, norm, loss
+        descended = torch.maximum(error, (torch.clamp(value, old - epsilon, old + epsilon) - target).square())
+    return float(error.detach().mean()), descended.mean()

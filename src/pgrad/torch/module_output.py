@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, kl_divergence
 from torch.nn.functional import softplus
 
 from pgrad.errors import PolicyError
@@ -48,6 +48,11 @@ class Logits(NamedTuple):
         known = parts if bonus else tuple(part.detach() for part in parts)
         return _sum(log_probs), _sum([-torch.linalg.vecdot(part.exp(), part) for part in known])
 
+    def divergence(self, old: "Logits", mask: Tensor | None) -> Tensor:
+        """Return KL(old ‖ self) in nats, [N]."""
+        pairs = zip(old.parts(mask), self.parts(mask), strict=True)
+        return _sum([(before.exp() * (before - now)).sum(dim=-1) for before, now in pairs])
+
 
 class Gaussian(NamedTuple):
     """u ~ N(mean, σ²), clipped or squashed to the bounds before the environment gets it."""
@@ -76,6 +81,12 @@ class Gaussian(NamedTuple):
             entropy = entropy + (2 * (math.log(2) - drawn - softplus(-2 * drawn))).sum(dim=-1)
         return entropy
 
+    def divergence(self, old: "Gaussian", mask: Tensor | None) -> Tensor:
+        """Return KL(old ‖ self) in nats, [N]; the same for u and for what is made of it."""
+        wider = old.log_std - self.log_std
+        z = (old.mean - self.mean) * (-self.log_std).exp()
+        return (0.5 * ((2 * wider).exp() + z * z - 1) - wider).sum(dim=-1)
+
 
 class CustomDistribution(NamedTuple):
     """A torch distribution that the module returned."""
@@ -103,6 +114,14 @@ class CustomDistribution(NamedTuple):
         if entropy.shape != wanted:
             raise PolicyError(f"{name}.entropy() has shape {tuple(entropy.shape)}, not {wanted}")
         return log_prob, entropy
+
+    def divergence(self, old: "CustomDistribution", mask: Tensor | None) -> Tensor:
+        """Return KL(old ‖ self) in nats, [N], as torch.distributions knows it; raise PolicyError if it does not."""
+        try:
+            return kl_divergence(old.distribution, self.distribution)
+        except NotImplementedError:
+            kind = type(self.distribution).__name__
+            raise PolicyError(f"torch.distributions has no KL divergence of {kind}: natural steps need one") from None
 
     def call(self, method: str, *arguments: Tensor) -> Tensor:
         """Return the method's tensor; raise PolicyError for any exception but NotImplementedError."""

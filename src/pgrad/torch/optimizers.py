@@ -1,6 +1,6 @@
 """Optimisers of modules: gradient steps with clipping that can be undone.
 
-On a CPU `adam` and `sgd` are pgrad's compiled ones (algorithms.iteration.ascend), over one flat vector of which the
+On a CPU `adam` and `sgd` are pgrad's compiled ones (algorithms.iteration.step_along), over one flat vector of which the
 parameters become views. torch.optim, with the same arithmetic for these two, takes over on a GPU, for parameters that
 are not float32, and for the user's own optimisers.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pgrad.algorithms.iteration import BAD_GRADIENT, BAD_PARAMETERS, FINE, ascend
+from pgrad.algorithms.iteration import BAD_GRADIENT, BAD_PARAMETERS, FINE, step_along
 from pgrad.algorithms.learner import Settings, new_optimizer_state
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.kernels.mlp import network
@@ -35,9 +35,12 @@ class Optimizer(Protocol):
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """Clip the gradients' global norm and step along them; return a status and the norm before clipping.
 
-        `factor` multiplies the learning rate. As in algorithms.iteration.ascend, a gradient that is not finite undoes
-        the previous step, and parameters that become infinite undo this one.
+        `factor` multiplies the learning rate. As in algorithms.iteration.step_along, a gradient that is not finite
+        undoes the previous step, and parameters that become infinite undo this one.
         """
+
+    def remember(self) -> None:
+        """Keep the parameters for `restore`."""
 
     def restore(self) -> None:
         """Undo the last step."""
@@ -72,7 +75,11 @@ class CompiledOptimizer:
             for parameter, gradient in zip(self.parameters, gradients, strict=True)
         ]
         self.learning_rate = self.rate * factor
-        return ascend(self.settings, self.network, self.state, torch.cat(parts).numpy(), self.learning_rate)
+        return step_along(self.settings, self.network, self.state, torch.cat(parts).numpy(), self.learning_rate)
+
+    def remember(self) -> None:
+        """See Optimizer."""
+        copy(self.network.parameters, self.state.before)
 
     def restore(self) -> None:
         """Undo the last step."""
@@ -118,9 +125,7 @@ class TorchOptimizer:
             self.restore()
             return BAD_GRADIENT, norm
         scale = min(1.0, self.max_grad_norm / norm) if norm > 0 else 1.0
-        with torch.no_grad():
-            for parameter, kept in zip(self.parameters, self.before, strict=True):
-                kept.copy_(parameter)
+        self.remember()
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             # Gradients are estimates of ∇J, to ascend; torch.optim descends. The sign flips here and nowhere else.
             parameter.grad = None if gradient is None else gradient * -scale
@@ -135,6 +140,12 @@ class TorchOptimizer:
             self.restore()
             return BAD_PARAMETERS, norm
         return FINE, norm
+
+    def remember(self) -> None:
+        """See Optimizer."""
+        with torch.no_grad():
+            for parameter, kept in zip(self.parameters, self.before, strict=True):
+                kept.copy_(parameter)
 
     def restore(self) -> None:
         """Undo the last step."""

@@ -9,6 +9,7 @@ import numpy as np
 from pgrad.algorithms.checkpoints import new_checkpoints
 from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
+from pgrad.algorithms.natural_step import GradientStep, NaturalStep
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.make import Env
@@ -46,13 +47,15 @@ def settings_of(config: Config) -> Settings:
         estimator=estimator_of(config),
         entropy_coef=config.entropy_coef,
         optimizer=OPTIMIZERS[config.optimizer],
-        learning_rate=config.learning_rate,
+        learning_rate=config.learning_rate or 0.0,
         value_learning_rate=config.value_learning_rate,
         max_grad_norm=_or_infinity(config.max_grad_norm),
         linear_decay=config.learning_rate_schedule == "linear",
         num_iterations=config.num_iterations or ENDLESS,
         total_steps=config.total_steps or ENDLESS,
         epochs=epochs_of(config),
+        step=step_of(config),
+        num_value_steps=config.num_value_steps,
         scores=Included() if BASELINES[config.baseline] == OPTIMAL else Omitted(),
         statistics=Included() if config.normalize_obs or config.normalize_rewards else Omitted(),
     )
@@ -71,6 +74,13 @@ def epochs_of(config: Config) -> Once | Epochs:
         value_clip_epsilon=_or_infinity(config.value_clip_epsilon),
         standardize=config.standardize == "minibatch",
     )
+
+
+def step_of(config: Config) -> GradientStep | NaturalStep:
+    """Return how the policy steps along its gradient."""
+    if config.max_kl is None:
+        return GradientStep()
+    return NaturalStep(config.max_kl, config.damping, config.cg_iterations, config.step == "trust-region")
 
 
 def _or_infinity(limit: float | None) -> float:

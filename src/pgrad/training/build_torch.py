@@ -51,6 +51,7 @@ def new_torch_learner(
         critic = new_critic(policy, value, config, env, seed)
     parameters, value_parameters = split_parameters(module, None if critic is None else critic.module)
     settings = settings_of(config)
+    require_own_parameters(config, options, critic is None or bool(value_parameters))
     optimizer = new_optimizer(parameters, options.optimizer, settings, settings.learning_rate)
     return TorchLearner(
         settings,
@@ -87,6 +88,24 @@ def split_parameters(policy: nn.Module, value: nn.Module | None) -> tuple[list[n
     if set(map(id, parameters)) & set(map(id, value_parameters)):
         return trained_parameters("policy", policy, value), []
     return parameters, value_parameters
+
+
+def require_own_parameters(config: Config, options: TorchOptions, apart: bool) -> None:
+    """Raise ConfigError where the settings step the policy or V alone, and they are not `apart`.
+
+    Also where an optimiser is given that natural steps would not use.
+    """
+    problems = []
+    alone = {f"step '{config.step}'": config.step != "gradient", "num_value_steps": config.num_value_steps > 1}
+    for setting, needed in alone.items():
+        if needed and not apart:
+            problems.append(
+                f"{setting} needs a value module that shares no parameters with the policy: give value=, or remove it"
+            )
+    if config.step != "gradient" and options.optimizer is not None:
+        problems.append(f"step '{config.step}' takes no optimizer of yours: remove it")
+    if problems:
+        raise ConfigError(problems)
 
 
 def compiled_order(module: nn.Module, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
