@@ -219,7 +219,7 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"activation": 3}, "activation must be text, not 3"),
         ({"activation": "tanch"}, "unknown activation 'tanch': did you mean 'tanh'?"),
         ({"algorithm": "reinforc"}, "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
-        ({"algorithm": "zzz"}, "known: actor-critic, natural, notebook, ppo, reinforce, trpo"),
+        ({"algorithm": "zzz"}, "known: actor-critic, natural, notebook, ppo, reinforce, reward-to-go"),
         ({"learnin_rate": 1}, "unknown setting 'learnin_rate': did you mean 'learning_rate'?"),
     ],
 )

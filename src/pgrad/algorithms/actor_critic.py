@@ -8,4 +8,5 @@ A fixed number of steps an iteration, cut by the batch's end and bootstrapped fr
 
 from typing import Any
 
+ADDS = "advantages from V (GAE), so that a batch need not hold whole episodes"
 PRESET: dict[str, Any] = {}

@@ -9,6 +9,7 @@ Kakade (2001); the step's length: Rajeswaran et al. (2017), equation 5.
 
 from typing import Any
 
+ADDS = "steps measured in the policy: F⁻¹ times the gradient"
 PRESET: dict[str, Any] = {
     "num_envs": 16,
     "num_steps": 32,

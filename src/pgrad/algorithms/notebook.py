@@ -9,6 +9,7 @@ Williams (1992).
 
 from typing import Any
 
+ADDS = "one episode an iteration, as in the teaching notebook"
 PRESET: dict[str, Any] = {
     "hidden": (128,),
     "activation": "relu",

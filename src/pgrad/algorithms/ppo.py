@@ -9,6 +9,7 @@ is actor-critic's. Schulman et al. (2017), equation 7 and algorithm 1; the detai
 
 from typing import Any
 
+ADDS = "several epochs on one batch, by the clipped ratio"
 PRESET: dict[str, Any] = {
     "num_envs": 8,
     "num_steps": 32,

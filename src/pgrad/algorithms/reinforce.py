@@ -8,6 +8,7 @@ Williams (1992); the baseline: Kool, van Hoof and Welling (2019).
 
 from typing import Any
 
+ADDS = "a baseline, the mean return of the other episodes"
 PRESET: dict[str, Any] = {
     "estimator": "reward-to-go",
     "baseline": "leave-one-out",

@@ -8,6 +8,7 @@ the surrogate does not fall, or the step is refused (algorithms.natural_step). S
 
 from typing import Any
 
+ADDS = "a trust region, kept by a line search"
 PRESET: dict[str, Any] = {
     "num_envs": 16,
     "num_steps": 32,

@@ -20,6 +20,7 @@ pgrad: policy gradients done right.
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
   pgrad diagnose RUN   measure signal and noise of every gradient estimator at a trained policy
   pgrad verify         prove every gradient estimator against the exact gradient
+  pgrad algorithms     list the algorithms, and the term that each adds
   pgrad envs           list the environments
   pgrad check-env ENV  check an environment, yours or one of Gymnasium's
   pgrad info           show versions, processor, GPU and extras
@@ -33,6 +34,7 @@ COMMANDS = {
     "eval": "evaluate",
     "diagnose": "diagnose",
     "verify": "verify",
+    "algorithms": "algorithms",
     "envs": "envs",
     "check-env": "check_env",
     "info": "info",
