@@ -26,6 +26,7 @@ from pgrad.verify.heads import distribution_checks, head_checks
 from pgrad.verify.identities import identity_checks
 from pgrad.verify.independence import independence_checks
 from pgrad.verify.iterations import iteration_checks
+from pgrad.verify.rungs import rung_checks
 from pgrad.verify.zoo_report import ZooRow, zoo_rows
 
 Progress = Callable[[str], None]
@@ -35,6 +36,7 @@ TRAINS: tuple[tuple[str, Callable[[int], Iterator[Check]]], ...] = (
     ("random numbers and actions have their distributions (standard errors)", draw_checks),
     ("what is drawn is independent (standard errors), and never drawn twice", independence_checks),
     ("rollouts record what happens: dice thrown one by one in Python (wrong entries)", bookkeeping_checks),
+    ("what PPO, the natural gradient and TRPO add, in compiled code (largest relative deviation)", rung_checks),
     ("training iterations replayed in NumPy (largest deviation, as part of a step)", iteration_checks),
 )
 
