@@ -504,6 +504,12 @@ def _one_step(c: Config) -> bool:
     return c.num_epochs == 1 and c.num_minibatches == 1
 
 
+def _least_samples(c: Config) -> int:
+    """Return how many samples an iteration has for sure, with at least one in each of its episodes."""
+    episodes = c.episodes_per_iteration
+    return episodes if isinstance(episodes, int) else c.num_envs * (c.num_steps or 1)  # it is text where it is wrong
+
+
 # What settings must not be together: when, and why.
 RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
     (
@@ -591,7 +597,7 @@ RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
         "num_epochs {num_epochs} needs clip_epsilon or target_kl, or the policy moves away from the one that acted",
     ),
     (
-        lambda c: c.num_minibatches > (c.episodes_per_iteration or c.num_envs * (c.num_steps or 1)),
+        lambda c: c.num_minibatches > max(1, _least_samples(c)),
         "num_minibatches {num_minibatches} is more than an iteration has for sure: at most num_envs x num_steps, or "
         "episodes_per_iteration",
     ),

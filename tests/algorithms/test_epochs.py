@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pgrad.algorithms.epochs import Epochs, Once, another, next_part, note, shuffle, standardize
+from pgrad.algorithms.epochs import Epochs, Once, Step, another, next_part, note, shuffle, standardize
 from pgrad.algorithms.iteration import advantages, new_passes, rates_after, step_along, train_iteration, values
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
@@ -189,7 +189,7 @@ def parts_of(settings: Settings, kl: float = 0.0) -> list[Any]:
         parts.append(next_part(settings.epochs, passes))
         passes.sums[0] += kl * parts[-1].batch.reward.size
         passes.sums[2] += parts[-1].batch.reward.size
-        note(passes, 0.0, 0.0, 0.0)
+        note(passes, 0.0, Step(0, 0.0, 0.0, np.nan), 0.0)
     return parts
 
 
