@@ -66,6 +66,11 @@ def test_what_is_wrong_is_refused_under_its_name(name: str) -> None:
     assert verdict(function, 0) == (False, expected)
 
 
+def test_another_value_may_make_estimates_much_larger_than_rewards_do() -> None:
+    """At this seed V is some ten times the returns, and so are the roundings of float32."""
+    assert verdict(RIGHT_ESTIMATORS["surrogate_with_critic"], 474) == (True, RIGHT)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, RIGHT_SEEDS, BLOCK))
 def test_what_is_right_is_called_right_on_a_thousand_seeds(first: int) -> None:
