@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pgrad.algorithms.epochs import Epochs, Once, Step, another, next_part, note, shuffle, standardize
-from pgrad.algorithms.iteration import advantages, new_passes, rates_after, step_along, train_iteration, values
+from pgrad.algorithms.epochs import Epochs, Once, Step, most_steps, next_part, note, shuffle, standardize
+from pgrad.algorithms.iteration import advantages, new_passes, step_along, train_iteration, values
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.estimators.advantages import Advantages
@@ -184,12 +184,13 @@ def parts_of(settings: Settings, kl: float = 0.0) -> list[Any]:
     """The parts of an iteration whose every step moves the policy by `kl`."""
     learner, batch = random_learner(), random_batch()
     advantage = advantages(settings, learner.policy, learner.critic, batch)
-    passes, parts = new_passes(settings, learner, batch, advantage, rates_after(settings, 0, 0)), []
-    while another(passes):
+    passes, parts = new_passes(settings, learner, batch, advantage), []
+    for _ in range(most_steps(settings.epochs)):
         parts.append(next_part(settings.epochs, passes))
         passes.sums[0] += kl * parts[-1].batch.reward.size
         passes.sums[2] += parts[-1].batch.reward.size
-        note(passes, 0.0, Step(0, 0.0, 0.0, np.nan), 0.0)
+        if note(passes, 0.0, Step(0, 0.0, 0.0, np.nan), 0.0):
+            break
     return parts
 
 

@@ -40,6 +40,15 @@ class Epochs(NamedTuple):
     standardize: bool  # the weights of each minibatch
 
 
+class Rates(NamedTuple):
+    """What an iteration's steps are limited by."""
+
+    decay: float  # that of the learning rates so far: 1 at the start
+    policy: float  # learning rate
+    value: float  # likewise
+    clip_epsilon: float  # of the probability ratio
+
+
 class Old(NamedTuple):
     """What is known of the samples before the first step; empty where it is used once."""
 
@@ -57,6 +66,7 @@ class Passes(NamedTuple):
     batch: Batch
     advantage: Advantages
     old: Old
+    rates: Rates
     key: Any  # of the shuffling
     order: npt.NDArray[np.int64]  # [B] the samples as they were shuffled last
     sums: npt.NDArray[np.float64]  # [3] of the last epoch: see estimators.ratio
@@ -84,14 +94,16 @@ class Part(NamedTuple):
 NOT_KEPT = Old(np.empty(0, np.float32), np.empty(0), np.empty(0, np.float32), np.empty(0, np.float32), np.inf)
 
 
-@strict
-def another(passes: Passes) -> bool:
-    """Return whether there is another gradient step to take: not after the last, nor once an epoch went too far."""
-    epochs, done = passes.epochs, int(passes.totals[TAKEN])
-    if done == 0 or done % epochs.num_minibatches != 0:
-        return True
-    too_far = epochs.target_kl < np.inf and passes.sums[KL] > epochs.target_kl * passes.sums[COUNTED]
-    return bool(done < epochs.num_epochs * epochs.num_minibatches and not too_far)
+def most_steps(epochs: Any) -> int:
+    """Return how many gradient steps an iteration takes, unless an epoch goes too far."""
+    return int(epochs.num_epochs * epochs.num_minibatches)
+
+
+@compiled_as(most_steps)
+def _most_steps_compiled(epochs: Any) -> Any:
+    if epochs.instance_class is Once:
+        return lambda epochs: 1  # known when compiling: the loop disappears
+    return lambda epochs: epochs.num_epochs * epochs.num_minibatches
 
 
 def next_part(epochs: Any, passes: Passes) -> Part:
@@ -152,8 +164,8 @@ def shuffle(order: Array, key: Any) -> None:
 
 
 @strict
-def note(passes: Passes, entropy: float, step: Step, loss: float) -> None:
-    """Count a gradient step, and what it reports."""
+def note(passes: Passes, entropy: float, step: Step, loss: float) -> bool:
+    """Count a gradient step, and what it reports; return whether it ended an epoch that went too far."""
     passes.totals[ENTROPY] += entropy
     passes.totals[NORM] += step.norm
     passes.totals[RATE] += step.rate
@@ -161,3 +173,7 @@ def note(passes: Passes, entropy: float, step: Step, loss: float) -> None:
     passes.totals[TAKEN] += 1.0
     if not np.isnan(step.kl):
         passes.sums[KL], passes.sums[COUNTED] = step.kl, 1.0
+    epochs = passes.epochs
+    if int(passes.totals[TAKEN]) % epochs.num_minibatches != 0 or epochs.target_kl == np.inf:
+        return False
+    return bool(passes.sums[KL] > epochs.target_kl * passes.sums[COUNTED])

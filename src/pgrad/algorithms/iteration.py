@@ -17,8 +17,9 @@ from pgrad.algorithms.epochs import (
     Once,
     Part,
     Passes,
+    Rates,
     Step,
-    another,
+    most_steps,
     next_part,
     note,
 )
@@ -76,16 +77,16 @@ def train_iteration(settings: Settings, learner: Learner, experience: Any) -> tu
     fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
         return fault, without_update(batch)
-    rates = rates_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, learner.normalization, batch, settings.estimator.discount)
     advantage = advantages(settings, policy, critic, scaled)  # Ψ: returns, baselines, GAE
-    passes = new_passes(settings, learner, batch, advantage, rates)  # one, over all samples; PPO: epochs
-    while fault == FINE and another(passes):
+    passes = new_passes(settings, learner, batch, advantage)
+    for _ in range(most_steps(settings.epochs)):  # one, over all samples; PPO: epochs of minibatches
         part = next_part(settings.epochs, passes)
         gradient, entropy = policy_gradient(policy, part.batch, part.advantage, settings.entropy_coef, part.ratio)
-        step = ascend(settings.step, settings, learner, part, gradient, rates.policy)  # Adam, SGD, F⁻¹ĝ
-        fault, loss = fit_value(settings, learner, part, rates.value, step.fault)
-        note(passes, entropy, step, loss)
+        step = ascend(settings.step, settings, learner, part, gradient, passes.rates.policy)  # Adam, F⁻¹ĝ
+        fault, loss = fit_value(settings, learner, part, passes.rates.value, step.fault)
+        if note(passes, entropy, step, loss) or fault != FINE:
+            break
     finish_iteration(settings, learner, batch, passes.old, fault)
     return fault, metrics_of(batch, passes)
 
@@ -123,15 +124,6 @@ def fault_of(reward: Array, obs: Array) -> int:
     return FINE
 
 
-class Rates(NamedTuple):
-    """What an iteration's steps are limited by."""
-
-    decay: float  # that of the learning rates so far: 1 at the start
-    policy: float  # learning rate
-    value: float  # likewise
-    clip_epsilon: float  # of the probability ratio
-
-
 @strict
 def rates_after(settings: Settings, iteration: int, steps: int) -> Rates:
     """Return the learning rates after so many iterations and environment steps, and how far ratios may go."""
@@ -165,12 +157,13 @@ def keep_old(epochs: Epochs, learner: Learner, batch: Batch, epsilon: float) -> 
 
 
 @strict
-def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Advantages, rates: Rates) -> Passes:
+def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Advantages) -> Passes:
     """Return the iteration's use of its batch, before the first gradient step."""
+    rates = rates_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
     old = old_values(settings.epochs, learner, batch, rates.clip_epsilon)
     order = np.arange(old.log_prob.size)
     key: Any = fold_in(int(learner.key), int(learner.iteration[0]))
-    return Passes(settings.epochs, batch, advantage, old, key, order, np.zeros(3), np.zeros(5))
+    return Passes(settings.epochs, batch, advantage, old, rates, key, order, np.zeros(3), np.zeros(5))
 
 
 @strict

@@ -10,12 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pgrad.algorithms.epochs import NOT_KEPT, Epochs, Part, Passes, Step, another, next_part, note
+from pgrad.algorithms.epochs import NOT_KEPT, Epochs, Part, Passes, Rates, Step, most_steps, next_part, note
 from pgrad.algorithms.iteration import (
     BAD_VALUES,
     FINE,
     IterationMetrics,
-    Rates,
     fault_of,
     metrics_of,
     rates_after,
@@ -53,16 +52,16 @@ def train_iteration(learner: TorchLearner, experience: Any) -> tuple[int, Iterat
     fault = fault_of(batch.reward, batch.obs)
     if fault != FINE:
         return fault, without_update(batch)
-    rates = rates_after(settings, learner.iteration, batch.total_steps - batch.reward.size)
     scaled = with_scaled_rewards(settings.statistics, normalization, batch, settings.estimator.discount)
     outputs = forward(learner, batch)  # log π(a|s), entropy and V(s), through which gradients flow
     advantage = advantages(learner, scaled, outputs)  # Ψ: returns, baselines, GAE
-    passes = new_passes(learner, batch, advantage, outputs, rates)  # one, over all samples; PPO: epochs
-    while fault == FINE and another(passes):
+    passes = new_passes(learner, batch, advantage, outputs)
+    for _ in range(most_steps(settings.epochs)):  # one, over all samples; PPO: epochs of minibatches
         part, outputs = next_samples(learner, passes, outputs)
         objective = surrogate(settings, part, outputs)  # its gradient is an estimate of ∇J
-        fault, step, loss = ascend(learner, objective, part, outputs.value, rates)
-        note(passes, float(outputs.entropy.detach().mean()), step, loss)
+        fault, step, loss = ascend(learner, objective, part, outputs.value, passes.rates)
+        if note(passes, float(outputs.entropy.detach().mean()), step, loss) or fault != FINE:
+            break
     finish_iteration(learner, batch, fault)
     return fault, metrics_of(batch, passes)
 
@@ -76,8 +75,9 @@ class Outputs(NamedTuple):
     final_value: Floats  # [C] V of what was observed after each truncated sample
 
 
-def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outputs: Outputs, rates: Rates) -> Passes:
+def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outputs: Outputs) -> Passes:
     """Return the iteration's use of its batch, before the first gradient step: see algorithms.iteration."""
+    rates = rates_after(learner.settings, learner.iteration, batch.total_steps - batch.reward.size)
     epochs, old = learner.settings.epochs, NOT_KEPT
     if isinstance(epochs, Epochs):
         value = np.empty(0)
@@ -85,7 +85,7 @@ def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outpu
             value = to_numpy(outputs.value).astype(np.float64)
         old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value, epsilon=rates.clip_epsilon)
     key = np.uint64(fold_in(learner.key, learner.iteration))
-    return Passes(epochs, batch, advantage, old, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(5))
+    return Passes(epochs, batch, advantage, old, rates, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(5))
 
 
 def next_samples(learner: TorchLearner, passes: Passes, outputs: Outputs) -> tuple[Part, Outputs]:
