@@ -104,7 +104,7 @@ def run(seed: int = 0, samples: bool = True, progress: Progress | None = None) -
     happens, and its iterations are what NumPy makes of the same batches.
 
     seed      of the policies' parameters and of the samples
-    samples   also check the code that trains; False takes seconds instead of half a minute and compiles nothing but
+    samples   also check the code that trains; False takes seconds instead of a minute and compiles nothing but
               the estimators' weights
     progress  called with the name of each case or group of checks as it begins
 
