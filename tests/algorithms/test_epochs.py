@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pgrad.algorithms.checkpoints import new_checkpoints
 from pgrad.algorithms.epochs import Epochs, Once, Step, most_steps, next_part, note, shuffle, standardize
 from pgrad.algorithms.iteration import advantages, new_passes, step_along, train_iteration, values
-from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
+from pgrad.algorithms.learner import Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient, value_gradient
@@ -36,17 +37,6 @@ def random_network(sizes: tuple[int, ...], seed: int) -> MLP:
 
 def random_learner() -> Learner:
     policy, critic = random_network((2, 5, 3), 1), random_network((2, 4, 1), 2)
-    nothing = np.zeros((4, 0), np.float32)
-    room = Checkpoints(
-        np.zeros(4, np.int64),
-        np.zeros((4, policy.parameters.size), np.float32),
-        np.zeros((4, critic.parameters.size), np.float32),
-        nothing,
-        nothing,
-        np.zeros(4),
-        np.zeros(1, np.int64),
-        np.array([1]),
-    )
     return Learner(
         Policy(policy, CategoricalHead(1.0)),
         critic,
@@ -54,7 +44,7 @@ def random_learner() -> Learner:
         new_optimizer_state(critic.parameters),
         new_normalization(0, 0),
         np.zeros(1, np.int64),
-        room,
+        new_checkpoints(1, policy.parameters.size, critic.parameters.size),
         KEY,
     )
 

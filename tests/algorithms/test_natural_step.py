@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.bare_samples import bare_batch
 
 import pgrad
 from pgrad import exact
@@ -33,9 +34,7 @@ def batch_of(states: int = 2) -> Batch:
     """Every action of every state, twice."""
     at = np.arange(SIZE)
     obs = np.eye(states, dtype=np.float32)[at % states].T.copy()
-    ends, number = np.zeros(SIZE, np.bool_), np.zeros(SIZE, np.int32)
-    action = (at // states % ACTIONS).astype(np.int32)
-    return Batch(obs, action, np.zeros(SIZE), ends, ends, number, number, obs[:, :0].copy(), np.empty(0, np.int64), 1)
+    return bare_batch(obs, (at // states % ACTIONS).astype(np.int32))
 
 
 LOGITS = np.array([[0.5, 0.0, -1.0], [0.0, 1.0, 0.3]])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.bare_samples import bare_batch
 
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.fisher import conjugate_gradient, fisher_vector_product, mean_divergence
@@ -45,9 +46,7 @@ def batch_of(actions: Space, size: int = STATES, mask: Array = NO_MASK, action: 
         continuous = isinstance(actions, Box)
         shape = (size,) if isinstance(actions, Discrete) else (2, size)
         action = np.zeros(shape, np.float32 if continuous else np.int32)
-    ends, number = np.zeros(size, np.bool_), np.zeros(size, np.int32)
-    none = np.empty(0, np.int64)
-    return Batch(obs, action, np.zeros(size), ends, ends, number, number, obs[:, :0].copy(), none, 1, mask)
+    return bare_batch(obs, action, mask)
 
 
 def draws(policy: MLPPolicy, batch: Batch) -> list[tuple[Array, Array]]:

@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from tests import bare_samples
 
 from pgrad.estimators import gradient as estimators
-from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import by_trajectory, overlaps, value_gradient
 from pgrad.kernels.heads import NO_MASK, CategoricalHead, Policy
 from pgrad.kernels.mlp import BLOCK, MLP, network, num_parameters
-from pgrad.rollouts.batch import Batch
 
 Array = npt.NDArray[Any]
 
@@ -37,10 +36,9 @@ def policy_gradient(
     net: MLP, inverse_temperature: float, obs: Array, action: Array, weight: Array, entropy_weight: float
 ) -> tuple[Array, float]:
     """The gradient of bare samples, whose weights and bonus hold the normaliser."""
-    policy, size, nothing = Policy(net, CategoricalHead(inverse_temperature)), len(weight), np.empty(0)
-    ends, number = np.zeros(size, np.bool_), np.zeros(size, np.int32)
-    batch = Batch(obs, action, nothing, ends, ends, number, number, obs[:, :0].copy(), np.empty(0, np.int64), 1)
-    return estimators.policy_gradient(policy, batch, Advantages(weight, 1.0, nothing, np.nan), entropy_weight)
+    return bare_samples.policy_gradient(
+        Policy(net, CategoricalHead(inverse_temperature)), obs, action, NO_MASK, weight, entropy_weight
+    )
 
 
 def trajectory_gradients(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.bare_samples import bare_batch
 
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient
@@ -51,9 +52,7 @@ def batch_of(policy: MLPPolicy, mask: Array = NO_MASK) -> Batch:
     obs = np.random.default_rng(6).normal(0, 2, (SIZE, 4)).astype(np.float32)
     keys, steps = np.arange(SIZE, dtype=np.uint64) * 77, np.arange(SIZE, dtype=np.int32) % 9
     action = CompiledActor(policy.compiled)(obs, mask.T if mask.size else None, keys, steps)
-    ends, number = np.zeros(SIZE, np.bool_), np.zeros(SIZE, np.int32)
-    columns, none = np.ascontiguousarray(obs.T), np.empty(0, np.int64)
-    return Batch(columns, action, np.zeros(SIZE), ends, ends, number, number, columns[:, :0].copy(), none, 1, mask)
+    return bare_batch(np.ascontiguousarray(obs.T), action, mask)
 
 
 def exact(policy: MLPPolicy, batch: Batch) -> Array:
@@ -122,10 +121,7 @@ def test_by_hand() -> None:
     ∂ log π(0) / ∂z = 1/4 and ∂ log π(1) / ∂z = -3/4. With ε = 0.2 a positive weight of action 0 is clipped, a negative
     one is not; of action 1 the other way round."""
     policy = MLPPolicy(np.float32([0, 0, np.log(3), 0]), (1, 2), "tanh", actions=Discrete(2))
-    columns, nothing, ends = np.zeros((1, 4), np.float32), np.zeros(4, np.int32), np.zeros(4, np.bool_)
-    batch = Batch(
-        columns, np.int32([0, 0, 1, 1]), np.zeros(4), ends, ends, nothing, nothing, columns, np.zeros(0, np.int64), 1
-    )
+    batch = bare_batch(np.zeros((1, 4), np.float32), np.int32([0, 0, 1, 1]))
     weight = np.array([1.0, -1.0, 1.0, -1.0])
     ratio = ClippedRatio(np.full(4, np.log(0.5), np.float32), 0.2, np.zeros(3))
     gradient, _ = policy_gradient(policy.compiled, batch, Advantages(weight, 1.0, weight, np.nan), 0.0, ratio)

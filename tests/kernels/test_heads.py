@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from tests.bare_samples import policy_gradient
 
-from pgrad.estimators import gradient as estimators
-from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import by_trajectory, trajectory_gradients
 from pgrad.kernels.heads import NO_MASK, GaussianHead, env_actions, first_actions, load_actions, new_actions, within
 from pgrad.kernels.jit import strict
@@ -19,7 +18,6 @@ from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
-from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 Array = npt.NDArray[Any]
@@ -93,14 +91,6 @@ def torch_objective(
         log_prob = sum(c.log_prob(torch.tensor(a)) for c, a in zip(each, columns, strict=True))
         entropy = sum(c.entropy() for c in each)
     return (torch.tensor(weight) * log_prob).sum() + bonus * entropy.sum(), entropy.sum()
-
-
-def policy_gradient(policy: Any, obs: Any, action: Any, mask: Any, weight: Any, bonus: float) -> Any:
-    """The gradient of bare samples, whose weights and bonus hold the normaliser."""
-    size, nothing = len(weight), np.empty(0)
-    ends, number = np.zeros(size, np.bool_), np.zeros(size, np.int32)
-    batch = Batch(obs, action, nothing, ends, ends, number, number, obs[:, :0].copy(), np.empty(0, np.int64), 1, mask)
-    return estimators.policy_gradient(policy, batch, Advantages(weight, 1.0, nothing, np.nan), bonus)
 
 
 @pytest.mark.parametrize("normalised", [False, True])

@@ -5,16 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.bare_samples import policy_gradient
 from torch import nn
 
 import pgrad
 from pgrad.config import TorchOptions, resolve
-from pgrad.estimators import gradient as estimators
-from pgrad.estimators.advantages import Advantages
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
-from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 from pgrad.torch import MLPModule, PolicyNetwork, from_module, to_module
 from pgrad.torch.actor import TorchActor
@@ -94,14 +92,6 @@ def test_the_same_actions_are_drawn_and_given_to_the_environments(head: str) -> 
         mask = masks(policy.actions)
         same_actions(drawn(policy, mask, actor=TorchActor(module)), drawn(policy, mask))
         assert not np.array_equal(drawn(policy, mask), drawn(policy))
-
-
-def policy_gradient(policy: Any, obs: Any, action: Any, mask: Any, weight: Any, bonus: float) -> Any:
-    """The gradient of bare samples, whose weights and bonus hold the normaliser."""
-    size, nothing = len(weight), np.empty(0)
-    ends, number = np.zeros(size, np.bool_), np.zeros(size, np.int32)
-    batch = Batch(obs, action, nothing, ends, ends, number, number, obs[:, :0].copy(), np.empty(0, np.int64), 1, mask)
-    return estimators.policy_gradient(policy, batch, Advantages(weight, 1.0, nothing, np.nan), bonus)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.estimators.advantages import Advantages
-from pgrad.estimators.ratio import COUNTED, KL, ON_POLICY, ClippedRatio, OnPolicy
+from pgrad.estimators.baselines import standardization, summarise
+from pgrad.estimators.ratio import COUNTED, KL, ON_POLICY, ClippedRatio
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.random import fold_in
-from pgrad.kernels.reductions import mean, variance
 from pgrad.rollouts.batch import Batch, chosen_samples
 
 Array = Any
@@ -56,7 +56,6 @@ class Old(NamedTuple):
     value: npt.NDArray[np.float64]  # [B] V_old(s_b), where V's steps are clipped
     policy: npt.NDArray[np.float32]  # [P] the parameters
     critic: npt.NDArray[np.float32]  # [P']
-    epsilon: float  # ε of this iteration
 
 
 class Passes(NamedTuple):
@@ -87,11 +86,11 @@ class Part(NamedTuple):
 
     batch: Batch  # for several epochs a copy: see rollouts.batch.chosen_samples
     advantage: Advantages
-    ratio: Any  # estimators.ratio.OnPolicy or ClippedRatio
+    ratio: Any  # estimators.ratio.ON_POLICY or a ClippedRatio
     old_value: npt.NDArray[np.float64]
 
 
-NOT_KEPT = Old(np.empty(0, np.float32), np.empty(0), np.empty(0, np.float32), np.empty(0, np.float32), np.inf)
+NOT_KEPT = Old(np.empty(0, np.float32), np.empty(0), np.empty(0, np.float32), np.empty(0, np.float32))
 
 
 def most_steps(epochs: Any) -> int:
@@ -116,7 +115,7 @@ def next_part(epochs: Any, passes: Passes) -> Part:
 @compiled_as(next_part)
 def _next_part_compiled(epochs: Any, passes: Any) -> Any:
     if epochs.instance_class is Once:
-        return lambda epochs, passes: Part(passes.batch, passes.advantage, OnPolicy(False), passes.old.value)
+        return lambda epochs, passes: Part(passes.batch, passes.advantage, ON_POLICY, passes.old.value)
     return lambda epochs, passes: next_minibatch(passes)
 
 
@@ -140,19 +139,17 @@ def next_minibatch(passes: Passes) -> Part:
     if epochs.standardize:
         standardize(weight, whole.step_weight * scale)
     advantage = Advantages(weight, whole.step_weight * scale, target, whole.explained_variance)
-    ratio = ClippedRatio(log_prob, old.epsilon, passes.sums)
+    ratio = ClippedRatio(log_prob, passes.rates.clip_epsilon, passes.sums)
     return Part(chosen_samples(passes.batch, chosen), advantage, ratio, value)
 
 
 @strict
 def standardize(weight: Array, step_weight: float) -> None:
     """Give weights [M] mean 0 and standard deviation `step_weight`, in place; zeros where they do not vary."""
-    centre, deviation, largest = mean(weight), np.sqrt(variance(weight)), 0.0
-    for w in weight:
-        largest = max(largest, abs(w))
-    scale = 0.0 if deviation <= 1e-12 * largest else step_weight / deviation
+    whole = summarise(weight, np.zeros(weight.size, np.int32), 1)
+    centre, scale = standardization(whole, np.zeros(1), True)
     for m in range(weight.size):
-        weight[m] = (weight[m] - centre) * scale
+        weight[m] = (weight[m] - centre[0]) * scale[0] * step_weight
 
 
 @strict

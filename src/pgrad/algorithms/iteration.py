@@ -24,7 +24,7 @@ from pgrad.algorithms.epochs import (
     note,
 )
 from pgrad.algorithms.learner import Learner, OptimizerState, Settings
-from pgrad.algorithms.natural_step import GradientStep, NaturalStep, natural_step
+from pgrad.algorithms.natural_step import NaturalStep, natural_step
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
 from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
 from pgrad.estimators.gradient import (
@@ -134,33 +134,33 @@ def rates_after(settings: Settings, iteration: int, steps: int) -> Rates:
     return Rates(decay, settings.learning_rate * decay, settings.value_learning_rate * decay, epsilon)
 
 
-def old_values(epochs: Any, learner: Learner, batch: Batch, epsilon: float) -> Old:
+def old_values(epochs: Any, learner: Learner, batch: Batch) -> Old:
     """Return what the iteration's steps are measured against; nothing for a single step."""
-    return NOT_KEPT if isinstance(epochs, Once) else keep_old(epochs, learner, batch, epsilon)
+    return NOT_KEPT if isinstance(epochs, Once) else keep_old(epochs, learner, batch)
 
 
 @compiled_as(old_values)
-def _old_values_compiled(epochs: Any, learner: Any, batch: Any, epsilon: Any) -> Any:
+def _old_values_compiled(epochs: Any, learner: Any, batch: Any) -> Any:
     if epochs.instance_class is Once:
-        return lambda epochs, learner, batch, epsilon: NOT_KEPT
-    return lambda epochs, learner, batch, epsilon: keep_old(epochs, learner, batch, epsilon)
+        return lambda epochs, learner, batch: NOT_KEPT
+    return lambda epochs, learner, batch: keep_old(epochs, learner, batch)
 
 
 @strict
-def keep_old(epochs: Epochs, learner: Learner, batch: Batch, epsilon: float) -> Old:
+def keep_old(epochs: Epochs, learner: Learner, batch: Batch) -> Old:
     """See `old_values`."""
     value = np.empty(0)
     if epochs.value_clip_epsilon < np.inf:
         value = values(learner.critic, batch.obs, batch.reward.size)
-    parameters = learner.policy.network.parameters.copy(), learner.critic.parameters.copy()
-    return Old(log_probs(learner.policy, batch), value, parameters[0], parameters[1], epsilon)
+    policy, critic = learner.policy.network.parameters.copy(), learner.critic.parameters.copy()
+    return Old(log_probs(learner.policy, batch), value, policy, critic)
 
 
 @strict
 def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Advantages) -> Passes:
     """Return the iteration's use of its batch, before the first gradient step."""
     rates = rates_after(settings, learner.iteration[0], batch.total_steps - batch.reward.size)
-    old = old_values(settings.epochs, learner, batch, rates.clip_epsilon)
+    old = old_values(settings.epochs, learner, batch)
     order = np.arange(old.log_prob.size)
     key: Any = fold_in(int(learner.key), int(learner.iteration[0]))
     return Passes(settings.epochs, batch, advantage, old, rates, key, order, np.zeros(3), np.zeros(5))
@@ -218,14 +218,14 @@ def overlaps_of(policy: Policy, batch: Batch, multiplied: Multipliers) -> Array:
 
 def ascend(step: Any, settings: Settings, learner: Learner, part: Part, gradient: Array, learning_rate: float) -> Step:
     """Step the policy along its gradient by the optimiser, or along the natural gradient."""
-    if isinstance(step, GradientStep):
+    if isinstance(step, Omitted):
         return optimizer_step(settings, learner, gradient, learning_rate)
     return guarded_natural_step(step, learner, part, gradient)
 
 
 @compiled_as(ascend)
 def _ascend_compiled(step: Any, settings: Any, learner: Any, part: Any, gradient: Any, learning_rate: Any) -> Any:
-    if step.instance_class is GradientStep:
+    if step.instance_class is Omitted:
         return lambda step, settings, learner, part, gradient, learning_rate: optimizer_step(
             settings, learner, gradient, learning_rate
         )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.epochs import Epochs, Once
-from pgrad.algorithms.natural_step import GradientStep, NaturalStep
+from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import Normalization
 from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.heads import Policy
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     num_iterations: int  # end of the run, whichever comes first
     total_steps: int
     epochs: Once | Epochs = Once()  # how often a batch is used
-    step: GradientStep | NaturalStep = GradientStep()  # of the policy
+    step: Omitted | NaturalStep = Omitted()  # of the policy, in place of the optimiser's
     num_value_steps: int = 1  # of V, for each of the policy's
     scores: Included | Omitted = Included()  # of trajectories one by one, for the optimal baseline
     statistics: Included | Omitted = Included()  # of observations and rewards, to normalise them

@@ -23,12 +23,6 @@ Array = Any
 HALVINGS = 10  # of a line search before it gives up
 
 
-class GradientStep(NamedTuple):
-    """Steps along the gradient, by an optimiser."""
-
-    needed: bool = False
-
-
 class NaturalStep(NamedTuple):
     """Steps along the natural gradient."""
 

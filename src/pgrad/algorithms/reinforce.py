@@ -8,14 +8,12 @@ Williams (1992); the baseline: Kool, van Hoof and Welling (2019).
 
 from typing import Any
 
+from pgrad.algorithms import reward_to_go
+
 ADDS = "a baseline, the mean return of the other episodes"
 PRESET: dict[str, Any] = {
-    "estimator": "reward-to-go",
+    **reward_to_go.PRESET,
     "baseline": "leave-one-out",
     "standardize": "batch",
-    "num_envs": 8,
-    "episodes_per_iteration": 8,
-    "num_steps": None,
-    "learning_rate": 0.01,
     "total_steps": 500_000,
 }

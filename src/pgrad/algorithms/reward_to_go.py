@@ -8,13 +8,7 @@ out. Williams (1992); Sutton et al. (2000).
 
 from typing import Any
 
+from pgrad.algorithms import total_return
+
 ADDS = "only the rewards that follow an action"
-PRESET: dict[str, Any] = {
-    "estimator": "reward-to-go",
-    "baseline": "none",
-    "standardize": "none",
-    "num_envs": 8,
-    "episodes_per_iteration": 8,
-    "num_steps": None,
-    "learning_rate": 0.01,
-}
+PRESET: dict[str, Any] = {**total_return.PRESET, "estimator": "reward-to-go"}

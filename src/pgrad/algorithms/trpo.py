@@ -8,12 +8,7 @@ the surrogate does not fall, or the step is refused (algorithms.natural_step). S
 
 from typing import Any
 
+from pgrad.algorithms import natural
+
 ADDS = "a trust region, kept by a line search"
-PRESET: dict[str, Any] = {
-    "num_envs": 16,
-    "num_steps": 32,
-    "step": "trust-region",
-    "max_kl": 0.03,
-    "learning_rate": None,
-    "num_value_steps": 20,
-}
+PRESET: dict[str, Any] = {**natural.PRESET, "step": "trust-region", "max_kl": 0.03}

@@ -8,13 +8,7 @@ nothing. Whole episodes, standardised over the batch of B steps. Sutton and Bart
 
 from typing import Any
 
+from pgrad.algorithms import reward_to_go
+
 ADDS = "a baseline for each state, V(s), learned"
-PRESET: dict[str, Any] = {
-    "estimator": "reward-to-go",
-    "baseline": "value",
-    "standardize": "batch",
-    "num_envs": 8,
-    "episodes_per_iteration": 8,
-    "num_steps": None,
-    "learning_rate": 0.01,
-}
+PRESET: dict[str, Any] = {**reward_to_go.PRESET, "baseline": "value", "standardize": "batch"}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pgrad.kernels.fast_math import exp
 from pgrad.kernels.heads import Policy, add_log_probs, load_actions, new_actions
-from pgrad.kernels.jit import compiled_as, dense
+from pgrad.kernels.jit import Omitted, compiled_as, dense
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
 from pgrad.kernels.softmax import forbid
 from pgrad.rollouts.batch import Batch
@@ -26,12 +26,6 @@ Array = Any
 KL, CLIPPED, COUNTED = range(3)
 
 
-class OnPolicy(NamedTuple):
-    """The samples were drawn by the policy whose gradient is taken: every ratio is 1."""
-
-    needed: bool = False
-
-
 class ClippedRatio(NamedTuple):
     """The samples were drawn by an earlier policy."""
 
@@ -40,7 +34,7 @@ class ClippedRatio(NamedTuple):
     sums: npt.NDArray[np.float64]  # [3] over the samples so far: ρ - 1 - log ρ, those clipped, all; added to in place
 
 
-ON_POLICY = OnPolicy()
+ON_POLICY = Omitted()  # the samples were drawn by the policy whose gradient is taken: every ratio is 1
 
 
 def clip_weights(ratio: Any, head: Any, outputs: Array, action: Array, weight: Array, start: int, lanes: int) -> None:
@@ -53,7 +47,7 @@ def clip_weights(ratio: Any, head: Any, outputs: Array, action: Array, weight: A
 def _clip_weights_compiled(
     ratio: Any, head: Any, outputs: Any, action: Any, weight: Any, start: Any, lanes: Any
 ) -> Any:
-    if ratio.instance_class is OnPolicy:
+    if ratio.instance_class is Omitted:
         return lambda ratio, head, outputs, action, weight, start, lanes: None
     return lambda ratio, head, outputs, action, weight, start, lanes: clip_block(
         ratio, head, outputs, action, weight, start, lanes

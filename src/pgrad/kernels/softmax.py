@@ -89,22 +89,18 @@ def largest(logits: Array, action: Array, lanes: int) -> None:
 def add_log_probs(logits: Array, inverse_temperature: float, action: Array, result: Array, lanes: int) -> None:
     """Add log π(action[n]) to result[n], with π = softmax(logits / τ); `logits` stay."""
     actions = logits.shape[0]
-    most, total, chosen = np.empty(lanes, f4), np.empty(lanes, f4), np.empty(lanes, f4)
-    first = logits[0]
-    for n in range(lanes):
-        most[n], total[n], chosen[n] = first[n], f4(0), f4(0)
-    for k in range(1, actions):
-        row = logits[k]
-        for n in range(lanes):
-            most[n] = row[n] if row[n] > most[n] else most[n]
+    own, probabilities, total = np.empty((actions, lanes), f4), np.empty((actions, lanes), f4), np.empty(lanes, f4)
     for k in range(actions):
-        row = logits[k]
+        source, target = logits[k], own[k]
         for n in range(lanes):
-            z = (row[n] - most[n]) * f4(inverse_temperature)
-            total[n] += exp(z) if z > f4(NEGLIGIBLE) else f4(0)
-            chosen[n] = z if action[n] == k else chosen[n]
+            target[n] = source[n]
+    normalise(own, probabilities, total, inverse_temperature, lanes)
+    for k in range(actions):
+        row = own[k]
+        for n in range(lanes):
+            result[n] += row[n] if action[n] == k else f4(0)
     for n in range(lanes):
-        result[n] += chosen[n] - log(total[n])
+        result[n] -= log(total[n])
 
 
 @dense

@@ -83,7 +83,7 @@ def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outpu
         value = np.empty(0)
         if outputs.value is not None and epochs.value_clip_epsilon < np.inf:
             value = to_numpy(outputs.value).astype(np.float64)
-        old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value, epsilon=rates.clip_epsilon)
+        old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value)
     key = np.uint64(fold_in(learner.key, learner.iteration))
     return Passes(epochs, batch, advantage, old, rates, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(5))
 

@@ -9,7 +9,7 @@ import numpy as np
 from pgrad.algorithms.checkpoints import new_checkpoints
 from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
-from pgrad.algorithms.natural_step import GradientStep, NaturalStep
+from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.config import Config
 from pgrad.envs.make import Env
@@ -76,10 +76,10 @@ def epochs_of(config: Config) -> Once | Epochs:
     )
 
 
-def step_of(config: Config) -> GradientStep | NaturalStep:
-    """Return how the policy steps along its gradient."""
+def step_of(config: Config) -> Omitted | NaturalStep:
+    """Return the policy's natural step, if it is to take one."""
     if config.max_kl is None:
-        return GradientStep()
+        return Omitted()
     return NaturalStep(config.max_kl, config.damping, config.cg_iterations, config.step == "trust-region")
 
 
