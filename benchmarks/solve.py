@@ -7,7 +7,7 @@ every 5,000 steps of the same run and evaluated over 100 episodes in Gymnasium's
 import numpy as np
 
 import pgrad
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.training.loops import new_loop
 
 SEEDS, EVERY, THRESHOLD = 100, 5_000, 475.0

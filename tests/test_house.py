@@ -126,7 +126,7 @@ def test_imports_go_downwards(module: str) -> None:
 
 
 def test_the_imports_are_read() -> None:
-    assert {"training.train", "runs.folder", "config"} <= imports("")
+    assert {"training.train", "runs.folder", "config.settings"} <= imports("")
     assert "reports.microscope" in imports("cli.diagnose"), "imports inside functions count"
     assert "policies.softmax" in imports("policies.distributions"), "a module imported by name from its package counts"
     assert "" in imports("cli.main"), "so does the package itself"

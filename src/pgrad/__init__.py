@@ -1,7 +1,7 @@
 """pgrad: policy gradients done right. The public names, and nothing else."""
 
 from pgrad import exact, verify
-from pgrad.config import Config
+from pgrad.config.settings import Config
 from pgrad.diagnostics.along_run import diagnose
 from pgrad.envs.make import Env, make
 from pgrad.errors import (

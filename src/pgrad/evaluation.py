@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.config import check_arguments
+from pgrad.config.settings import check_arguments
 from pgrad.envs.make import AnyEnv, Env, make, make_named, original_of
 from pgrad.errors import ConfigError, EnvError, InputError, PolicyError, collecting
 from pgrad.experiments.statistics import Estimate, interval_name, mean_interval

@@ -15,7 +15,7 @@ from pgrad.algorithms.normalization import (
     scaled_rewards,
     with_scaled_rewards,
 )
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.kernels.jit import Included, Omitted
 from pgrad.rollouts.batch import Batch
 from pgrad.runs.folder import RunFolder, load_run

@@ -27,7 +27,8 @@ from pgrad.algorithms.iteration import METRICS
 from pgrad.cli import main as cli
 from pgrad.cli import train as train_module
 from pgrad.cli.train import request
-from pgrad.config import FIELDS, resolve
+from pgrad.config.resolve import resolve
+from pgrad.config.settings import FIELDS
 from pgrad.runs.folder import seeds_of
 from pgrad.training import seeds as seeds_module
 from pgrad.training.seeds import Snapshot

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import RunError
 from pgrad.experiments.statistics import interval_name, mean_interval_of_columns

@@ -17,7 +17,8 @@ import pytest
 import pgrad
 from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.config import Config, resolve
+from pgrad.config.resolve import resolve
+from pgrad.config.settings import Config
 from pgrad.envs.make import Env, make
 from pgrad.errors import EnvError, RunError
 from pgrad.evaluation import Evaluation

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 import pgrad
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.errors import EnvError, RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.folder import RunFolder

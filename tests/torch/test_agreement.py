@@ -9,7 +9,8 @@ from tests.bare_samples import policy_gradient
 from torch import nn
 
 import pgrad
-from pgrad.config import TorchOptions, resolve
+from pgrad.config.resolve import resolve
+from pgrad.config.settings import TorchOptions
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor

@@ -14,7 +14,7 @@ from torch.distributions import Categorical, Independent, Normal, TransformedDis
 from torch.distributions.transforms import TanhTransform
 
 import pgrad
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.envs.make import compiled_env
 from pgrad.kernels.random import uniform

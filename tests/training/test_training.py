@@ -14,7 +14,7 @@ from torch import nn
 import pgrad
 from pgrad.algorithms import ALGORITHMS
 from pgrad.algorithms.iteration import train_chunk, values
-from pgrad.config import resolve
+from pgrad.config.resolve import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import uniform

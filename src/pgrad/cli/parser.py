@@ -4,7 +4,9 @@ import argparse
 import itertools
 from typing import Any
 
-from pgrad.config import ARGUMENTS, check_arguments, nearest_setting, plain
+from pgrad.config.settings import ARGUMENTS, check_arguments
+from pgrad.config.synonyms import nearest_setting
+from pgrad.config.values import plain
 from pgrad.errors import ConfigError, collecting
 
 

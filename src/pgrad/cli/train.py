@@ -14,7 +14,9 @@ from typing import Any
 
 from pgrad.cli.parser import Parser
 from pgrad.cli.progress import ConsoleProgress
-from pgrad.config import ARGUMENTS, FIELDS, Config, boolean, check_arguments, resolve
+from pgrad.config.resolve import resolve
+from pgrad.config.settings import ARGUMENTS, FIELDS, Config, check_arguments
+from pgrad.config.values import boolean
 from pgrad.envs.make import make
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
 from pgrad.runs.atomic import read_toml

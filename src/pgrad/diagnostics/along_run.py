@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pgrad.config import check_arguments
+from pgrad.config.settings import check_arguments
 from pgrad.diagnostics.microscope import Microscope, gradient_microscope
 from pgrad.diagnostics.trajectories import require_memory
 from pgrad.diagnostics.value_fit import fitted_value

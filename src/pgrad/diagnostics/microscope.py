@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.config import check_arguments
+from pgrad.config.settings import check_arguments
 from pgrad.diagnostics.statistics import BLOCKS, certain_cosine, cosine, error_curve, jackknife, signal_and_noise
 from pgrad.diagnostics.trajectories import Block, collect, in_threads, require_memory, spec_of
 from pgrad.envs.make import Env, make

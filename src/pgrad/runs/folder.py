@@ -24,7 +24,8 @@ import numpy as np
 
 from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.config import Config, resolve, to_toml
+from pgrad.config.resolve import resolve, to_toml
+from pgrad.config.settings import Config
 from pgrad.errors import ConfigError, RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue

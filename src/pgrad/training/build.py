@@ -11,7 +11,7 @@ from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.config import Config
+from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
 from pgrad.kernels.heads import Policy

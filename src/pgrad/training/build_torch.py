@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pgrad.algorithms.normalization import new_normalization
-from pgrad.config import Config, TorchOptions
+from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pgrad.algorithms.iteration import IterationMetrics, train_iteration
 from pgrad.algorithms.learner import Checkpoints, Settings
-from pgrad.config import Config
+from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.actions import CompiledActor

@@ -30,7 +30,7 @@ from pgrad.algorithms.iteration import (
     METRICS,
     train_chunk,
 )
-from pgrad.config import Config, TorchOptions
+from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
 from pgrad.kernels.jit import face_for

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 
 from pgrad.algorithms.iteration import IterationMetrics
-from pgrad.config import Config, TorchOptions
+from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.rollouts.batch import Batch
 from pgrad.torch.actor import TorchActor

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.config import Config
+from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.evaluation import Evaluation
 from pgrad.experiments.statistics import (

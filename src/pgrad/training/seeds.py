@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgrad.config import Config, TorchOptions
+from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env, original_of
 from pgrad.errors import PolicyError
 from pgrad.evaluation import Evaluation, evaluate

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Unpack
 
-from pgrad.config import FIELDS, Config, TorchOptions, TrainSettings, check_arguments, resolve
+from pgrad.config.resolve import resolve
+from pgrad.config.settings import FIELDS, Config, TorchOptions, TrainSettings, check_arguments
 from pgrad.envs.make import AnyEnv, Env, make
 from pgrad.errors import ConfigError, EnvError, TrainingDiverged, collecting
 from pgrad.spaces import Box, actions_in_words

@@ -11,7 +11,9 @@ import pytest
 
 from pgrad.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from pgrad.cli import train as cli
-from pgrad.config import ARGUMENTS, FIELDS, SYNONYMS, Config, TrainSettings, check_arguments, checked, resolve, to_toml
+from pgrad.config.resolve import resolve, to_toml
+from pgrad.config.settings import ARGUMENTS, FIELDS, Config, TrainSettings, check_arguments, checked
+from pgrad.config.synonyms import SYNONYMS
 from pgrad.errors import ConfigError
 
 
