@@ -37,6 +37,8 @@ from pgrad.estimators.gradient import (
 from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, log_probs
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
+from pgrad.kernels.borrow import borrowed
+from pgrad.kernels.crew import ALONE, Crew
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import Omitted, both, compiled_as, inlined, strict
 from pgrad.kernels.mlp import MLP, forward
@@ -98,6 +100,7 @@ def train_chunk(settings: Settings, learner: Learner, simulation: Simulation, me
     metrics [iterations, len(METRICS)] is filled row by row. The chunk ends early when the run's iterations or steps are
     used up, or when the log of episodes might not hold another batch's.
     """
+    settings, learner, simulation = borrowed((settings, learner, simulation))
     counters, log_size = simulation.lanes.counters, simulation.buffer.episodes.length.size
     counters[LOGGED] = 0
     for i in range(metrics.shape[0]):
@@ -151,7 +154,7 @@ def keep_old(epochs: Epochs, learner: Learner, batch: Batch) -> Old:
     """See `old_values`."""
     value = np.empty(0)
     if epochs.value_clip_epsilon < np.inf:
-        value = values(learner.critic, batch.obs, batch.reward.size)
+        value = values(learner.critic, batch.obs, batch.reward.size, batch.crew)
     policy, critic = learner.policy.network.parameters.copy(), learner.critic.parameters.copy()
     return Old(log_probs(learner.policy, batch), value, policy, critic)
 
@@ -174,8 +177,8 @@ def advantages(settings: Settings, policy: Policy, critic: MLP, batch: Batch) ->
     """
     spec, value, final_value = settings.estimator, np.empty(0), np.empty(0)
     if spec.baseline == VALUE:
-        value = values(critic, batch.obs, batch.reward.size)
-        final_value = values(critic, batch.final_obs, batch.final_sample.size)
+        value = values(critic, batch.obs, batch.reward.size, batch.crew)
+        final_value = values(critic, batch.final_obs, batch.final_sample.size, batch.crew)
     multiplied = multipliers(spec, batch, value, final_value)
     overlap = np.empty((2, 0))
     if spec.baseline == OPTIMAL:
@@ -184,9 +187,9 @@ def advantages(settings: Settings, policy: Policy, critic: MLP, batch: Batch) ->
 
 
 @strict
-def values(critic: MLP, obs: Array, count: int) -> Array:
+def values(critic: MLP, obs: Array, count: int, crew: Crew = ALONE) -> Array:
     """Return V(s) in float64, [count], for obs [O, ≥ count]."""
-    outputs = forward(critic, obs, count)
+    outputs = forward(critic, obs, count, crew)
     value = np.empty(count)
     for b in range(count):
         value[b] = outputs[0, b]
@@ -286,11 +289,9 @@ def fit_value(settings: Settings, learner: Learner, part: Part, learning_rate: f
     """
     if fault != FINE or settings.estimator.baseline != VALUE:
         return fault, np.nan
-    first = np.nan
+    batch, target, epsilon, first = part.batch, part.advantage.target, settings.epochs.value_clip_epsilon, np.nan
     for k in range(settings.num_value_steps):
-        gradient, loss = value_gradient(
-            learner.critic, part.batch.obs, part.advantage.target, part.old_value, settings.epochs.value_clip_epsilon
-        )
+        gradient, loss = value_gradient(learner.critic, batch.obs, target, part.old_value, epsilon, batch.crew)
         first = loss if k == 0 else first
         fault, _ = step_along(settings, learner.critic, learner.critic_state, gradient, learning_rate)
         if fault != FINE:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pgrad.estimators.gradient import sum_of
+from pgrad.kernels.crew import run_blocks
 from pgrad.kernels.dense import accumulate_sum
 from pgrad.kernels.heads import Policy, divergence, fisher_product, num_extra
 from pgrad.kernels.jit import dense, strict
@@ -20,7 +22,8 @@ from pgrad.kernels.mlp import (
     backward_block,
     forward_block,
     load_block,
-    new_block,
+    new_scratch,
+    num_blocks,
     tangent_block,
     transposed_weights,
 )
@@ -35,45 +38,73 @@ Array = Any
 @dense
 def fisher_vector_product(policy: Policy, batch: Batch, vector: Array, damping: float) -> Array:
     """Return (F + damping · I) v in float64, [P], for v = `vector` [P]."""
-    net, head, size = policy.network, policy.head, batch.reward.size
-    along, product = np.empty(vector.size, f4), np.zeros(vector.size, f4)
+    net, size, blocks = policy.network, batch.reward.size, num_blocks(batch.reward.size)
+    along, parts = np.empty(vector.size, f4), np.zeros((blocks, vector.size), f4)
     for i in range(vector.size):
         along[i] = vector[i]
-    activations, tangents, deltas = new_block(net, size), new_block(net, size), new_block(net, size)
-    transposed, zeros, extra = transposed_weights(net), np.zeros(4, f4), np.empty((num_extra(head), BLOCK), f4)
-    outputs, beside = net.rows - net.sizes[-1], vector.size - num_extra(head)
-    for start in range(0, size, BLOCK):
-        lanes = min(BLOCK, size - start)
-        load_block(net, batch.obs, start, activations, lanes)
-        forward_block(net, activations, True, lanes)
-        tangent_block(net, along, activations, tangents, lanes)
-        forbid(activations[outputs:], batch.mask, start, lanes)
-        fisher_product(head, activations[outputs:], tangents[outputs:], along[beside:], deltas[outputs:], extra, lanes)
-        backward_block(net, transposed, zeros, activations, deltas, product, lanes)
-        accumulate_sum(extra, 0, extra.shape[0], product, beside, lanes)
-    result = np.empty(vector.size)
+    scratch = new_scratch(net, size, batch.crew, 3)
+    arguments = (policy, batch, along, transposed_weights(net), scratch, parts)
+    run_blocks(batch.crew, fisher_product_of_block, arguments, blocks)
+    product, result = sum_of(parts), np.empty(vector.size)
     for i in range(vector.size):
         result[i] = product[i] / size + damping * vector[i]
     return result
 
 
 @dense
+def fisher_product_of_block(
+    policy: Policy,
+    batch: Batch,
+    along: Array,
+    transposed: Array,
+    scratch: Array,
+    parts: Array,
+    worker: int,
+    block: int,
+) -> None:
+    """Add Σ_b J_bᵀ M_b J_b v over a block of samples to parts[block]."""
+    net, head, start, product = policy.network, policy.head, block * BLOCK, parts[block]
+    lanes, zeros = min(BLOCK, batch.reward.size - start), np.zeros(4, f4)
+    activations, tangents, deltas = scratch[worker, 0], scratch[worker, 1], scratch[worker, 2]
+    extra, outputs = np.empty((num_extra(head), lanes), f4), net.rows - net.sizes[-1]
+    beside = product.size - num_extra(head)
+    load_block(net, batch.obs, start, activations, lanes)
+    forward_block(net, activations, True, lanes)
+    tangent_block(net, along, activations, tangents, lanes)
+    forbid(activations[outputs:], batch.mask, start, lanes)
+    fisher_product(head, activations[outputs:], tangents[outputs:], along[beside:], deltas[outputs:], extra, lanes)
+    backward_block(net, transposed, zeros, activations, deltas, product, lanes)
+    accumulate_sum(extra, 0, extra.shape[0], product, beside, lanes)
+
+
+@dense
 def mean_divergence(old: Array, policy: Policy, batch: Batch) -> float:
     """Return 1/B Σ_b KL(π_old(· | s_b) ‖ π(· | s_b)) in nats; π_old has the parameters `old` [P]."""
-    net, size, total = policy.network, batch.reward.size, 0.0
+    net, size, blocks = policy.network, batch.reward.size, num_blocks(batch.reward.size)
     old_net = MLP(old, net.sizes, net.offsets, net.activation, net.rows, net.shift, net.scale)
-    before, now = new_block(net, size), new_block(net, size)
-    outputs, beside = net.rows - net.sizes[-1], old.size - num_extra(policy.head)
-    for start in range(0, size, BLOCK):
-        lanes = min(BLOCK, size - start)
-        load_block(old_net, batch.obs, start, before, lanes)
-        load_block(net, batch.obs, start, now, lanes)
-        forward_block(old_net, before, False, lanes)
-        forward_block(net, now, False, lanes)
-        forbid(before[outputs:], batch.mask, start, lanes)
-        forbid(now[outputs:], batch.mask, start, lanes)
-        total += divergence(policy.head, before[outputs:], old[beside:], now[outputs:], lanes)
+    parts, total = np.empty(blocks), 0.0
+    arguments = (old_net, policy, batch, new_scratch(net, size, batch.crew, 2), parts)
+    run_blocks(batch.crew, divergence_of_block, arguments, blocks)
+    for block in range(blocks):
+        total += parts[block]
     return total / size
+
+
+@dense
+def divergence_of_block(
+    old_net: MLP, policy: Policy, batch: Batch, scratch: Array, parts: Array, worker: int, block: int
+) -> None:
+    """Set parts[block] to Σ_b KL over a block of samples: see `mean_divergence`."""
+    net, old, start = policy.network, old_net.parameters, block * BLOCK
+    lanes, before, now = min(BLOCK, batch.reward.size - start), scratch[worker, 0], scratch[worker, 1]
+    outputs, beside = net.rows - net.sizes[-1], old.size - num_extra(policy.head)
+    load_block(old_net, batch.obs, start, before, lanes)
+    load_block(net, batch.obs, start, now, lanes)
+    forward_block(old_net, before, False, lanes)
+    forward_block(net, now, False, lanes)
+    forbid(before[outputs:], batch.mask, start, lanes)
+    forbid(now[outputs:], batch.mask, start, lanes)
+    parts[block] = divergence(policy.head, before[outputs:], old[beside:], now[outputs:], lanes)
 
 
 @strict

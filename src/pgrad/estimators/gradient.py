@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pgrad.estimators.advantages import Advantages
-from pgrad.estimators.ratio import ON_POLICY, clip_weights
+from pgrad.estimators.ratio import ENTROPY, ON_POLICY, TOLD, clip_weights, count_ratios
+from pgrad.kernels.crew import ALONE, Crew, run_blocks
 from pgrad.kernels.dense import accumulate_sum
 from pgrad.kernels.heads import Policy, load_actions, new_actions, num_extra, scores
 from pgrad.kernels.jit import dense, strict
@@ -20,7 +21,9 @@ from pgrad.kernels.mlp import (
     forward_block,
     load_block,
     new_block,
+    new_scratch,
     normalise_inputs,
+    num_blocks,
     transposed_weights,
 )
 from pgrad.kernels.softmax import forbid
@@ -35,12 +38,16 @@ NO_VALUES = np.empty(0)
 
 @dense
 def policy_gradient(
-    policy: Policy, batch: Batch, advantage: Advantages, entropy_coef: float, ratio: Any = ON_POLICY
+    policy: Policy,
+    batch: Batch,
+    advantage: Advantages,
+    entropy_coef: float,
+    ratio: Any = ON_POLICY,
 ) -> tuple[Array, float]:
     """Return ∇_θ Σ_b [weight_b · log π(a_b | s_b) + bonus · H(π(· | s_b))], [P], and the mean entropy.
 
     policy        network and head, with P parameters together
-    batch         B samples: s_b, a_b as it was sampled, and the actions that were allowed
+    batch         B samples: s_b, a_b as it was sampled, the actions that were allowed, and who shares the work
     advantage     weight_b [B], what multiplies each score, the normaliser included
     entropy_coef  of the bonus: bonus = entropy_coef / normaliser, in units of reward a nat; 0 leaves the entropy out
     ratio         a ClippedRatio if an earlier policy drew the samples: weights become those of the clipped surrogate
@@ -49,29 +56,62 @@ def policy_gradient(
     bias is that of the weights (Williams 1992; Sutton et al. 2000, theorem 1); an entropy bonus adds its own gradient
     (Mnih et al. 2016). Blocks of samples are added in a fixed order: the same batch gives the same bits.
     """
-    net, head, weight, size = policy.network, policy.head, advantage.weight, advantage.weight.size
-    obs, action, mask, entropy_weight = batch.obs, batch.action, batch.mask, entropy_coef * advantage.step_weight
-    gradient = np.zeros(net.parameters.size, f4)
-    activations, deltas = new_block(net, size), new_block(net, size)
-    transposed, zeros, multiplier = transposed_weights(net), np.zeros(4, f4), np.empty(BLOCK, f4)
-    extra, taken, in_order = np.empty((num_extra(head), BLOCK), f4), new_actions(action, BLOCK), np.empty(0, np.int64)
-    outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
+    net, size = policy.network, advantage.weight.size
+    blocks, scratch = num_blocks(size), new_scratch(net, size, batch.crew, 2)
+    parts, told = np.zeros((blocks, net.parameters.size), f4), np.zeros((blocks, TOLD))
+    arguments = (policy, batch, advantage.weight, entropy_coef * advantage.step_weight, ratio)
+    run_blocks(batch.crew, add_block, (*arguments, transposed_weights(net), scratch, parts, told), blocks)
+    count_ratios(ratio, told)
     entropy = 0.0
-    for start in range(0, size, BLOCK):
-        lanes = min(BLOCK, size - start)
-        load_block(net, obs, start, activations, lanes)
-        load_actions(action, in_order, taken, start, lanes)
-        for n in range(lanes):
-            multiplier[n] = weight[start + n]
-        forward_block(net, activations, True, lanes)
-        forbid(activations[outputs:], mask, start, lanes)
-        clip_weights(ratio, head, activations[outputs:], taken, multiplier, start, lanes)
-        entropy += scores(
-            head, activations[outputs:], deltas[outputs:], extra, taken, multiplier, entropy_weight, lanes
-        )
-        backward_block(net, transposed, zeros, activations, deltas, gradient, lanes)
-        accumulate_sum(extra, 0, extra.shape[0], gradient, beside, lanes)
-    return gradient, entropy / size
+    for block in range(blocks):
+        entropy += told[block, ENTROPY]
+    return sum_of(parts), entropy / size
+
+
+@dense
+def add_block(
+    policy: Policy,
+    batch: Batch,
+    weight: Array,
+    entropy_weight: float,
+    ratio: Any,
+    transposed: Array,
+    scratch: Array,
+    parts: Array,
+    told: Array,
+    worker: int,
+    block: int,
+) -> None:
+    """Add a block's share of the gradient to parts[block], and set told[block]: see `policy_gradient`."""
+    net, head, start = policy.network, policy.head, block * BLOCK
+    lanes, gradient = min(BLOCK, weight.size - start), parts[block]
+    activations, deltas = scratch[worker, 0], scratch[worker, 1]
+    zeros, multiplier, in_order = np.zeros(4, f4), np.empty(lanes, f4), np.empty(0, np.int64)
+    extra, taken = np.empty((num_extra(head), lanes), f4), new_actions(batch.action, lanes)
+    outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
+    load_block(net, batch.obs, start, activations, lanes)
+    load_actions(batch.action, in_order, taken, start, lanes)
+    for n in range(lanes):
+        multiplier[n] = weight[start + n]
+    forward_block(net, activations, True, lanes)
+    forbid(activations[outputs:], batch.mask, start, lanes)
+    clip_weights(ratio, head, activations[outputs:], taken, multiplier, start, lanes, told[block])
+    told[block, ENTROPY] = scores(
+        head, activations[outputs:], deltas[outputs:], extra, taken, multiplier, entropy_weight, lanes
+    )
+    backward_block(net, transposed, zeros, activations, deltas, gradient, lanes)
+    accumulate_sum(extra, 0, extra.shape[0], gradient, beside, lanes)
+
+
+@dense
+def sum_of(parts: Array) -> Array:
+    """Return the sum of gradients [blocks, P], added in order."""
+    total = parts[0]
+    for block in range(1, parts.shape[0]):
+        part = parts[block]
+        for i in range(total.size):
+            total[i] += part[i]
+    return total
 
 
 @dense
@@ -155,7 +195,12 @@ def overlaps(g: Array, u: Array) -> Array:
 
 @dense
 def value_gradient(
-    critic: MLP, obs: Array, target: Array, before: Array = NO_VALUES, epsilon: float = np.inf
+    critic: MLP,
+    obs: Array,
+    target: Array,
+    before: Array = NO_VALUES,
+    epsilon: float = np.inf,
+    crew: Crew = ALONE,
 ) -> tuple[Array, float]:
     """Return the gradient of -½ mean_b (target_b - V(s_b))², [P], and that mean squared error.
 
@@ -163,25 +208,45 @@ def value_gradient(
     (Sutton and Barto 2018, section 9.3). With a finite epsilon the gradient is that of -½ mean_b of the larger of
     (target - V)² and (target - clip(V, V_old ± ε))², with V_old `before` [B] (Engstrom et al. 2020, section 3).
     """
-    batch = target.size
-    gradient = np.zeros(critic.parameters.size, f4)
-    activations, deltas = new_block(critic, batch), new_block(critic, batch)
-    transposed, zeros = transposed_weights(critic), np.zeros(4, f4)
-    squared = 0.0
-    for start in range(0, batch, BLOCK):
-        lanes = min(BLOCK, batch - start)
-        load_block(critic, obs, start, activations, lanes)
-        forward_block(critic, activations, True, lanes)
-        value, delta = activations[critic.rows - 1], deltas[critic.rows - 1]
+    blocks, scratch = num_blocks(target.size), new_scratch(critic, target.size, crew, 2)
+    parts, squared, error = np.zeros((blocks, critic.parameters.size), f4), np.empty(blocks), 0.0
+    arguments = (critic, obs, target, before, epsilon, transposed_weights(critic), scratch)
+    run_blocks(crew, fit_block, (*arguments, parts, squared), blocks)
+    for block in range(blocks):
+        error += squared[block]
+    return sum_of(parts), error / target.size
+
+
+@dense
+def fit_block(
+    critic: MLP,
+    obs: Array,
+    target: Array,
+    before: Array,
+    epsilon: float,
+    transposed: Array,
+    scratch: Array,
+    parts: Array,
+    squared: Array,
+    worker: int,
+    block: int,
+) -> None:
+    """Add a block's share of the gradient to parts[block], and set squared[block]: see `value_gradient`."""
+    start, batch = block * BLOCK, target.size
+    lanes, total = min(BLOCK, batch - start), 0.0
+    activations, deltas, zeros = scratch[worker, 0], scratch[worker, 1], np.zeros(4, f4)
+    load_block(critic, obs, start, activations, lanes)
+    forward_block(critic, activations, True, lanes)
+    value, delta = activations[critic.rows - 1], deltas[critic.rows - 1]
+    for n in range(lanes):
+        error = target[start + n] - np.float64(value[n])
+        total += error * error
+        delta[n] = f4(error / batch)
+    if epsilon < np.inf:
         for n in range(lanes):
-            error = target[start + n] - np.float64(value[n])
-            squared += error * error
-            delta[n] = f4(error / batch)
-        if epsilon < np.inf:
-            for n in range(lanes):
-                old, new = before[start + n], np.float64(value[n])
-                clipped = min(max(new, old - epsilon), old + epsilon)
-                worse = abs(target[start + n] - clipped) > abs(target[start + n] - new)
-                delta[n] = f4(0) if worse else delta[n]
-        backward_block(critic, transposed, zeros, activations, deltas, gradient, lanes)
-    return gradient, squared / batch
+            old, new = before[start + n], np.float64(value[n])
+            clipped = min(max(new, old - epsilon), old + epsilon)
+            worse = abs(target[start + n] - clipped) > abs(target[start + n] - new)
+            delta[n] = f4(0) if worse else delta[n]
+    squared[block] = total
+    backward_block(critic, transposed, zeros, activations, deltas, parts[block], lanes)

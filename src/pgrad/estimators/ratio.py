@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.kernels.crew import run_blocks
 from pgrad.kernels.fast_math import exp
 from pgrad.kernels.heads import Policy, add_log_probs, load_actions, new_actions
-from pgrad.kernels.jit import Omitted, compiled_as, dense
-from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
+from pgrad.kernels.jit import Omitted, compiled_as, dense, strict
+from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_scratch, num_blocks
 from pgrad.kernels.softmax import forbid
 from pgrad.rollouts.batch import Batch
 
@@ -24,6 +25,7 @@ f4 = np.float32
 Array = Any
 
 KL, CLIPPED, COUNTED = range(3)
+ENTROPY, TOLD = 3, 4  # what else a block of samples tells: Σ H(π) in nats
 
 
 class ClippedRatio(NamedTuple):
@@ -37,28 +39,30 @@ class ClippedRatio(NamedTuple):
 ON_POLICY = Omitted()  # the samples were drawn by the policy whose gradient is taken: every ratio is 1
 
 
-def clip_weights(ratio: Any, head: Any, outputs: Array, action: Array, weight: Array, start: int, lanes: int) -> None:
+def clip_weights(
+    ratio: Any, head: Any, outputs: Array, action: Array, weight: Array, start: int, lanes: int, told: Array
+) -> None:
     """Replace the weights [lanes] of samples start, start + 1, … by those of the surrogate; outputs stay."""
     if isinstance(ratio, ClippedRatio):
-        clip_block(ratio, head, outputs, action, weight, start, lanes)
+        clip_block(ratio, head, outputs, action, weight, start, lanes, told)
 
 
 @compiled_as(clip_weights)
 def _clip_weights_compiled(
-    ratio: Any, head: Any, outputs: Any, action: Any, weight: Any, start: Any, lanes: Any
+    ratio: Any, head: Any, outputs: Any, action: Any, weight: Any, start: Any, lanes: Any, told: Any
 ) -> Any:
     if ratio.instance_class is Omitted:
-        return lambda ratio, head, outputs, action, weight, start, lanes: None
-    return lambda ratio, head, outputs, action, weight, start, lanes: clip_block(
-        ratio, head, outputs, action, weight, start, lanes
+        return lambda ratio, head, outputs, action, weight, start, lanes, told: None
+    return lambda ratio, head, outputs, action, weight, start, lanes, told: clip_block(
+        ratio, head, outputs, action, weight, start, lanes, told
     )
 
 
 @dense
 def clip_block(
-    ratio: ClippedRatio, head: Any, outputs: Array, action: Array, weight: Array, start: int, lanes: int
+    ratio: ClippedRatio, head: Any, outputs: Array, action: Array, weight: Array, start: int, lanes: int, told: Array
 ) -> None:
-    """See `clip_weights`; adds to `ratio.sums` what ρ - 1 - log ρ comes to, whose mean is KL(π_old ‖ π)."""
+    """See `clip_weights`; tells what ρ - 1 - log ρ comes to, whose mean is KL(π_old ‖ π)."""
     log_prob, low, high = np.zeros(lanes, f4), f4(1.0 - ratio.epsilon), f4(1.0 + ratio.epsilon)
     add_log_probs(head, outputs, action, log_prob, lanes)
     divergence, clipped = f4(0), f4(0)
@@ -69,23 +73,46 @@ def clip_block(
         weight[n] = f4(0) if outside else rho * weight[n]
         divergence += (rho - f4(1)) - log_ratio
         clipped += f4(1) if outside else f4(0)
-    ratio.sums[KL] += divergence
-    ratio.sums[CLIPPED] += clipped
-    ratio.sums[COUNTED] += lanes
+    told[KL], told[CLIPPED], told[COUNTED] = divergence, clipped, lanes
+
+
+def count_ratios(ratio: Any, told: Array) -> None:
+    """Add what blocks of samples told, [blocks, TOLD], to the ratio's sums; on-policy samples have none."""
+    if isinstance(ratio, ClippedRatio):
+        add_told(ratio, told)
+
+
+@compiled_as(count_ratios)
+def _count_ratios_compiled(ratio: Any, told: Any) -> Any:
+    if ratio.instance_class is Omitted:
+        return lambda ratio, told: None
+    return lambda ratio, told: add_told(ratio, told)
+
+
+@strict
+def add_told(ratio: ClippedRatio, told: Array) -> None:
+    """See `count_ratios`."""
+    for block in range(told.shape[0]):
+        for k in range(ratio.sums.size):
+            ratio.sums[k] += told[block, k]
 
 
 @dense
 def log_probs(policy: Policy, batch: Batch) -> Array:
     """Return log π(a_b | s_b) of a batch's samples in float32, [B]."""
-    net, size = policy.network, batch.reward.size
-    result, activations = np.zeros(size, f4), new_block(net, size)
-    taken, in_order = new_actions(batch.action, BLOCK), np.empty(0, np.int64)
-    outputs = net.rows - net.sizes[-1]
-    for start in range(0, size, BLOCK):
-        lanes = min(BLOCK, size - start)
-        load_block(net, batch.obs, start, activations, lanes)
-        load_actions(batch.action, in_order, taken, start, lanes)
-        forward_block(net, activations, False, lanes)
-        forbid(activations[outputs:], batch.mask, start, lanes)
-        add_log_probs(policy.head, activations[outputs:], taken, result[start:], lanes)
+    result, scratch = np.zeros(batch.reward.size, f4), new_scratch(policy.network, batch.reward.size, batch.crew, 1)
+    run_blocks(batch.crew, log_probs_of_block, (policy, batch, scratch, result), num_blocks(result.size))
     return result
+
+
+@dense
+def log_probs_of_block(policy: Policy, batch: Batch, scratch: Array, result: Array, worker: int, block: int) -> None:
+    """Add log π(a_b | s_b) of a block's samples to their places in `result` [B]."""
+    net, start, activations = policy.network, block * BLOCK, scratch[worker, 0]
+    lanes, outputs = min(BLOCK, result.size - start), net.rows - net.sizes[-1]
+    taken, in_order = new_actions(batch.action, lanes), np.empty(0, np.int64)
+    load_block(net, batch.obs, start, activations, lanes)
+    load_actions(batch.action, in_order, taken, start, lanes)
+    forward_block(net, activations, False, lanes)
+    forbid(activations[outputs:], batch.mask, start, lanes)
+    add_log_probs(policy.head, activations[outputs:], taken, result[start:], lanes)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.kernels.crew import ALONE, Crew, run_blocks
 from pgrad.kernels.dense import (
     ACTIVATIONS,
     LINEAR,
@@ -72,8 +73,25 @@ def new_block(net: MLP, lanes: int) -> Array:
     Rows are an odd number of cache lines apart: a power of two would put all of them into few sets of the cache. The
     block is no larger than needed: with images as inputs there are many rows, and fresh memory costs more than sums.
     """
-    lines = (min(lanes, BLOCK) + 15) // 16 | 1
-    return np.empty((net.rows, 16 * lines), f4)
+    return np.empty((net.rows, block_width(lanes)), f4)
+
+
+@both
+def block_width(lanes: int) -> int:
+    """Return how far apart the rows of a block are, in numbers: see `new_block`."""
+    return 16 * ((min(lanes, BLOCK) + 15) // 16 | 1)
+
+
+@both
+def new_scratch(net: MLP, batch: int, crew: Crew, blocks: int) -> Array:
+    """Return so many empty blocks for each of a crew's workers: [workers, blocks, Σ sizes, a little more]."""
+    return np.empty((crew.workers, blocks, net.rows, block_width(batch)), f4)
+
+
+@both
+def num_blocks(batch: int) -> int:
+    """Return how many blocks a batch has."""
+    return (batch + BLOCK - 1) // BLOCK
 
 
 @dense
@@ -146,12 +164,18 @@ def tangent_block(net: MLP, vector: Array, activations: Array, tangents: Array, 
 def transposed_weights(net: MLP) -> Array:
     """Return the parameters with each layer's weight transposed in place, which the backward pass reads by columns."""
     transposed = np.empty_like(net.parameters)
+    transpose_weights(net, transposed)
+    return transposed
+
+
+@dense
+def transpose_weights(net: MLP, transposed: Array) -> None:
+    """Set `transposed` [P] to the parameters with each layer's weight transposed in place."""
     for k in range(net.offsets.size):
         inputs, outputs, offset = net.sizes[k], net.sizes[k + 1], net.offsets[k]
         for j in range(outputs):
             for i in range(inputs):
                 transposed[offset + i * outputs + j] = net.parameters[offset + j * inputs + i]
-    return transposed
 
 
 @dense
@@ -224,17 +248,21 @@ def normalise_inputs(net: MLP, rows: Array, lanes: int) -> None:
 
 
 @dense
-def forward(net: MLP, x: Array, batch: int) -> Array:
+def forward(net: MLP, x: Array, batch: int, crew: Crew = ALONE) -> Array:
     """Return the outputs [outputs, batch] for the first `batch` columns of x [inputs, ≥ batch]."""
-    outputs = net.sizes[-1]
-    y = np.empty((outputs, batch), f4)
-    activations = new_block(net, batch)
-    for start in range(0, batch, BLOCK):
-        lanes = min(BLOCK, batch - start)
-        load_block(net, x, start, activations, lanes)
-        forward_block(net, activations, False, lanes)
-        for k in range(outputs):
-            source, target = activations[net.rows - outputs + k], y[k]
-            for n in range(lanes):
-                target[start + n] = source[n]
+    y = np.empty((net.sizes[-1], batch), f4)
+    run_blocks(crew, forward_columns, (net, x, new_scratch(net, batch, crew, 1), y), num_blocks(batch))
     return y
+
+
+@dense
+def forward_columns(net: MLP, x: Array, scratch: Array, y: Array, worker: int, block: int) -> None:
+    """Set a block's columns of y: see `forward`."""
+    activations, start = scratch[worker, 0], block * BLOCK
+    lanes, first = min(BLOCK, y.shape[1] - start), net.rows - y.shape[0]
+    load_block(net, x, start, activations, lanes)
+    forward_block(net, activations, False, lanes)
+    for k in range(y.shape[0]):
+        source, target = activations[first + k], y[k]
+        for n in range(lanes):
+            target[start + n] = source[n]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.kernels.crew import ALONE, Crew
 from pgrad.kernels.heads import NO_MASK, load_actions, new_actions
 from pgrad.kernels.jit import strict
 
@@ -37,6 +38,7 @@ class Batch(NamedTuple):
     mask: npt.NDArray[np.bool_] = NO_MASK  # [Σ counts, ≥ B] the actions that were allowed; no rows: all of them
     total_steps: int = 0  # environment steps the run had taken when the batch was complete
     episodes: Episodes = NO_EPISODES  # those that ended in this batch
+    crew: Crew = ALONE  # the threads that share the work on it
 
 
 def concatenated(parts: Sequence[Episodes]) -> Episodes:
@@ -67,6 +69,7 @@ def with_rewards(batch: Batch, reward: Any) -> Batch:
         batch.mask,
         batch.total_steps,
         batch.episodes,
+        batch.crew,
     )
 
 
@@ -99,4 +102,5 @@ def chosen_samples(batch: Batch, chosen: Any) -> Batch:
         mask,
         batch.total_steps,
         batch.episodes,
+        batch.crew,
     )

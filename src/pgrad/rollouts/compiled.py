@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.dynamics import Dynamics, State, has_mask, mask_into, observe_into, reset, step
+from pgrad.kernels.crew import ALONE, Crew, run_blocks
 from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
-from pgrad.kernels.jit import inlined, strict
+from pgrad.kernels.jit import both, inlined, strict
 from pgrad.kernels.lanes import read_lane, write_lane
-from pgrad.kernels.mlp import BLOCK, new_block, normalise_inputs
+from pgrad.kernels.mlp import BLOCK, forward_block, new_block, normalise_inputs, transpose_weights
+from pgrad.kernels.narrow import NARROW, Narrow, forward_narrow, new_narrow
 from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, RESET_KEY, fold_in
-from pgrad.rollouts.actions import act_block
+from pgrad.rollouts.actions import choose_block
 from pgrad.rollouts.batch import Batch, Episodes
 from pgrad.spaces import Box, Discrete, Space
 
@@ -37,7 +39,8 @@ class Lanes(NamedTuple):
     steps: npt.NDArray[np.int32]  # [L] since the episode's start
     episode_return: npt.NDArray[np.float64]  # [L] so far
     trajectory: npt.NDArray[np.int32]  # [L] the trajectory that the lane's samples belong to
-    activations: npt.NDArray[np.float32]  # [policy rows, BLOCK] scratch
+    activations: npt.NDArray[np.float32]  # [workers, policy rows, BLOCK] scratch
+    narrow: Narrow  # for steps of few lanes
     counters: npt.NDArray[np.int64]  # [3] see below
 
 
@@ -93,23 +96,53 @@ def move_lane(lanes: Lanes, source: int, target: int) -> None:
 
 
 @inlined
-def act(env: Dynamics, policy: Policy, lanes: Lanes, batch: Batch, cursor: Cursor) -> None:
-    """Observe the active lanes, draw an action for each, and record both."""
-    net, rows, like, at = policy.network, lanes.activations, lanes.like, cursor.samples
-    for start in range(0, cursor.active, BLOCK):
-        width = min(BLOCK, cursor.active - start)
-        for n in range(width):
-            observe_into(env, read_lane(lanes.state, start + n, like), rows, n)
-        if batch.mask.shape[0] > 0:
-            for n in range(width):
-                mask_into(env, read_lane(lanes.state, start + n, like), batch.mask, at + start + n)
-        for i in range(net.sizes[0]):
-            source, target = rows[i], batch.obs[i]
-            for n in range(width):
-                target[at + start + n] = source[n]
-        normalise_inputs(net, rows, width)
-        keys, steps = lanes.action_key[start:], lanes.steps[start:]
-        act_block(policy, rows, batch.mask, keys, steps, False, batch.action, at + start, width)
+def act_and_step(
+    env: Dynamics,
+    policy: Policy,
+    lanes: Lanes,
+    batch: Batch,
+    rows: Array,
+    cursor: Cursor,
+    start: int,
+    count: int,
+) -> None:
+    """Observe `count` active lanes from `start` on, draw an action for each, step their states, and record all that."""
+    net, like, at = policy.network, lanes.like, cursor.samples + start
+    for n in range(count):
+        observe_into(env, read_lane(lanes.state, start + n, like), rows, n)
+    if batch.mask.shape[0] > 0:
+        for n in range(count):
+            mask_into(env, read_lane(lanes.state, start + n, like), batch.mask, at + n)
+    for i in range(net.sizes[0]):
+        source, target = rows[i], batch.obs[i]
+        for n in range(count):
+            target[at + n] = source[n]
+    normalise_inputs(net, rows, count)
+    keys, steps = lanes.action_key[start:], lanes.steps[start:]
+    if cursor.active < NARROW:
+        forward_narrow(net, lanes.narrow, rows, count)
+    else:
+        forward_block(net, rows, False, count)
+    outputs = rows[net.rows - net.sizes[-1] :]
+    choose_block(policy.head, outputs, batch.mask, keys, steps, False, batch.action, at, count)
+    step_states(env, policy.head, lanes, batch.action, batch.reward, batch.terminated, at, start, count)
+
+
+@strict
+def act_and_step_block(
+    env: Dynamics,
+    policy: Policy,
+    lanes: Lanes,
+    batch: Batch,
+    cursor: Cursor,
+    width: int,
+    worker: int,
+    block: int,
+) -> None:
+    """Act and step in a block of `width` lanes, see `act_and_step`: a worker's part of a step."""
+    start = block * width
+    rows, count = lanes.activations[worker], min(width, cursor.active - start)
+    act_and_step(env, policy, lanes, batch, rows, cursor, start, count)
 
 
 @strict
@@ -124,31 +157,37 @@ def observe_lanes(env: Dynamics, lanes: Lanes, batch: Batch, cursor: Cursor) -> 
 
 @strict
 def step_states(
-    env: Dynamics, head: Any, lanes: Lanes, action: Array, reward: Array, terminated: Array, cursor: Cursor
+    env: Dynamics,
+    head: Any,
+    lanes: Lanes,
+    action: Array,
+    reward: Array,
+    terminated: Array,
+    at: int,
+    start: int,
+    count: int,
 ) -> None:
-    """Step the active lanes' states with the actions just recorded; fill reward and terminated, [≥ active] both.
+    """Step the states of `count` lanes from `start` on, with the actions from `at` on; fill reward, terminated.
 
     A function of its own, since LLVM vectorises long dynamics only there.
     """
     like, state = lanes.like, lanes.state
-    for n in range(cursor.active):
-        key = fold_in(lanes.dynamics_key[n], lanes.steps[n])
-        taken = env_action(head, action, cursor.samples + n)
-        after, reward[n], terminated[n] = step(env, read_lane(state, n, like), taken, key)
-        write_lane(state, n, after)
+    for n in range(count):
+        key = fold_in(lanes.dynamics_key[start + n], lanes.steps[start + n])
+        taken = env_action(head, action, at + n)
+        after, reward[at + n], terminated[at + n] = step(env, read_lane(state, start + n, like), taken, key)
+        write_lane(state, start + n, after)
 
 
 @inlined
-def step_lanes(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
-    """Step the active lanes with the actions just recorded, record the outcome, and begin episodes where any ended."""
+def count_step(env: Dynamics, plan: Plan, lanes: Lanes, batch: Batch, cursor: Cursor) -> Cursor:
+    """Record what else there is to a step of the active lanes, and begin episodes where any ended."""
     at, active, time_limit = cursor.samples, cursor.active, plan.max_episode_steps
-    reward, terminated = batch.reward[at:], batch.terminated[at:]
-    step_states(env, head, lanes, batch.action, reward, terminated, cursor)
     for n in range(active):
         batch.time[at + n], batch.trajectory[at + n] = lanes.steps[n], lanes.trajectory[n]
         lanes.steps[n] += 1
-        lanes.episode_return[n] += reward[n]
-        batch.truncated[at + n] = lanes.steps[n] >= time_limit and not terminated[n]
+        lanes.episode_return[n] += batch.reward[at + n]
+        batch.truncated[at + n] = lanes.steps[n] >= time_limit and not batch.terminated[at + n]
     lanes.counters[STEPS] += active
     return end_episodes(env, plan, lanes, batch, cursor)
 
@@ -159,7 +198,9 @@ def step_and_observe(env: Dynamics, head: Any, plan: Plan, lanes: Lanes, batch: 
 
     One call a step from Python: passing the records takes as long as the step.
     """
-    after = step_lanes(env, head, plan, lanes, batch, cursor)
+    action, reward, terminated = batch.action, batch.reward, batch.terminated
+    step_states(env, head, lanes, action, reward, terminated, cursor.samples, 0, cursor.active)
+    after = count_step(env, plan, lanes, batch, cursor)
     if after.samples < batch.reward.size:
         observe_lanes(env, lanes, batch, after)
     return after
@@ -240,22 +281,41 @@ def finish_batch(env: Dynamics, plan: Plan, lanes: Lanes, buffer: Batch, cursor:
         buffer.mask,
         lanes.counters[STEPS],
         Episodes(log.episode_return[first:end], log.length[first:end], log.total_steps[first:end]),
+        buffer.crew,
     )
+
+
+@both
+def share_of(active: int, workers: int) -> int:
+    """Return how many lanes a block has: at most BLOCK, and few enough for each worker to have one.
+
+    A multiple of 64, so that a lane has the same place in its block's vectors however many workers there are.
+    """
+    return min(BLOCK, (active + 64 * workers - 1) // (64 * workers) * 64)
 
 
 @inlined
 def simulate(simulation: Simulation, policy: Policy) -> Batch:
     """Act and step until the batch is full; return it as views of the buffer, which the next batch overwrites."""
     env, plan, lanes, buffer = simulation.env, simulation.plan, simulation.lanes, simulation.buffer
+    crew, rows = buffer.crew, lanes.activations[0]
+    transpose_weights(policy.network, lanes.narrow.transposed)
     cursor, t = begin_batch(env, plan, lanes), 0
     while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
-        act(env, policy, lanes, buffer, cursor)
-        cursor = step_lanes(env, policy.head, plan, lanes, buffer, cursor)
+        width = share_of(cursor.active, crew.workers)
+        if cursor.active <= width:  # passing the records of a call takes as long as stepping a few lanes
+            act_and_step(env, policy, lanes, buffer, rows, cursor, 0, cursor.active)
+        else:
+            arguments = (env, policy, lanes, buffer, cursor, width)
+            run_blocks(crew, act_and_step_block, arguments, (cursor.active + width - 1) // width)
+        cursor = count_step(env, plan, lanes, buffer, cursor)
         t += 1
     return finish_batch(env, plan, lanes, buffer, cursor)
 
 
-def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, log_room: int = 0) -> Simulation:
+def new_simulation(
+    env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, log_room: int = 0, crew: Crew = ALONE
+) -> Simulation:
     """Make a simulation in which nothing has begun; its log has room for a batch's episodes and `log_room` more."""
     limit, space = plan.max_episode_steps, env.action_space
     samples = plan.episodes * limit or num_lanes * plan.num_steps
@@ -270,7 +330,8 @@ def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, lo
         steps=np.zeros(num_lanes, np.int32),
         episode_return=np.zeros(num_lanes),
         trajectory=np.zeros(num_lanes, np.int32),
-        activations=new_block(policy.network, num_lanes),
+        activations=np.stack([new_block(policy.network, num_lanes) for _ in range(crew.workers)]),
+        narrow=new_narrow(policy.network),
         counters=np.zeros(3, np.int64),
     )
     buffer = Batch(
@@ -286,6 +347,7 @@ def new_simulation(env: Dynamics, policy: Policy, plan: Plan, num_lanes: int, lo
         num_trajectories=0,
         mask=np.ones((num_choices(space), samples), np.bool_) if masked else NO_MASK,
         episodes=new_episodes(samples + log_room),
+        crew=crew,
     )
     return Simulation(env, plan, lanes, buffer)
 

@@ -33,8 +33,9 @@ from pgrad.algorithms.iteration import (
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
+from pgrad.kernels.crew import helping, new_crew
 from pgrad.kernels.jit import face_for
-from pgrad.kernels.mlp import num_parameters
+from pgrad.kernels.mlp import BLOCK, num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Episodes, concatenated, copied
@@ -147,11 +148,14 @@ class Loop(ABC):
 class FusedLoop(Loop):
     """A compiled policy in a compiled environment: a chunk of iterations is one compiled call."""
 
-    def __init__(self, learner: CompiledLearner, env: Env, plan: Plan, num_envs: int, watchdog: Watchdog) -> None:
+    def __init__(
+        self, learner: CompiledLearner, env: Env, plan: Plan, num_envs: int, watchdog: Watchdog, threads: int
+    ) -> None:
         super().__init__(learner.seed, learner)
         assert env.dynamics is not None, "it is compiled"
         self.record = learner.record
-        self.simulation = new_simulation(env.dynamics, self.record.policy, plan, num_envs, LOG_ROOM)
+        self.crew = new_crew(min(threads, most_workers(num_envs, plan.episodes or num_envs * plan.num_steps)))
+        self.simulation = new_simulation(env.dynamics, self.record.policy, plan, num_envs, LOG_ROOM, self.crew)
         self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
         self.train_chunk = self.guard.guarded(face_for(train_chunk, env.dynamics))
         self.iterations = 1  # of the next chunk
@@ -163,7 +167,7 @@ class FusedLoop(Loop):
     def advance(self) -> None:
         """See Loop."""
         metrics, began = np.empty((self.iterations, len(METRICS))), time.perf_counter()
-        with self.chunk():
+        with self.chunk(), helping(self.crew):
             done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
             self._keep(metrics[:done])
             if fault != FINE:
@@ -221,11 +225,13 @@ def new_loop(
     stopping: threading.Event | None = None,
     watchdog: Watchdog | None = None,
     torch_options: TorchOptions | None = None,
+    threads: int = 1,
 ) -> Loop:
     """Compose the loop of one seed.
 
     Setting `stopping` ends a batch early, where it can be. `watchdog` tells another thread since when a call into the
-    environment has been running. `torch_options` trains a PyTorch module in place of a compiled policy.
+    environment has been running. `torch_options` trains a PyTorch module in place of a compiled policy. `threads`
+    share the work of a compiled loop; what comes out does not depend on them.
     """
     watchdog = watchdog or Watchdog()
     episodes, num_steps = config.episodes_per_iteration or 0, config.num_steps or 0
@@ -246,9 +252,14 @@ def new_loop(
         return CollectingLoop(seed, learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
     plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
     if torch_options is None:
-        return FusedLoop(learner, env, plan, num_envs, watchdog)
+        return FusedLoop(learner, env, plan, num_envs, watchdog, threads)
     collector = LaneCollector(env, learner.head, plan, num_envs, seed, stopping, watchdog)
     return CollectingLoop(seed, learner, collector)
+
+
+def most_workers(lanes: int, samples: int) -> int:
+    """Return how many threads a run can use: a block of samples or 128 lanes for each."""
+    return max(1, samples // BLOCK, lanes // 128)
 
 
 def require_memory(config: Config, env: Env) -> None:

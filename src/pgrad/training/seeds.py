@@ -62,6 +62,7 @@ class SeedPool:
         # Gymnasium's environments and modules run under Python's global lock: more threads would only get in each
         # other's way.
         count = min(threads, len(config.seeds)) if env.compiled and torch_options is None else 1
+        self.threads_each = threads // count
         self.ended = [threading.Event() for _ in range(count)]
         self.ticks: list[tuple[float, int]] = [(self.began, 0)]
         for ended in self.ended:
@@ -98,7 +99,9 @@ class SeedPool:
             while not self.stopping.is_set():
                 index = self.waiting.get_nowait()
                 seed, watchdog = self.config.seeds[index], self.watchdogs[index]
-                loop = new_loop(self.config, self.env, seed, self.stopping, watchdog, self.torch_options)
+                loop = new_loop(
+                    self.config, self.env, seed, self.stopping, watchdog, self.torch_options, self.threads_each
+                )
                 self.loops[index] = loop
                 with closing(loop):
                     while not (loop.finished or self.stopping.is_set()):
