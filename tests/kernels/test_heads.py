@@ -11,6 +11,7 @@ import torch
 from tests.bare_samples import policy_gradient
 
 from pgrad.estimators.gradient import by_trajectory, trajectory_gradients
+from pgrad.kernels.gaussian import bound_of
 from pgrad.kernels.heads import NO_MASK, GaussianHead, env_actions, first_actions, load_actions, new_actions, within
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK
@@ -352,13 +353,13 @@ def compiled_env_actions(head: Any, action: Any, result: Any) -> Any:
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_each_number_has_bounds_of_its_own(size: int, squash: bool) -> None:
     low, high = np.array([-1.0, 0, 5][:size]), np.array([1.0, 10, 6][:size])
-    u = np.float32([[-30, 0, 0.4, 30], [-30, 0, 7, 30], [-30, 5.5, 6, 30]][:size])
-    head, result = GaussianHead(np.zeros(size, np.float32), tuple(low), tuple(high), squash), np.empty_like(u)
+    u = np.float32([[-30, 0, 0.4, 30], [-30, 0, 0.7, 30], [-30, -0.5, 1, 30]][:size])
+    bounds = tuple(map(bound_of, low, high))
+    head, result = GaussianHead(np.zeros(size, np.float32), bounds, squash), np.empty_like(u)
     compiled_env_actions(head, u, result)
-    expected = np.clip(u.T, low, high)
-    if squash:
-        expected = low + (high - low) * (1 + np.tanh(u.T.astype(np.float64))) / 2
+    units = np.tanh(u.T.astype(np.float64)) if squash else np.clip(u.T, -1, 1)
+    expected = low + (high - low) * (1 + units) / 2
     error = 3e-7 * (high - low).max()  # of a float32 tanh, and of the bounds
-    interpreted = [within(u, n, tuple(low), tuple(high), squash) for n in range(4)]
+    interpreted = [within(u, n, bounds, squash) for n in range(4)]
     np.testing.assert_allclose(result.T, expected, rtol=0, atol=error)
     np.testing.assert_allclose(interpreted, expected, rtol=0, atol=error)

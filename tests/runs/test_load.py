@@ -188,14 +188,14 @@ def test_a_module_whose_parameters_are_not_finite_is_refused(tmp_path: Path) -> 
     pgrad.save(pgrad.train("CartPole-v1", policy=module, total_steps=200, evaluation_episodes=0), tmp_path / "run")
     path = tmp_path / "run" / "seed-0" / "policy.safetensors"
     pgrad.load(path, module=module)
-    with reading(path, "pgrad-module-1", "policy") as (tensors, description):
+    with reading(path, "pgrad-module-2", "policy") as (tensors, description):
         tensors["module.bias"] = np.array([0, np.nan], np.float32)
-    write(path, "pgrad-module-1", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors: bias has values that are not finite"):
         pgrad.load(path, module=module)
     tensors["module.bias"] = np.zeros(2, np.float32)
     tensors["another"] = np.zeros(2, np.float32)
-    write(path, "pgrad-module-1", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors holds 'another', which is no part of it"):
         pgrad.load(path, module=module)
 

@@ -68,7 +68,9 @@ class Config:
         "standard deviation of continuous actions: one learned parameter each, or a network output",
         STDS,
     )
-    initial_std: float = _field(1.0, "initial standard deviation of continuous actions", POSITIVE)
+    initial_std: float = _field(
+        1.0, "initial standard deviation of continuous actions, in half-widths of their bounds", POSITIVE
+    )
     squash: bool = _field(False, "squash continuous actions into their bounds by tanh instead of clipping them")
     normalize_obs: bool = _field(False, "standardize observations by their running mean and standard deviation")
     normalize_rewards: bool = _field(False, "divide rewards by the running standard deviation of the discounted return")

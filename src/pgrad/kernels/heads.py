@@ -17,7 +17,7 @@ the outputs (and extra parameters) times `tangent` (and `extra_tangent`), into `
 overwritten.
 
 Actions are stored as sampled: [B] integers for one discrete action, [D, B] otherwise, integers or the continuous
-numbers before they are clipped or squashed to the environment's bounds.
+numbers in units of the environment's bounds, before they are clipped or squashed to these.
 """
 
 from typing import Any, NamedTuple
@@ -159,8 +159,7 @@ class GaussianHead(NamedTuple):
     """D continuous numbers, independent of each other given the state."""
 
     log_std: npt.NDArray[np.float32]  # [D] the end of the parameters; empty where the outputs hold log σ
-    low: tuple[float, ...]  # [D] of the environment's actions
-    high: tuple[float, ...]
+    bounds: tuple[gaussian.Bound, ...]  # [D] of the environment's actions
     squash: bool  # to the bounds by tanh, or clip
 
     def num_extra(self) -> int:
@@ -199,7 +198,7 @@ class GaussianHead(NamedTuple):
 
     def env_action(self, action: Array, b: int) -> tuple[float, ...]:
         """Return the numbers within the bounds."""
-        return within(action, b, self.low, self.high, self.squash)
+        return within(action, b, self.bounds, self.squash)
 
 
 class Policy(NamedTuple):
@@ -209,19 +208,18 @@ class Policy(NamedTuple):
     head: Any  # one of the above
 
 
-def within(action: Array, b: int, low: tuple[float, ...], high: tuple[float, ...], squash: bool) -> tuple[float, ...]:
-    """Return column b of action [D, B], clipped or squashed to the bounds."""
-    return tuple(gaussian.bounded(u, a, z, squash) for u, a, z in zip(action[:, b], low, high, strict=True))
+def within(action: Array, b: int, bounds: tuple[gaussian.Bound, ...], squash: bool) -> tuple[float, ...]:
+    """Return column b of action [D, B] as the environment takes it, clipped or squashed to the bounds."""
+    return tuple(gaussian.bounded(u, bound, squash) for u, bound in zip(action[:, b], bounds, strict=True))
 
 
 @compiled_as(within)
-def _within_compiled(action: Any, b: Any, low: Any, high: Any, squash: Any) -> Any:
-    last = len(low) - 1
+def _within_compiled(action: Any, b: Any, bounds: Any, squash: Any) -> Any:
+    last = len(bounds) - 1
     if last == 0:
-        return lambda action, b, low, high, squash: (gaussian.bounded(action[0, b], low[0], high[0], squash),)
-    return lambda action, b, low, high, squash: (
-        within(action, b, low[:-1], high[:-1], squash)
-        + (gaussian.bounded(action[last, b], low[last], high[last], squash),)
+        return lambda action, b, bounds, squash: (gaussian.bounded(action[0, b], bounds[0], squash),)
+    return lambda action, b, bounds, squash: (
+        within(action, b, bounds[:-1], squash) + (gaussian.bounded(action[last, b], bounds[last], squash),)
     )
 
 

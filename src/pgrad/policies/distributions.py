@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import InputError
-from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
+from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW, Bound, bound_of
 from pgrad.policies import softmax
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
@@ -41,6 +41,11 @@ def require_bounds(actions: Box) -> None:
     """Raise InputError if actions cannot be squashed to their bounds."""
     if not actions.bounded:
         raise InputError(f"only actions with finite bounds can be squashed to them, not {actions_in_words(actions)}")
+
+
+def bounds_of(actions: Box) -> tuple[Bound, ...]:
+    """Return bounds, middle and half-width of each component, [D]."""
+    return tuple(map(bound_of, actions.low, actions.high))
 
 
 class Distribution(Protocol):
@@ -113,23 +118,31 @@ class MultiCategoricalDistribution:
 
 @dataclass(frozen=True)
 class GaussianDistribution:
-    """A continuous action: u ~ N(μ, σ²) in each component, clipped to the bounds or squashed into them by tanh."""
+    """A continuous action, middle + half-width · u with u ~ N(μ, σ²), clipped to the bounds; squashed, with tanh u.
 
-    mean: Floats  # [N, D]
+    Where a component has no finite bounds, middle and half-width are 0 and 1. Densities and entropies are the action's:
+    log π(a) = log N(u) - Σ log half-width, squashed less Σ log (1 - tanh² u).
+    """
+
+    mean: Floats  # [N, D] in units of the bounds
     log_std: Floats  # [N, D]
     bounds: Box
     squash: bool
 
     @property
-    def half_range(self) -> Floats:
-        """(high - low) / 2, [D]."""
-        return np.asarray((np.array(self.bounds.high) - np.array(self.bounds.low)) / 2)
+    def middle(self) -> Floats:
+        """The action at u = 0, [D]."""
+        return np.array([bound.middle for bound in bounds_of(self.bounds)])
+
+    @property
+    def half_width(self) -> Floats:
+        """What u is multiplied with, [D]."""
+        return np.array([bound.scale for bound in bounds_of(self.bounds)])
 
     def within(self, u: Floats) -> Floats:
         """Return the actions that the environment gets for samples u [N, D]."""
-        if self.squash:
-            return np.asarray(np.array(self.bounds.low) + self.half_range * (1 + np.tanh(u)))
-        return np.asarray(np.clip(u, self.bounds.low, self.bounds.high))
+        action = self.middle + self.half_width * (np.tanh(u) if self.squash else u)
+        return np.asarray(np.clip(action, self.bounds.low, self.bounds.high))
 
     def sample(self, rng: np.random.Generator) -> Floats:
         """Draw [N, D] within the bounds."""
@@ -140,33 +153,33 @@ class GaussianDistribution:
         return self.within(self.mean)
 
     def log_prob_drawn(self, u: npt.NDArray[Any]) -> Floats:
-        """Return log N(u; μ, σ²), [N]: the density of u [N, D] before it is clipped or squashed."""
+        """Return log N(u; μ, σ²), [N]: the density of u [N, D], which training takes the gradient of."""
         z = (u - self.mean) * np.exp(-self.log_std)
         return np.asarray((-0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)).sum(axis=-1))
 
     def log_prob(self, action: npt.NDArray[Any]) -> Floats:
         """Return the log density of action [N, D].
 
-        Squashed: log N(u) - Σ log |da/du|, and -inf at the bounds and outside. Clipped: log N(u) with u = action, which
-        is the density inside the bounds only.
+        Squashed, it is -inf at the bounds and outside. Clipped, it is the density of what is clipped, and the action's
+        inside the bounds only.
         """
+        centred = (np.asarray(action, np.float64) - self.middle) / self.half_width
         if not self.squash:
-            return self.log_prob_drawn(action)
-        centred = (np.asarray(action, np.float64) - np.array(self.bounds.low)) / self.half_range - 1
+            return np.asarray(self.log_prob_drawn(centred) - np.log(self.half_width).sum())
         inside = (np.abs(centred) < 1).all(axis=-1)
         u = np.arctanh(np.where(np.abs(centred) < 1, centred, 0.0))
-        slope = np.log(self.half_range) + _log_slope(u)
+        slope = np.log(self.half_width) + _log_slope(u)
         return np.asarray(np.where(inside, self.log_prob_drawn(u) - slope.sum(axis=-1), -np.inf))
 
     def entropy(self) -> Floats:
-        """Return the entropy of u, exactly; squashed, of the action, by quadrature. Both are the mean of -log_prob.
+        """Return the mean of -log_prob: exactly, or, squashed, by quadrature.
 
-        (In training it is that of tanh u, estimated by samples: without the constant Σ log half_range.)
+        (In training it is that of u or tanh u, the latter estimated by samples: without the constant Σ log half-width.)
         """
-        entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
+        entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e) + np.log(self.half_width)
         if self.squash:
             u = self.mean[..., None] + np.exp(self.log_std)[..., None] * NODES
-            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS + np.log(self.half_range)
+            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS
         return np.asarray(entropy.sum(axis=-1))
 
 

@@ -19,6 +19,7 @@ from pgrad.policies.distributions import (
     STATE_INDEPENDENT,
     STDS,
     Distribution,
+    bounds_of,
     checked_actions,
     distribution_of,
     num_extra,
@@ -206,7 +207,7 @@ def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temp
         return heads.CategoricalHead(1 / temperature)
     if isinstance(actions, Box):
         log_std = parameters[parameters.size - num_extra(actions, std) :]
-        return heads.GaussianHead(log_std, actions.low, actions.high, squash)
+        return heads.GaussianHead(log_std, bounds_of(actions), squash)
     return heads.MultiCategoricalHead(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
 

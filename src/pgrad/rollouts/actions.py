@@ -104,7 +104,7 @@ def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
     if isinstance(head, CategoricalHead):
         return np.empty(size, np.int32)
     if isinstance(head, GaussianHead):
-        return np.empty((len(head.low), size), f4)
+        return np.empty((len(head.bounds), size), f4)
     return np.empty((head.counts.size, size), np.int32)
 
 

@@ -22,9 +22,11 @@ from pgrad.runs.atomic import require_regular_file, write_atomically
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 HEADER = "pgrad"
-POLICY, VALUE, CHECKPOINTS = "pgrad-policy-1", "pgrad-value-1", "pgrad-checkpoints-1"
-AS_MODULE = "pgrad-module-1"  # see runs.torch_file
+POLICY, VALUE, CHECKPOINTS = "pgrad-policy-2", "pgrad-value-1", "pgrad-checkpoints-1"
+AS_MODULE = "pgrad-module-2"  # see runs.torch_file
 LONGEST_DESCRIPTION = 2**20  # characters of JSON; a policy's own has a thousand
+
+GAUSSIAN = "Gaussian of u, the action being middle + half-width of its bounds times u,"
 
 CHECKPOINT_ARRAYS = (  # name, axes, kind
     ("iteration", 1, np.int64),
@@ -45,7 +47,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 def save_policy(policy: MLPPolicy, path: Path) -> None:
     """Write the policy to `path`; raise RunError where that cannot be done."""
     description = {
-        "kind": f"{'Gaussian' if isinstance(policy.actions, Box) else 'softmax'} over a multilayer perceptron",
+        "kind": f"{GAUSSIAN if isinstance(policy.actions, Box) else 'softmax'} over a multilayer perceptron",
         **_shape(policy),
         "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
         "std": policy.std,

@@ -22,6 +22,7 @@ class TorchLearner:
     value_coef: float  # weight of the mean squared error in the objective of both
     normalization: Normalization
     actor: Any  # acts with the policy as it is now
+    head: Any  # makes what the environment gets of what was drawn
     key: int = 0  # of the shuffling into minibatches
     iteration: int = 0  # iterations done
 

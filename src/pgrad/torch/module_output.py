@@ -5,7 +5,8 @@
 
 Each may come with V(s): (one of these, value), value [N] or [N, 1]; (mean, log_std, value) works too. They mean what
 they mean for compiled policies (kernels.heads): logits are divided by the temperature, a log_std [N, D] is clamped to
-[-5, 2], and continuous actions are clipped or squashed to the bounds.
+[-5, 2], and continuous actions are clipped or squashed to the bounds. (mean, log_std) are in units of the bounds, the
+action being middle + half-width · u with u ~ N(mean, σ²); a Distribution is over the actions themselves.
 """
 
 import math
@@ -55,7 +56,7 @@ class Logits(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """u ~ N(mean, σ²), clipped or squashed to the bounds before the environment gets it."""
+    """u ~ N(mean, σ²), in units of the bounds; the environment gets middle + half-width · u, clipped or squashed."""
 
     mean: Tensor  # [N, D]
     log_std: Tensor  # [D], or [N, D] clamped

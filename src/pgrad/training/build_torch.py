@@ -15,7 +15,7 @@ from pgrad.estimators.spec import BASELINES, VALUE
 from pgrad.kernels.random import fold_in
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
-from pgrad.torch.actor import actor_of
+from pgrad.torch.actor import actor_of, head_for
 from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
@@ -48,7 +48,8 @@ def new_torch_learner(
             env.id,
             labels_of(config, seed=seed),
         )
-        critic = new_critic(policy, value, config, env, seed)
+        output = probe(policy, config, env)
+        critic = new_critic(policy, value, output, config, env, seed)
     parameters, value_parameters = split_parameters(module, None if critic is None else critic.module)
     settings = settings_of(config)
     require_own_parameters(config, options, critic is None or bool(value_parameters))
@@ -64,13 +65,16 @@ def new_torch_learner(
         options.value_coef,
         normalization,
         actor_of(policy, optimizer),
+        head_for(policy, output.distribution),
         fold_in(seed, MINIBATCH_STREAM),
     )
 
 
-def new_critic(policy: TorchPolicy, value: nn.Module | None, config: Config, env: Env, seed: int) -> TorchValue | None:
+def new_critic(
+    policy: TorchPolicy, value: nn.Module | None, output: ModuleOutput, config: Config, env: Env, seed: int
+) -> TorchValue | None:
     """Return V, tried out on zeros; None if the baseline does not read it."""
-    module = value_module(value, probe(policy, config, env), config, env, seed)
+    module = value_module(value, output, config, env, seed)
     if BASELINES[config.baseline] != VALUE:
         return None
     critic = TorchValue(policy, None if module is None else module.to(policy.inputs.device).eval())

@@ -127,5 +127,6 @@ def within(head: Head, batch: Batch) -> float:
     later = np.flatnonzero(batch.time > 0)
     before = {(n, t): b for b, (n, t) in enumerate(zip(batch.trajectory, batch.time, strict=True))}
     drawn = batch.action[:, [before[batch.trajectory[b], batch.time[b] - 1] for b in later]].astype(np.float64)
-    wanted = LOW + (HIGH - LOW) * (1 + np.tanh(drawn)) / 2 if head.squash else np.clip(drawn, LOW, HIGH)
+    units = np.tanh(drawn) if head.squash else np.clip(drawn, -1, 1)
+    wanted = LOW + (HIGH - LOW) * (1 + units) / 2
     return float(np.abs(batch.obs[1:, later] - wanted).max() / (HIGH - LOW))

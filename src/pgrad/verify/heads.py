@@ -14,7 +14,6 @@ from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.distributions import (
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
-    GaussianDistribution,
     distribution_of,
     num_extra,
     num_outputs,
@@ -154,8 +153,8 @@ def deviation(policy: MLPPolicy, weight: Floats, found: tuple[Floats, float], ex
 def as_python_sees_it(head: Head, seed: int) -> float:
     """Return the largest difference of log π and entropy in policies.distributions from the formulas.
 
-    Squashed: the density of the action, by log π(a) = log N(u) - log da/du; its entropy has no closed form and is left
-    out.
+    Of continuous actions it is the density of the action, by log π(a) = log N(u) - log |da/du|. Squashed, the entropy
+    has no closed form and is left out.
     """
     policy, batch = policy_of(head, seed), batch_of(head, seed)
     theta, action = policy.parameters.astype(np.float64), batch.action.astype(np.float64)
@@ -165,14 +164,16 @@ def as_python_sees_it(head: Head, seed: int) -> float:
     if head.squash:
         action = np.clip(action, -2.0, 2.0)  # where tanh can be inverted
     surprise = formulas.log_prob(policy, theta, outputs, action if head.squash else batch.action, batch.mask)
-    if head.squash and isinstance(head.actions, Box):
-        low, high = (np.array(bound)[:, None] for bound in (head.actions.low, head.actions.high))
-        surprise -= np.log((high - low) / 2 * (1 - np.tanh(action) ** 2)).sum(axis=0)
-        return largest_difference(seen.log_prob((low + (high - low) * (1 + np.tanh(action)) / 2).T), surprise)
+    spread = formulas.entropy(policy, theta, outputs, np.zeros_like(action), batch.mask)
     drawn = batch.action.T
-    found = seen.log_prob_drawn(drawn) if isinstance(seen, GaussianDistribution) else seen.log_prob(drawn)
-    spread = formulas.entropy(policy, theta, outputs, np.zeros(0), batch.mask)
-    return max(largest_difference(found, surprise), largest_difference(seen.entropy(), spread))
+    if isinstance(head.actions, Box):
+        low, high = (np.array(bound)[:, None] for bound in (head.actions.low, head.actions.high))
+        units, slope = (np.tanh(action), 1 - np.tanh(action) ** 2) if head.squash else (action, np.ones_like(action))
+        surprise = surprise - np.log((high - low) / 2 * slope).sum(axis=0)
+        spread = spread + np.log((high - low) / 2).sum()
+        drawn = (low + (high - low) * (1 + units) / 2).T
+    difference = largest_difference(seen.log_prob(drawn), surprise)
+    return difference if head.squash else max(difference, largest_difference(seen.entropy(), spread))
 
 
 def largest_difference(found: Floats, expected: Floats) -> float:
