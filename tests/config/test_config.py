@@ -198,6 +198,7 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"algorithm": "trpo", "num_minibatches": 2}, "uses all of a batch once"),
         ({"algorithm": "trpo", "entropy_coef": 0.1}, "set entropy_coef to 0"),
         ({"algorithm": "reinforce", "num_value_steps": 2}, "num_value_steps needs baseline 'value'"),
+        ({"algorithm": "reinforce", "value_hidden": 32}, "value_hidden needs baseline 'value'"),
         ({"num_envs": 2.5}, "num_envs must be an integer, not 2.5"),
         ({"num_envs": True}, "num_envs must be an integer, not True"),
         ({"num_envs": None}, "num_envs must be an integer, not None"),

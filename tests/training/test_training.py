@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -18,6 +19,7 @@ from pgrad.config.resolve import resolve
 from pgrad.envs.cartpole import CartPole, CartPoleState
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.random import uniform
+from pgrad.runs.folder import save
 from pgrad.spaces import Box
 from pgrad.training import loops
 from pgrad.training import seeds as seeds_module
@@ -370,6 +372,24 @@ def test_an_environment_is_never_guessed() -> None:
             pgrad.train(*arguments, total_steps=200, evaluation_episodes=0)
     config = pgrad.Config(total_steps=200)
     assert pgrad.train(config=config, evaluation_episodes=0).env.id == "CartPole-v1"
+
+
+@pytest.mark.parametrize(("value_hidden", "sizes"), [(None, (4, 8, 1)), ("16,8", (4, 16, 8, 1)), ("", (4, 1))])
+def test_the_value_network_has_a_width_of_its_own(value_hidden: Any, sizes: tuple[int, ...], tmp_path: Path) -> None:
+    settings = {"hidden": 8, "num_iterations": 2, "total_steps": None, "evaluation_episodes": 0}
+    result = pgrad.train("CartPole-v1", value_hidden=value_hidden, **settings)  # type: ignore[arg-type]
+    assert result.policies[0].sizes == (4, 8, 2)
+    save(result, run := tmp_path / "run")
+    for critic in (result.seeds[0].critic, pgrad.load_value(run)):
+        assert critic is not None and critic.sizes == sizes  # type: ignore[union-attr]
+    module = pgrad.train("CartPole-v1", policy=nn.Linear(4, 2), value_hidden=value_hidden, **settings)  # type: ignore[arg-type]
+    assert module.seeds[0].critic.module.sizes == sizes  # type: ignore[union-attr]
+
+
+def test_networks_larger_than_memory_are_refused() -> None:
+    for setting in ("hidden", "value_hidden"):
+        with pytest.raises(pgrad.ConfigError, match="num_steps, hidden or value_hidden"):
+            pgrad.train("CartPole-v1", **{setting: (10**6, 10**6)})  # type: ignore[arg-type]
 
 
 def test_a_batch_larger_than_memory_is_refused() -> None:

@@ -104,6 +104,10 @@ RULES: tuple[tuple[Callable[["Config"], bool], str], ...] = (
         "step '{step}' uses all of a batch once: set num_epochs and num_minibatches to 1",
     ),
     (
+        lambda c: c.value_hidden is not None and c.baseline in _WITHOUT_V,
+        "value_hidden needs baseline 'value', not '{baseline}': remove it",
+    ),
+    (
         lambda c: c.num_value_steps > 1 and c.baseline in _WITHOUT_V,
         "num_value_steps needs baseline 'value', not '{baseline}': remove it",
     ),

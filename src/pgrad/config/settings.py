@@ -61,6 +61,9 @@ class Config:
     )
     seeds: tuple[int, ...] = _field((0,), "random seeds: how many, a range like 0-9, or a list like 7,8,9", SEED)
     hidden: tuple[int, ...] = _field((64,), "units per hidden layer, like 64,64; 'none' for a linear policy", COUNT)
+    value_hidden: tuple[int, ...] | None = _field(
+        None, "likewise of the value network; 'none' for as many as the policy's, '' for a linear one", COUNT
+    )
     activation: str = _field("tanh", "activation function of hidden layers", ACTIVATIONS)
     temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)", POSITIVE)
     std: str = _field(
@@ -153,6 +156,7 @@ class TrainSettings(TypedDict, total=False):
     max_episode_steps: float | None
     step_timeout: float | None
     hidden: int | Sequence[int] | str
+    value_hidden: int | Sequence[int] | str | None
     activation: str
     temperature: float
     std: str

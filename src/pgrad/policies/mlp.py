@@ -247,7 +247,11 @@ def split(
 def initial_policy(
     sizes: tuple[int, ...], initialization: str, actions: Space, std: str, initial_std: float, rng: np.random.Generator
 ) -> Parameters:
-    """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std."""
+    """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std.
+
+    For that, orthogonal weights of its last layer, those of logits, means and log σ alike, are times 0.01 (Andrychowicz
+    et al. 2021, section 3.2).
+    """
     parameters = initial_parameters(sizes, initialization, 0.01, rng)
     if isinstance(actions, Box) and std == STATE_DEPENDENT:
         split(parameters, sizes)[-1][1][actions.flat_size :] = math.log(initial_std)

@@ -92,11 +92,17 @@ def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
     return (env.obs_size, *config.hidden, num_outputs(env.actions, config.std))
 
 
+def value_sizes(config: Config, env: Env) -> tuple[int, ...]:
+    """Return the units of the value network's layers, inputs and output included."""
+    hidden = config.hidden if config.value_hidden is None else config.value_hidden
+    return (env.obs_size, *hidden, 1)
+
+
 def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> Learner:
     """Initialise the networks; without a value baseline the critic is a single number that nothing reads."""
     rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
     sizes, has_critic = policy_sizes(config, env), BASELINES[config.baseline] == VALUE
-    critic_sizes = (env.obs_size, *config.hidden, 1) if has_critic else (1, 1)
+    critic_sizes = value_sizes(config, env) if has_critic else (1, 1)
     policy = initial_policy(sizes, config.initialization, env.actions, config.std, config.initial_std, rng)
     critic = initial_parameters(critic_sizes, config.initialization, 1.0, rng)
     normalization = new_normalization(

@@ -22,7 +22,7 @@ from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
-from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of
+from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of, value_sizes
 
 PROBE = 2  # observations of zeros to try modules with
 
@@ -215,7 +215,7 @@ def value_module(
                 "the policy return (logits, value) as ConvPolicy does, or use algorithm 'reinforce'"
             ]
         )
-    sizes, rng = (env.obs_size, *config.hidden, 1), np.random.default_rng([seed, INITIALIZATION_STREAM, 1])
+    sizes, rng = value_sizes(config, env), np.random.default_rng([seed, INITIALIZATION_STREAM, 1])
     return to_module(MLPValue(initial_parameters(sizes, config.initialization, 1.0, rng), sizes, config.activation))
 
 

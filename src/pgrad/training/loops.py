@@ -43,7 +43,7 @@ from pgrad.rollouts.compiled_stepwise import LaneCollector
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
-from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes
+from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes, value_sizes
 from pgrad.training.learners import CompiledLearner, Learner
 from pgrad.watchdog import Watchdog
 
@@ -51,7 +51,7 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
 BYTES_PER_SAMPLE = 80  # of a batch and what is computed from it, observations aside
-COPIES_OF_PARAMETERS = 12  # two networks with moments, gradients and copies
+COPIES_OF_PARAMETERS = 6  # of each network: moments, gradient and copies
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
@@ -253,7 +253,7 @@ def new_loop(
 
 def require_memory(config: Config, env: Env) -> None:
     """Raise ConfigError if a batch and the networks do not fit into half of the machine's memory."""
-    parameters = num_parameters(policy_sizes(config, env))
+    parameters = num_parameters(policy_sizes(config, env)) + num_parameters(value_sizes(config, env))
     limit = env.max_episode_steps or 1
     samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
     lanes = config.num_envs * (4 * env.obs_size + BYTES_PER_SAMPLE)
@@ -264,6 +264,6 @@ def require_memory(config: Config, env: Env) -> None:
             [
                 f"batches of up to {samples:,} steps and networks of {parameters:,} parameters need "
                 f"{needed / 2**30:,.0f} GiB, more than half of this machine's memory: lower episodes_per_iteration, "
-                "num_envs, num_steps or hidden"
+                "num_envs, num_steps, hidden or value_hidden"
             ]
         )

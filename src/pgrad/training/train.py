@@ -63,7 +63,7 @@ def train(
                          torch.distributions.Distribution, or one of these with V(s) (pgrad.torch.module_output has the
                          details). It is not changed: each seed trains a copy, from the parameters it has. Or a function
                          without arguments that makes a module, which gives each seed an initialisation of its own
-    value                likewise, for V(s); by default a multilayer perceptron of `hidden` units, where V is read
+    value                likewise, for V(s); by default a multilayer perceptron of `value_hidden` units, where V is read
     optimizer            "adam" or "sgd"; or a class of torch.optim, which gets learning_rate (for a value module of
                          its own value_learning_rate); or a function from parameters to an optimiser
     value_coef           weight of V's mean squared error, where policy and value have parameters in common (default
