@@ -469,10 +469,31 @@ class Inventory(gymnasium.Env[Any, Any]):
         return np.float32([self.stock]), -self.stock + 10.0 * min(left, 0.0), False, False, {}
 
 
-def test_actions_begin_at_the_middle_of_their_bounds_with_a_scale_of_their_width() -> None:
+@pytest.mark.parametrize("action_distribution", ["gaussian", "beta"])
+def test_actions_begin_at_the_middle_of_their_bounds_with_a_scale_of_their_width(action_distribution: str) -> None:
     """Random orders cost -684 an episode; three seeds end at -268 to -271. (Around 0 with σ 1: -171, -1382, -1160.)"""
-    result = pgrad.train(Inventory, seeds=2, total_steps=30_000, max_episode_steps=50, evaluation_episodes=0)
+    settings = {"total_steps": 30_000, "max_episode_steps": 50, "evaluation_episodes": 0}
+    result = pgrad.train(Inventory, seeds=2, action_distribution=action_distribution, **settings)  # type: ignore[arg-type]
     for seed in result.seeds:
         returns = seed.history.episodes.episode_return
         assert -1000 < returns[:16].mean() < -400, "about as random actions"
         assert returns[-50:].mean() > -350
+
+
+def test_a_beta_distribution_needs_bounds() -> None:
+    class Endless(Inventory):
+        action_space = gymnasium.spaces.Box(0.0, np.inf, (1,), np.float32)
+
+    with pytest.raises(pgrad.ConfigError, match=r"action_distribution 'beta' needs finite bounds.*in \[0, inf\]"):
+        pgrad.train(Endless, action_distribution="beta", max_episode_steps=50)
+
+
+def test_a_beta_policy_is_saved_and_evaluated(tmp_path: Path) -> None:
+    settings = {"total_steps": 600, "evaluation_episodes": 2, "num_envs": 2}
+    result = pgrad.train("Pendulum-v1", action_distribution="beta", **settings)  # type: ignore[arg-type]
+    save(result, run := tmp_path / "run")
+    loaded, obs = pgrad.load(run), np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    assert (loaded.action_distribution, loaded.std) == ("beta", "state-dependent")
+    np.testing.assert_array_equal(loaded.act(obs), result.policies[0].act(obs))
+    evaluated = pgrad.evaluate(loaded, episodes=2)
+    np.testing.assert_array_equal(evaluated.returns.shape, result.seeds[0].evaluation.returns.shape)  # type: ignore[union-attr]

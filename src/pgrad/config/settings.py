@@ -34,7 +34,7 @@ from pgrad.errors import ConfigError, collecting, nearest
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
-from pgrad.policies.distributions import STATE_INDEPENDENT, STDS
+from pgrad.policies.distributions import ACTION_DISTRIBUTIONS, GAUSSIAN, STATE_INDEPENDENT, STDS
 from pgrad.vector import VECTORIZATIONS
 
 MIN_TRAJECTORIES = 200  # of the gradient microscope: ten in each of its 20 blocks
@@ -66,6 +66,9 @@ class Config:
     )
     activation: str = _field("tanh", "activation function of hidden layers", ACTIVATIONS)
     temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)", POSITIVE)
+    action_distribution: str = _field(
+        GAUSSIAN, "distribution of continuous actions; beta needs finite bounds", ACTION_DISTRIBUTIONS
+    )
     std: str = _field(
         STATE_INDEPENDENT,
         "standard deviation of continuous actions: one learned parameter each, or a network output",
@@ -159,6 +162,7 @@ class TrainSettings(TypedDict, total=False):
     value_hidden: int | Sequence[int] | str | None
     activation: str
     temperature: float
+    action_distribution: str
     std: str
     initial_std: float
     squash: bool

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.kernels import gaussian, softmax
+from pgrad.kernels import beta, gaussian, softmax
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import MLP
@@ -199,6 +199,48 @@ class GaussianHead(NamedTuple):
     def env_action(self, action: Array, b: int) -> tuple[float, ...]:
         """Return the numbers within the bounds."""
         return within(action, b, self.bounds, self.squash)
+
+
+class BetaHead(NamedTuple):
+    """D continuous numbers within finite bounds, independent of each other given the state."""
+
+    bounds: tuple[gaussian.Bound, ...]  # [D] of the environment's actions
+
+    def num_extra(self) -> int:
+        """Return 0."""
+        return 0
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """Sample action[d, at + n] from the outputs [2 D, lanes]."""
+        beta.sample(outputs, bits, action, at, lanes)
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """Set action[d, at + n] to the mean."""
+        beta.mean(outputs, action, at, lanes)
+
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add the log-density of tanh of the sample action[:, n] to result[n]; outputs [2 D, lanes]."""
+        beta.add_log_probs(outputs, action, result, lanes)
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """Compute the gradient with outputs, delta [2 D, lanes] and action [D, lanes]; return Σ_n H(π_n)."""
+        return beta.scores(outputs, delta, action, weight, bonus, lanes)
+
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with outputs, tangent and delta [2 D, lanes]."""
+        beta.fisher_product(outputs, tangent, delta, lanes)
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from outputs [2 D, lanes] of both."""
+        return beta.divergence(old_outputs, outputs, lanes)
+
+    def env_action(self, action: Array, b: int) -> tuple[float, ...]:
+        """Return the numbers within the bounds."""
+        return within(action, b, self.bounds, True)
 
 
 class Policy(NamedTuple):

@@ -28,7 +28,7 @@ from pgrad.rollouts.actions import (
 from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
-from pgrad.torch.module_output import NEEDS_LOGITS, ActionDistribution, CustomDistribution, Logits
+from pgrad.torch.module_output import NEEDS_LOGITS, ActionDistribution, Beta, CustomDistribution, Logits
 from pgrad.torch.optimizers import CompiledOptimizer, Optimizer
 from pgrad.torch.policy import TorchPolicy
 
@@ -50,7 +50,9 @@ def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | Compile
                 # The running statistics themselves where training normalises, not the copies of this moment.
                 shift, scale = (inputs.shift, inputs.scale) if inputs.shift.size else (start.shift, start.scale)
                 flat = optimizer.network.parameters
-                head = head_of(flat, policy.actions, start.std, policy.squash, policy.temperature)
+                head = head_of(
+                    flat, policy.actions, start.std, policy.squash, policy.temperature, policy.action_distribution
+                )
                 return CompiledActor(Policy(network(flat, start.sizes, start.activation, shift, scale), head))
     return TorchActor(policy)
 
@@ -60,7 +62,9 @@ def head_for(policy: TorchPolicy, distribution: ActionDistribution | None = None
 
     A head for continuous actions takes log σ from the outputs.
     """
-    head = head_of(NOTHING, policy.actions, STATE_DEPENDENT, policy.squash, policy.temperature)
+    head = head_of(
+        NOTHING, policy.actions, STATE_DEPENDENT, policy.squash, policy.temperature, policy.action_distribution
+    )
     if isinstance(distribution, CustomDistribution) and isinstance(policy.actions, Box):
         return head._replace(bounds=tuple(bound._replace(middle=0.0, scale=1.0) for bound in head.bounds))
     return head
@@ -85,6 +89,8 @@ class TorchActor:
         head = self.head
         if isinstance(distribution, Logits):
             tensor = distribution.logits
+        elif isinstance(distribution, Beta):
+            tensor = torch.cat([distribution.a, distribution.b], dim=-1)
         elif distribution.log_std.dim() == 1:
             tensor = distribution.mean
             head = self.head._replace(log_std=to_numpy(distribution.log_std).astype(np.float32))

@@ -19,7 +19,7 @@ from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.kernels.random import fold_in
-from pgrad.policies.distributions import num_outputs
+from pgrad.policies.distributions import BETA, STATE_DEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
 
 ENDLESS = 2**62
@@ -89,7 +89,12 @@ def _or_infinity(limit: float | None) -> float:
 
 def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
     """Return the units of the policy's layers, inputs and outputs included."""
-    return (env.obs_size, *config.hidden, num_outputs(env.actions, config.std))
+    return (env.obs_size, *config.hidden, num_outputs(env.actions, std_of(config)))
+
+
+def std_of(config: Config) -> str:
+    """Return where the spread of continuous actions comes from."""
+    return STATE_DEPENDENT if config.action_distribution == BETA else config.std
 
 
 def value_sizes(config: Config, env: Env) -> tuple[int, ...]:
@@ -103,7 +108,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
     rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
     sizes, has_critic = policy_sizes(config, env), BASELINES[config.baseline] == VALUE
     critic_sizes = value_sizes(config, env) if has_critic else (1, 1)
-    policy = initial_policy(sizes, config.initialization, env.actions, config.std, config.initial_std, rng)
+    policy = initial_policy(sizes, config.initialization, env.actions, std_of(config), config.initial_std, rng)
     critic = initial_parameters(critic_sizes, config.initialization, 1.0, rng)
     normalization = new_normalization(
         env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
@@ -112,7 +117,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
     return Learner(
         policy=Policy(
             network(policy, sizes, config.activation, *inputs),
-            head_of(policy, env.actions, config.std, config.squash, config.temperature),
+            head_of(policy, env.actions, config.std, config.squash, config.temperature, config.action_distribution),
         ),
         critic=network(critic, critic_sizes, config.activation, *(inputs if has_critic else ())),
         policy_state=new_optimizer_state(policy),
@@ -142,8 +147,9 @@ def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> ML
         env.id,
         labels_of(config, **metadata),
         env.actions,
-        config.std,
+        std_of(config),
         config.squash,
+        config.action_distribution,
         shift=net.shift.copy(),
         scale=net.scale.copy(),
     )

@@ -13,6 +13,7 @@ from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
 from pgrad.kernels.random import fold_in
+from pgrad.policies.distributions import GAUSSIAN
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
 from pgrad.torch.actor import actor_of, head_for
@@ -47,6 +48,7 @@ def new_torch_learner(
             config.squash,
             env.id,
             labels_of(config, seed=seed),
+            config.action_distribution,
         )
         output = probe(policy, config, env)
         critic = new_critic(policy, value, output, config, env, seed)
@@ -183,6 +185,10 @@ def require_settings_fit(custom: CustomDistribution, config: Config, env: Env) -
     kind = type(custom.distribution).__name__
     if config.squash:
         raise PolicyError(f"squash needs a module that returns (mean, log_std), not a distribution ({kind}): remove it")
+    if config.action_distribution != GAUSSIAN:
+        raise PolicyError(
+            f"action_distribution needs a module that returns (a, b), not a distribution ({kind}): remove it"
+        )
     if config.temperature != 1.0:
         raise PolicyError(f"temperature needs a module that returns logits, not a distribution ({kind}): remove it")
     if env.has_mask:

@@ -9,6 +9,7 @@ from pgrad.config.resolve import resolve
 from pgrad.config.settings import FIELDS, Config, TorchOptions, TrainSettings, check_arguments
 from pgrad.envs.make import AnyEnv, Env, make
 from pgrad.errors import ConfigError, EnvError, TrainingDiverged, collecting
+from pgrad.policies.distributions import BETA
 from pgrad.spaces import Box, actions_in_words
 from pgrad.system import available_cores, require_torch
 from pgrad.training.loops import require_memory
@@ -16,7 +17,7 @@ from pgrad.training.result import Result
 from pgrad.training.seeds import Progress, SeedPool
 
 FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads
-FOR_CONTINUOUS_ACTIONS = ("std", "initial_std", "squash")
+FOR_CONTINUOUS_ACTIONS = ("std", "initial_std", "squash", "action_distribution")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -199,4 +200,9 @@ def env_of(config: Config, env: AnyEnv) -> Env:
             raise ConfigError(
                 f"{name} is for continuous actions, and '{made.id}' has {has}: remove it" for name in idle
             )
+    elif config.action_distribution == BETA and not made.actions.bounded:
+        has = actions_in_words(made.actions)
+        raise ConfigError(
+            [f"action_distribution 'beta' needs finite bounds, and '{made.id}' has {has}: use 'gaussian'"]
+        )
     return made
