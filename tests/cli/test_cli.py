@@ -219,7 +219,7 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("train CartPole-v1 --std state-dependent", "std is for continuous actions"),
         ("train CartPole-v1 --initial-std 2", "initial_std is for continuous actions"),
         ("train CartPole-v1 --action-distribution beta", "action_distribution is for continuous actions"),
-        ("train Pendulum-v1 --action-distribution gamma", "did you mean 'beta'?"),
+        ("train Pendulum-v1 --action-distribution gamma", "unknown action_distribution 'gamma': known: beta, gaussian"),
         ("train nowhere.py:MyEnv", "there is no file 'nowhere.py'"),
         ("train CartPole-v1 --algorithm reinforc", "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
         ("train CartPole-v1 --learnin-rate 1", "unknown flag '--learnin-rate': did you mean '--learning-rate'?"),
