@@ -223,6 +223,7 @@ def described(**changes: Any) -> str:
         "actions": {"space": "Discrete", "n": 2},
         "std": "state-independent",
         "squash": False,
+        "action_distribution": "gaussian",
         "temperature": 1.0,
         "env": "CartPole-v1",
         "training": {},
