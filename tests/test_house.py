@@ -25,6 +25,7 @@ LAYERS = (
     ("training",),
     ("reports",),
     ("evaluation",),
+    ("presets",),
     ("runs",),
     ("config",),
     ("verify", "torch"),

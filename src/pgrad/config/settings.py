@@ -53,6 +53,10 @@ class Config:
 
     env: str = _field("CartPole-v1", "environment id")
     algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other settings start from", ALGORITHMS)
+    preset: str = _field(
+        "none",
+        "tuned settings below the others: 'auto' for the environment's or the general ones, 'none', a name, a file",
+    )
     backend: str = _field("auto", "compiled port if there is one, or Gymnasium's own", BACKENDS)
     vectorization: str = _field("auto", "how Gymnasium environments are stepped together", VECTORIZATIONS)
     max_episode_steps: int | None = _field(None, "time limit; 'none' for the environment's own", COUNT)
@@ -146,6 +150,7 @@ class TrainSettings(TypedDict, total=False):
     The types are of what may be written: 1e6 is an integer too, and text is read as on the command line.
     """
 
+    preset: str
     backend: str
     vectorization: str
     max_episode_steps: float | None
