@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("",),
-    ("diagnostics",),
+    ("diagnostics", "experiments.tuning"),
     ("runs.folder",),
     ("training",),
     ("reports",),
@@ -58,6 +58,7 @@ PUBLIC = [
     "Result",
     "RunError",
     "TrainingDiverged",
+    "Tuning",
     "__version__",
     "diagnose",
     "discounted_return",
@@ -70,6 +71,7 @@ PUBLIC = [
     "save",
     "softmax",
     "train",
+    "tune",
 ]
 
 

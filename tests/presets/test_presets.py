@@ -273,6 +273,9 @@ def test_a_contradiction_with_a_preset_that_nobody_named_says_whose_the_rest_is(
     with pytest.raises(pgrad.ConfigError) as caught:
         prepare("CartPole-v1", {"num_epochs": 1, "num_minibatches": 1, "discount": 7})
     assert whose not in caught.value.problems, "it would not help"
+    with pytest.raises(pgrad.ConfigError) as caught:
+        prepare("CartPole-v1", {"squash": True})
+    assert whose not in caught.value.problems
 
 
 def test_a_preset_that_is_no_toml(tmp_path: Path) -> None:

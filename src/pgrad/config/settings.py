@@ -235,6 +235,10 @@ ARGUMENTS: dict[str, Argument] = {
     "diagnosis_seed": Argument(integer, SEED),
     "threads": Argument(integer, COUNT, optional=True),
     "episodes": Argument(integer, COUNT),
+    "trials": Argument(integer, COUNT),
+    "steps": Argument(integer, COUNT, optional=True),
+    "search_seed": Argument(integer, SEED),
+    "processes": Argument(integer, COUNT, optional=True),
     "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True

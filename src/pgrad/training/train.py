@@ -213,7 +213,7 @@ def prepare(env: AnyEnv, *layers: Mapping[str, Any], preset: str = AUTO) -> tupl
             require_fit(config, made)
     except ConfigError as error:
         problems += error.problems
-        if taken is not None and "preset" not in given and _resolves(*layers, named):
+        if taken is not None and "preset" not in given and _fits(made, *layers, named):
             problems.append(
                 f"what is not given is as in preset '{taken.name}'; preset 'none' takes the algorithm's own"
             )
@@ -251,11 +251,13 @@ def _applicable(preset: Preset | None, env: Env | None) -> dict[str, Any]:
     return {name: value for name, value in (preset.settings if preset else {}).items() if name not in idle}
 
 
-def _resolves(*layers: Mapping[str, Any]) -> bool:
+def _fits(env: Env | None, *layers: Mapping[str, Any]) -> bool:
     """Return whether settings are right without a preset."""
     try:
-        resolve(None, None, *layers)
-    except ConfigError:
+        config = resolve(None, None, *layers)
+        if env is not None:
+            require_fit(config, env)
+    except (ConfigError, EnvError):
         return False
     return True
 
