@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from pgrad.config.settings import Config
 from pgrad.envs.make import AnyEnv
@@ -72,8 +72,7 @@ class Worker:
         asked = {"env": env, "config": vars(config), "episodes": episodes, "kinds": kinds, "trial": trial}
         began = time.perf_counter()
         try:
-            process.stdin.write(json.dumps(asked) + "\n")
-            process.stdin.flush()
+            say(json.dumps(asked), process.stdin)
             answer = process.stdout.readline()
         except OSError:
             answer = ""
@@ -118,9 +117,15 @@ def serve() -> None:
     """Answer requests from standard input until it closes; what environments print goes nowhere."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    print(READY, file=answers, flush=True)
+    say(READY, answers)
     for line in sys.stdin:
         asked = json.loads(line)
         config = Config(**asked["config"])
         run = run_trial(asked["env"], config, asked["episodes"], tuple(asked["kinds"]), asked["trial"])
-        print(json.dumps(run._asdict()), file=answers, flush=True)
+        say(json.dumps(run._asdict()), answers)
+
+
+def say(line: str, stream: IO[str]) -> None:
+    """Write a line at once."""
+    stream.write(line + "\n")
+    stream.flush()
