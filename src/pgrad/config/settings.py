@@ -52,7 +52,9 @@ class Config:
     """All settings of a training. Field by field: `pgrad train --help`."""
 
     env: str = _field("CartPole-v1", "environment id")
-    algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other settings start from", ALGORITHMS)
+    algorithm: str = _field(
+        DEFAULT_ALGORITHM, "rung of the ladder, whose own settings the others start from", ALGORITHMS
+    )
     preset: str = _field(
         "none",
         "tuned settings below the others: 'auto' for the environment's or the general ones, 'none', a name, a file",

@@ -106,6 +106,15 @@ def test_a_trial_is_a_function_of_seed_and_index() -> None:
     assert len({drawn(space, base, seed, index) for seed in range(3) for index in (1, 2, 3)}) == 9
 
 
+def test_a_trial_has_the_same_values_in_a_space_that_holds_more() -> None:
+    base = resolve("Pendulum-v1", "ppo")
+    few, more = ({**space_for(base, pgrad.make(env_id), {})} for env_id in ("CartPole-v1", "Pendulum-v1"))
+    assert few.keys() < more.keys()
+    for index in range(1, 10):
+        narrow, wide = (drawn(space, base, 5, index) for space in (few, more))
+        assert {name: getattr(narrow, name) for name in few} == {name: getattr(wide, name) for name in few}
+
+
 def test_what_contradicts_itself_is_drawn_again() -> None:
     base = resolve("CartPole-v1", "ppo")
     space = {"num_minibatches": Choices((1, 2)), "num_epochs": Choices((1, 2))}

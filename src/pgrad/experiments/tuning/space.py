@@ -7,6 +7,7 @@ more and has no zero in it, else uniform; `4|8|16` are choices, `64|64,64` of la
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -144,16 +145,22 @@ def _between(name: str, text: str) -> Between:
 def drawn(space: Space, base: Config, seed: int, index: int) -> Config:
     """Return the settings of a trial, a function of the search's seed and the trial's index alone.
 
-    Trial 0 is the base itself. Settings that contradict each other are drawn again. Raises ConfigError where none of
+    Trial 0 is the base itself. Each setting has random numbers of its own, so that a trial has the same values in
+    another space that holds more. Settings that contradict each other are drawn again. Raises ConfigError where none of
     MOST_DRAWS fit together.
     """
     if index == 0:
         return base
-    rng = np.random.default_rng([seed, index])
     problem: ConfigError | None = None
-    for _ in range(MOST_DRAWS):
+    for attempt in range(MOST_DRAWS):
+        values = {name: space[name].draw(random_of(seed, index, attempt, name)) for name in space}
         try:
-            return resolve(base.env, None, {**vars(base), **{name: space[name].draw(rng) for name in space}})
+            return resolve(base.env, None, {**vars(base), **values})
         except ConfigError as error:
             problem = error
     raise ConfigError([f"no settings that fit together in {MOST_DRAWS} draws from the space; the last: {problem}"])
+
+
+def random_of(seed: int, index: int, attempt: int, name: str) -> np.random.Generator:
+    """Return the random numbers of one setting of a trial."""
+    return np.random.default_rng([seed, index, attempt, crc32(name.encode())])
