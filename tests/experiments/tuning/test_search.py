@@ -217,6 +217,16 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
         pgrad.tune("CartPole-v7", seeds=[0], out=tmp_path)
 
 
+def test_what_is_fixed_is_every_trials_and_the_bases(runs: list[tuple[int, int, int]], tmp_path: Path) -> None:
+    found = tuned(tmp_path, space={**SPACE, "max_episode_steps": "50", "hidden": [8, 8], "normalize_obs": True})
+    trials = [found.search.config(trial) for trial in range(3)]
+    assert all((trial.max_episode_steps, trial.hidden, trial.normalize_obs) == (50, (8, 8), True) for trial in trials)
+    assert set(found.search.space) == {"learning_rate"}
+    assert found.preset.settings["hidden"] == (8, 8)
+    with pytest.raises(pgrad.ConfigError, match="num_epochs 10 needs clip_epsilon or target_kl"):
+        tuned(tmp_path / "other", space={"clip_epsilon": "none"})
+
+
 def test_seeds_in_words() -> None:
     assert [seeds_in_words(seeds) for seeds in ([1000], [1000, 1001], [1000, 1002])] == [
         "1000",

@@ -92,22 +92,33 @@ DEFAULT: dict[str, tuple[Any, Callable[[Config, Env], bool]]] = {
 }
 
 
-def space_for(config: Config, env: Env, given: Mapping[str, Any]) -> dict[str, Domain]:
-    """Return the default space of an algorithm and an environment, with what is given in place of its domains.
+def domains(given: Mapping[str, Any]) -> dict[str, Domain]:
+    """Return what is given by setting, a list of choices, text as above or one value, as domains.
 
-    given  domains by setting: a list of choices, text as above, or one value, which fixes the setting
-
-    Raises one ConfigError for every domain that is none.
+    Raises one ConfigError for every one that is none.
     """
-    wanted = {name: values for name, (values, searched) in DEFAULT.items() if searched(config, env)}
     problems: list[str] = []
     space = {}
-    for name, values in {**wanted, **given}.items():
+    for name, values in given.items():
         with collecting(problems):
             space[name] = domain(name, values)
     if problems:
         raise ConfigError(problems)
     return space
+
+
+def fixed(space: Space) -> dict[str, Any]:
+    """Return the settings of a space that can have one value only."""
+    return {name: d.values[0] for name, d in space.items() if isinstance(d, Choices) and len(d.values) == 1}
+
+
+def space_for(config: Config, env: Env, given: Space) -> dict[str, Domain]:
+    """Return the default space of an algorithm and an environment, with given domains in place of its own.
+
+    What is fixed is not in it, as it is the base's already.
+    """
+    wanted = domains({name: values for name, (values, searched) in DEFAULT.items() if searched(config, env)})
+    return {name: domain for name, domain in {**wanted, **given}.items() if name not in fixed(given)}
 
 
 def domain(name: str, values: Any) -> Domain:

@@ -11,7 +11,7 @@ from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import ConfigError, EnvError, collecting, nearest
 from pgrad.experiments.tuning.journal import Journal
 from pgrad.experiments.tuning.search import HALVED, POLICIES, Search, Standing, changed, preset_of, search
-from pgrad.experiments.tuning.space import space_for
+from pgrad.experiments.tuning.space import Domain, domains, fixed, space_for
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import Preset, written
 from pgrad.runs.atomic import write_atomically
@@ -83,7 +83,7 @@ def tune(
     env          whatever `pgrad.train` takes. One by name is searched in several processes, an object in this one
     algorithm, preset  where the search starts, as for `pgrad.train`: trial 0, and what is not drawn
     space        what is drawn in place of the default space's, by setting: a list of choices, a range as text
-                 ("1e-4..1e-2"), or one value, which fixes it (experiments.tuning.space)
+                 ("1e-4..1e-2"), or one value, which all trials then have (experiments.tuning.space)
     trials       how many settings are tried, trial 0 among them
     steps        environment steps of a run (default: the base's)
     seeds        how many, from 1000 on, or which; none under 1000, which are for reporting what was found
@@ -114,11 +114,14 @@ def tune(
             problems.append(f"unknown {name} '{value}': {nearest(str(value), known)}")
     base: Config | None = None
     try:
+        given: dict[str, Domain] = {}
+        with collecting(problems):
+            given = domains(space or {})
         with collecting(problems):
             layer = {"preset": preset, **({} if algorithm is None else {"algorithm": algorithm})}
-            base, made, _ = prepare(env, layer)
+            base, made, _ = prepare(env, layer, fixed(given))
             require_memory(base, made)
-            drawn_from = space_for(base, made, space or {})
+            drawn_from = space_for(base, made, given)
     except EnvError as error:
         if not problems:
             raise
