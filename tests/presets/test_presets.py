@@ -278,6 +278,12 @@ def test_a_contradiction_with_a_preset_that_nobody_named_says_whose_the_rest_is(
     assert whose not in caught.value.problems
 
 
+def test_what_is_given_is_not_held_against_a_preset_that_cannot_be_read() -> None:
+    with pytest.raises(pgrad.ConfigError) as caught:
+        prepare("CartPole-v1", {"preset": "yours", "clip_epsilon": 0.1, "discount": 7})
+    assert [problem.split()[0] for problem in caught.value.problems] == ["unknown", "discount"]
+
+
 def test_a_preset_that_is_no_toml(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("= 3")
     with pytest.raises(pgrad.ConfigError, match=r"preset .*mine\.toml is not valid TOML"):

@@ -201,6 +201,8 @@ def prepare(env: AnyEnv, *layers: Mapping[str, Any], preset: str = AUTO) -> tupl
     if recorded is None:
         with collecting(problems):
             taken = choose(_text(given.get("preset", preset)), made, given.get("algorithm"))
+        if problems:  # what else is given is checked over the general one
+            taken = choose(AUTO, None, given.get("algorithm"))
         recorded = taken.name if taken else NONE
     elif given.get("preset", recorded) not in (recorded, NONE):
         problems.append(f"preset '{given['preset']}' changes nothing where every setting is given: remove it")
