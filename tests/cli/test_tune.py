@@ -30,7 +30,7 @@ def test_it_prints_a_table_and_writes_a_preset_that_trains(
     folder = Path("runs/tune-CartPole-v1-reinforce")
     assert lines[-1] == f"written to {folder}/preset.toml; train with it: --preset {folder}/preset.toml"
     assert lines[-2] == str(read(str(folder / "preset.toml")))
-    assert err.splitlines()[0] == (f"CartPole-v1 · reinforce · 2 on 2 seeds · 300 steps a run · {folder}/journal.jsonl")
+    assert err.splitlines()[0] == (f"CartPole-v1 · reinforce · 2 on 2 seeds for 300 steps · {folder}/journal.jsonl")
     train = ["train", "CartPole-v1", "--preset", f"{folder}/preset.toml", "--no-figures", "--evaluation-episodes", "0"]
     assert cli.run(train) == 0
     assert "preset" in capsys.readouterr().err

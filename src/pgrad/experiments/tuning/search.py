@@ -80,7 +80,8 @@ class Search:
             less = KEPT ** (last - k)
             seeds = math.ceil(len(self.seeds) / less) if self.halve in ("seeds", "both") else len(self.seeds)
             steps = math.ceil(self.steps / less) if self.halve in ("steps", "both") else self.steps
-            rounds.append(Round(math.ceil(self.trials / KEPT**k), seeds, steps))
+            trials = min(self.trials, max(2, math.ceil(self.trials / KEPT**k)))  # the base, and one to compare it with
+            rounds.append(Round(trials, seeds, steps))
         return rounds
 
     def config(self, trial: int) -> Config:
@@ -95,10 +96,9 @@ class Search:
 
     def __str__(self) -> str:
         """Say how the trials are spent."""
-        return ", then ".join(f"{r.trials} on {r.seeds} seed{'s' * (r.seeds > 1)}{self._of(r)}" for r in self.rounds)
-
-    def _of(self, one: Round) -> str:
-        return f" for {one.steps:,} steps" if self.halve in ("steps", "both") else ""
+        return ", then ".join(
+            f"{one.trials} on {one.seeds} seed{'s' * (one.seeds > 1)} for {one.steps:,} steps" for one in self.rounds
+        )
 
 
 def _powers(n: int) -> int:
@@ -148,8 +148,9 @@ def search(
         best = sorted(of_round, key=lambda one: one.order, reverse=True)
         if best[0].failure is not None:
             raise RunError(f"every trial failed, and trial {best[0].trial} since {best[0].failure}")
-        following = search.rounds[number + 1].trials if number + 1 < len(search.rounds) else 0
-        going_on = sorted({0, *(one.trial for one in best[:following])})
+        others = [one.trial for one in best if one.trial]
+        following = search.rounds[number + 1].trials if number + 1 < len(search.rounds) else 1
+        going_on = [0, *sorted(others[: following - 1])]
     return sorted(standings.values(), key=lambda one: one.order, reverse=True)
 
 
@@ -250,7 +251,7 @@ def preset_of(search: Search, best: Standing, env: Env, name: str) -> Preset:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         pgrad=version("pgrad") or "unknown",
         trials=search.trials,
-        score=best.estimate if len(best.returns) > 1 else None,
+        score=Estimate(*(float(f"{x:.6g}") for x in best.estimate)) if len(best.returns) > 1 else None,
         score_of=f"{best.policy} policies of the seeds that chose it, {search.episodes} episodes each",
     )
     settings = differing(vars(replace(search.config(best.trial), total_steps=search.steps, num_iterations=None)))

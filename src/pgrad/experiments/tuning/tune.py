@@ -184,8 +184,7 @@ def _searched(
     asked.config(asked.trials - 1)  # raises where the space has no settings that fit together
     with Journal(folder / "journal.jsonl", asked.to_dict()) as journal:
         if announce is not None:
-            what = f"{asked.base.env} · {asked.base.algorithm} · {asked} · {asked.steps:,} steps a run"
-            announce(f"{what} · {journal.path}")
+            announce(f"{asked.base.env} · {asked.base.algorithm} · {asked} · {journal.path}")
             if journal.set_aside:
                 announce(f"the journal's last line was damaged and is set aside in {journal.path}.damaged")
             if journal.runs:
