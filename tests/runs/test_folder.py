@@ -216,7 +216,7 @@ def test_a_run_on_a_users_file_is_evaluated_from_anywhere_once_it_is_trusted(
     (tmp_path / "shop.py").write_text(shop)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    save(pgrad.train(name, total_steps=200, evaluation_episodes=0), "run")
+    save(pgrad.train(name, preset="none", total_steps=200, evaluation_episodes=0), "run")
     monkeypatch.chdir(tmp_path / "elsewhere")
     for policy in (tmp_path / "run", pgrad.load(tmp_path / "run"), tmp_path / "run" / "seed-0" / "policy.safetensors"):
         with pytest.raises(EnvError, match=r"shop\.py.*trust=True \(--trust\)"):
@@ -583,6 +583,7 @@ def test_a_training_run_comes_back(tmp_path: Path, algorithm: str, every: int | 
     result = pgrad.train(
         "CartPole-v1",
         algorithm=algorithm,
+        preset="none",
         seed=4,
         evaluation_episodes=0,
         num_iterations=5,

@@ -70,7 +70,9 @@ def test_another_seed_than_the_folders_is_refused(run: Path, path: str) -> None:
 
 
 def test_the_value_network_of_a_run_comes_back(tmp_path: Path) -> None:
-    result = pgrad.train("CartPole-v1", seeds=2, total_steps=500, evaluation_episodes=0, normalize_rewards=True)
+    result = pgrad.train(
+        "CartPole-v1", preset="none", seeds=2, total_steps=500, evaluation_episodes=0, normalize_rewards=True
+    )
     pgrad.save(result, tmp_path / "run")
     obs = np.random.default_rng(0).normal(size=(5, 4))
     for seed, path in ((1, tmp_path / "run"), (None, tmp_path / "run" / "seed-1")):

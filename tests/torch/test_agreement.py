@@ -232,7 +232,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, Any], by_torch: bool) -> None:
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
-    options = {"num_iterations": 10, "learning_rate": 1e-4, "evaluation_episodes": 0, **settings}
+    options = {"preset": "none", "num_iterations": 10, "learning_rate": 1e-4, "evaluation_episodes": 0, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
     if by_torch and config.step != "gradient":
         pytest.skip("natural steps take no optimizer")

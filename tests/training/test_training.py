@@ -31,7 +31,7 @@ from pgrad.training.train import Interrupted
 
 def small(algorithm: str) -> dict[str, Any]:
     limit = {"num_iterations": 12} if algorithm == "notebook" else {"total_steps": 6000}
-    return {"algorithm": algorithm, "evaluation_episodes": 0, **limit}
+    return {"algorithm": algorithm, "preset": "none", "evaluation_episodes": 0, **limit}
 
 
 def parameters(result: pgrad.Result) -> list[Any]:
@@ -85,7 +85,8 @@ def test_the_length_of_a_chunk_changes_nothing(backend: str, monkeypatch: pytest
 )
 def test_every_choice_trains_in_both_loops(backend: str, settings: dict[str, Any]) -> None:
     before = new_loop(resolve("CartPole-v1", None, settings), pgrad.make("CartPole-v1"), 0).trained.policy.parameters
-    result = pgrad.train("CartPole-v1", backend=backend, evaluation_episodes=0, total_steps=3000, **settings)
+    shared = {"preset": "none", "evaluation_episodes": 0, "total_steps": 3000}
+    result = pgrad.train("CartPole-v1", backend=backend, **shared, **settings)
     after = result.policies[0].parameters
     assert after.shape == before.shape
     assert np.isfinite(after).all()
@@ -104,15 +105,16 @@ def test_the_default_solves_cartpole_through_both_backends() -> None:
 
 def test_reinforce_learns_and_its_switches_matter() -> None:
     """The same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps."""
-    learned = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000)
-    idle = pgrad.train("CartPole-v1", algorithm="reinforce", seeds=3, total_steps=100_000, learning_rate=1e-12)
+    options: dict[str, Any] = {"algorithm": "reinforce", "preset": "none", "seeds": 3, "total_steps": 100_000}
+    learned = pgrad.train("CartPole-v1", **options)
+    idle = pgrad.train("CartPole-v1", learning_rate=1e-12, **options)
     assert learned.mean_returns.min() > 150
     assert idle.mean_returns.max() < 40
 
 
 def test_notebook_is_the_notebook() -> None:
     """300 iterations of one episode; the policy has 4·128 + 128 + 128·2 + 2 parameters; no critic is trained."""
-    result = pgrad.train("CartPole-v1", algorithm="notebook", evaluation_episodes=0)
+    result = pgrad.train("CartPole-v1", algorithm="notebook", preset="none", evaluation_episodes=0)
     history = result.seeds[0].history
     assert history.metrics.shape[0] == history.episodes.length.size == 300
     assert result.policies[0].num_parameters == 898
@@ -149,7 +151,7 @@ def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
 
 
 def test_metrics_describe_the_run() -> None:
-    result = pgrad.train("CartPole-v1", evaluation_episodes=0, total_steps=20_000)
+    result = pgrad.train("CartPole-v1", preset="none", evaluation_episodes=0, total_steps=20_000)
     history = result.seeds[0].history
     steps, episodes, entropy, rate = (history.metrics[:, column] for column in (0, 1, 3, 5))
     np.testing.assert_array_equal(np.diff(steps), 128)
@@ -191,7 +193,14 @@ def test_nothing_is_saved_before_the_first_steps_are_trained(monkeypatch: pytest
             Waiting.let_go.set()
 
     small = {"num_envs": 2, "num_steps": 10, "total_steps": 100, "hidden": 4, "evaluation_episodes": 0}
-    pgrad.train(Waiting, vectorization="sync", progress=progress, save=lambda r: saved.append(r.total_steps), **small)
+    pgrad.train(
+        Waiting,
+        preset="none",
+        vectorization="sync",
+        progress=progress,
+        save=lambda r: saved.append(r.total_steps),
+        **small,
+    )
     assert saved and min(saved) > 0
 
 
@@ -214,7 +223,7 @@ class Exploding(CartPole):
 def test_rewards_that_are_not_finite_end_that_seed_with_its_last_good_policy() -> None:
     env = replace(pgrad.make("CartPole-v1"), dynamics=Exploding())
     with pytest.raises(pgrad.TrainingDiverged, match=r"rewards are not finite \(seed 0, iteration \d+\)") as caught:
-        pgrad.train(env, evaluation_episodes=0)
+        pgrad.train(env, preset="none", evaluation_episodes=0)
     result = caught.value.result
     assert np.isfinite(result.policies[0].parameters).all()
     assert result.seeds[0].failure
@@ -224,7 +233,7 @@ def test_an_environment_of_the_users_never_enters_pgrads_cache() -> None:
     """An index that names a type which another process cannot import could not be read by it."""
     env = replace(pgrad.make("CartPole-v1"), dynamics=Exploding())
     with pytest.raises(pgrad.TrainingDiverged):
-        pgrad.train(env, evaluation_episodes=0)
+        pgrad.train(env, preset="none", evaluation_episodes=0)
     dispatcher = train_chunk.outer  # type: ignore[attr-defined]
     assert not any("Exploding" in str(signature) for signature in dispatcher.signatures)
     foreign: Any = face_for(train_chunk, Exploding())
@@ -233,7 +242,7 @@ def test_an_environment_of_the_users_never_enters_pgrads_cache() -> None:
 
 def test_a_step_too_large_for_float32_is_not_taken() -> None:
     with pytest.raises(pgrad.TrainingDiverged, match="infinite") as caught:
-        pgrad.train("CartPole-v1", evaluation_episodes=0, learning_rate=1e40, optimizer="sgd", max_grad_norm=None)
+        short("actor-critic", 5, learning_rate=1e40, optimizer="sgd", max_grad_norm=None)
     policy = caught.value.result.policies[0]
     assert np.isfinite(policy.parameters).all()
     assert np.isfinite(policy.probabilities([0.0, 0.0, 0.0, 0.0])).all()
@@ -248,7 +257,7 @@ SHORT: dict[str, dict[str, Any]] = {
 def short(algorithm: str, iterations: int, **settings: Any) -> pgrad.Result:
     """A run whose first iterations do not depend on how many there are."""
     chosen = {"seed": 3, "learning_rate_schedule": "constant", "num_iterations": iterations, **SHORT[algorithm]}
-    return pgrad.train("CartPole-v1", evaluation_episodes=0, **{**chosen, **settings})
+    return pgrad.train("CartPole-v1", preset="none", evaluation_episodes=0, **{**chosen, **settings})
 
 
 def checkpoint_bytes(result: pgrad.Result) -> list[tuple[bytes, ...]]:

@@ -49,10 +49,19 @@ def _field(default: Any, help: str, valid: Range | Iterable[str] | None = None) 
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a training. Field by field: `pgrad train --help`."""
+    """All settings of a training. Field by field: `pgrad train --help`.
+
+    `preset` is a record of where settings came from: training.train.prepare takes presets, a Config states all.
+    """
 
     env: str = _field("CartPole-v1", "environment id")
-    algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other settings start from", ALGORITHMS)
+    algorithm: str = _field(
+        DEFAULT_ALGORITHM, "rung of the ladder, whose own settings the others start from", ALGORITHMS
+    )
+    preset: str = _field(
+        "none",
+        "tuned settings below the others: 'auto' for the environment's or the general ones, 'none', a name, a file",
+    )
     backend: str = _field("auto", "compiled port if there is one, or Gymnasium's own", BACKENDS)
     vectorization: str = _field("auto", "how Gymnasium environments are stepped together", VECTORIZATIONS)
     max_episode_steps: int | None = _field(None, "time limit; 'none' for the environment's own", COUNT)
@@ -154,6 +163,7 @@ class TrainSettings(TypedDict, total=False):
     The types are of what may be written: 1e6 is an integer too, and text is read as on the command line.
     """
 
+    preset: str
     backend: str
     vectorization: str
     max_episode_steps: float | None
@@ -240,6 +250,10 @@ ARGUMENTS: dict[str, Argument] = {
     "diagnosis_seed": Argument(integer, SEED),
     "threads": Argument(integer, COUNT, optional=True),
     "episodes": Argument(integer, COUNT),
+    "trials": Argument(integer, COUNT),
+    "steps": Argument(integer, COUNT, optional=True),
+    "search_seed": Argument(integer, SEED),
+    "processes": Argument(integer, COUNT, optional=True),
     "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True

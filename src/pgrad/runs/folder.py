@@ -175,9 +175,14 @@ def located(env: str) -> str:
 
 def free_path(config: Config) -> Path:
     """Return the first of runs/ENV-ALGORITHM-1, -2, … that does not exist."""
-    env = Path(config.env).name if Path(config.env).is_absolute() else config.env
-    name = re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
+    name = run_name(config)
     return next(path for n in itertools.count(1) if not os.path.lexists(path := RUNS / f"{name}-{n}"))
+
+
+def run_name(config: Config) -> str:
+    """Return ENV-ALGORITHM as a folder may be called."""
+    env = Path(config.env).name if Path(config.env).is_absolute() else config.env
+    return re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
 
 
 def metrics_csv(history: History) -> str:

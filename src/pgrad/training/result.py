@@ -27,6 +27,7 @@ from pgrad.experiments.statistics import (
     shown,
 )
 from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.presets.preset import NONE, described
 from pgrad.training.loops import History
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ class Result:
             f"{self.total_steps:,} steps in {seconds:.2f} s ({rate(self.total_steps / max(seconds, 1e-9))})"
             + (f" after compiling for {self.compile_seconds:.1f} s" if self.compile_seconds >= 0.1 else "")
         ]
+        if self.config.preset != NONE:
+            lines.append(described(self.config.preset))
         returns = self.mean_returns
         if returns.size:
             played = [seed for seed in self.seeds if seed.evaluation is not None]
