@@ -128,7 +128,8 @@ def test_the_summary_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pyt
         for seed in result.seeds
         if seed.evaluation
     ]
-    save(result.with_evaluations(played), tmp_path / "run")
+    seeds = tuple(replace(seed, evaluation=one) for seed, one in zip(result.seeds, played, strict=True))
+    save(replace(result, seeds=seeds), tmp_path / "run")
     summary = strict_json((tmp_path / "run" / "summary.json").read_text("utf-8"))
     made = summary["made_with"]
     assert made["command"] == "pgrad train 'my env.py:MyEnv'"
