@@ -49,6 +49,8 @@ def learnt(corner: str, algorithm: str) -> tuple[Any, Any]:
     asked = settings(algorithm, 16 if corner == "gymnasium" else 64)
     if corner == "module":
         asked["policy"] = module
+        if algorithm in ("ppo", "natural", "trpo"):  # a step takes autograd a millisecond
+            asked["num_iterations"] = ITERATIONS // 3
     result = pgrad.train(gymnasium_env(ALL.env) if corner == "gymnasium" else ALL.env, seed=0, **asked)
     probabilities, critic = result.policies[0].probabilities(OBS), result.seeds[0].critic
     error = None if critic is None else critic.value(OBS) - ALL.values(probabilities)
