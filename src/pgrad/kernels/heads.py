@@ -353,6 +353,32 @@ def _env_action_compiled(head: Any, action: Any, b: Any) -> Any:
     return head.instance_class.env_action
 
 
+def share_clipped(head: Any, action: Array, count: int) -> float:
+    """Return the share of the first `count` actions' numbers that the bounds clip; NaN for heads that never clip."""
+    return share_outside(head, action, count) if isinstance(head, GaussianHead) else np.nan
+
+
+@compiled_as(share_clipped)
+def _share_clipped_compiled(head: Any, action: Any, count: Any) -> Any:
+    if head.instance_class is GaussianHead:
+        return lambda head, action, count: share_outside(head, action, count)
+    return lambda head, action, count: np.nan
+
+
+@strict
+def share_outside(head: GaussianHead, action: Array, count: int) -> float:
+    """Return the share of the numbers action[:, :count], as drawn, that are outside the bounds; NaN if squashed."""
+    if head.squash:
+        return np.nan
+    outside = 0
+    for d in range(action.shape[0]):
+        bound = head.bounds[d]
+        low, high = (bound.low - bound.middle) / bound.scale, (bound.high - bound.middle) / bound.scale
+        for b in range(count):
+            outside += action[d, b] < low or action[d, b] > high
+    return float(outside / (action.shape[0] * count))
+
+
 def load_actions(action: Array, order: Array, taken: Array, start: int, lanes: int) -> None:
     """Set taken[..., n] = action[..., order[start + n]], or action[..., start + n] if `order` is empty."""
     where = order[start : start + lanes] if order.size else slice(start, start + lanes)

@@ -11,6 +11,7 @@ from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
@@ -125,6 +126,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
         normalization=normalization,
         iteration=np.zeros(1, np.int64),
         checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),
+        signal=new_signal(policy.size),
         key=np.uint64(fold_in(seed, MINIBATCH_STREAM)),
     )
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
@@ -68,6 +69,7 @@ def new_torch_learner(
         normalization,
         actor_of(policy, optimizer),
         head_for(policy, output.distribution),
+        new_signal(sum(parameter.numel() for parameter in parameters)),
         fold_in(seed, MINIBATCH_STREAM),
     )
 

@@ -93,6 +93,7 @@ class Loop(ABC):
         self.metrics: list[Floats] = []  # of chunks or iterations, [iterations, len(METRICS)] each
         self.episodes: list[Episodes] = []
         self.seconds, self.total_steps = 0.0, 0
+        self.obs_sizes = np.zeros(0)  # [O] largest magnitudes in the batches looked at, one a chunk
         self.failure: str | None = None
         self.finished = False
 
@@ -117,6 +118,12 @@ class Loop(ABC):
 
     def close(self) -> None:  # noqa: B027, lanes are arrays
         """Release the environments."""
+
+    def look(self, obs: npt.NDArray[np.float32]) -> None:
+        """Take in the observations [O, B] of a chunk's last batch."""
+        if obs.shape[1]:
+            sizes = np.maximum(obs.max(axis=1), -obs.min(axis=1)).astype(np.float64)
+            self.obs_sizes = np.maximum(self.obs_sizes, sizes) if self.obs_sizes.size else sizes
 
     def used_up(self) -> bool:
         """Return whether the run has had its iterations or steps."""
@@ -179,6 +186,7 @@ class FusedLoop(Loop):
         self.metrics.append(metrics)
         self.episodes.append(copied(buffer.episodes, logged))
         self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
+        self.look(buffer.obs[:, :samples])
         self.note = self.guard.note
 
 
@@ -206,6 +214,7 @@ class CollectingLoop(Loop):
                     break
                 self.metrics.append(np.array([metrics]))
                 if self.used_up() or time.perf_counter() - began >= CHUNK_SECONDS:
+                    self.look(batch.obs[:, : batch.reward.size])
                     break
         self.note = self.collector.note
 
