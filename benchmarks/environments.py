@@ -69,7 +69,7 @@ def gymnasium_alone(env_id: str) -> float:
 
 
 def training(env_id: str, total_steps: int, **settings: Any) -> float:
-    result = pgrad.train(env_id, total_steps=total_steps, evaluation_episodes=0, **settings)
+    result = pgrad.train(env_id, preset="none", total_steps=total_steps, evaluation_episodes=0, **settings)
     return result.total_steps / result.seconds
 
 

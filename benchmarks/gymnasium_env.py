@@ -23,13 +23,14 @@ def stepping_alone() -> float:
 
 def training(num_envs: int) -> float:
     result = pgrad.train(
-        "CartPole-v1", backend="gymnasium", num_envs=num_envs, num_steps=32, total_steps=STEPS, evaluation_episodes=0
+        "CartPole-v1", preset="none", backend="gymnasium", num_envs=num_envs, total_steps=STEPS, evaluation_episodes=0
     )
     return result.total_steps / result.seconds
 
 
 def main() -> None:
-    pgrad.train("CartPole-v1", backend="gymnasium", total_steps=1000, evaluation_episodes=0)  # compile or load
+    shared = {"preset": "none", "evaluation_episodes": 0}
+    pgrad.train("CartPole-v1", backend="gymnasium", total_steps=1000, **shared)  # compile or load
     rows = {
         f"Gymnasium's vector CartPole alone, random actions, {NUM_ENVS} environments": stepping_alone,
         f"training through it, actor-critic, {NUM_ENVS} environments": lambda: training(NUM_ENVS),

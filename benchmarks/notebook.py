@@ -13,7 +13,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "images" / "notebook.png"
 
 
 def main() -> None:
-    result = pgrad.train("CartPole-v1", algorithm="notebook", seeds=SEEDS)
+    result = pgrad.train("CartPole-v1", algorithm="notebook", preset="none", seeds=SEEDS)
     curves = [running_mean(seed.history.episodes.episode_return, WINDOW) for seed in result.seeds]
     full = np.array([curve[WINDOW - 1 :] for curve in curves])  # means of 50 whole episodes
     best, last = full.max(axis=1), full[:, -1]

@@ -1,4 +1,4 @@
-"""`pgrad train CartPole-v1` as a whole process, on one seed: the very first time, and with warm caches.
+"""`pgrad train CartPole-v1` as a whole process, on one seed and its preset: the very first time, and with warm caches.
 
 The peer is Python importing PyTorch and Gymnasium, which is where a PyTorch library's process begins.
 """

@@ -147,7 +147,7 @@ def test_a_policy_of_no_numbers_has_no_return(value: float) -> None:
 
 
 def test_a_run_folder_and_a_file_are_policies(tmp_path: Path) -> None:
-    result = pgrad.train("CartPole-v1", seeds=2, total_steps=500, evaluation_episodes=0)
+    result = pgrad.train("CartPole-v1", preset="none", seeds=2, total_steps=500, evaluation_episodes=0)
     pgrad.save(result, tmp_path / "run")
     expected = pgrad.evaluate(result.policies[0], episodes=5).returns
     for path in (tmp_path / "run", str(tmp_path / "run" / "seed-0" / "policy.safetensors")):
@@ -222,7 +222,7 @@ def test_a_policy_of_an_object_asks_for_it() -> None:
     def tenfold() -> gymnasium.Env[Any, Any]:
         return gymnasium.wrappers.TransformReward(gymnasium.make("CartPole-v1"), lambda reward: 10 * float(reward))
 
-    result = pgrad.train(tenfold, total_steps=500, evaluation_episodes=2)
+    result = pgrad.train(tenfold, preset="none", total_steps=500, evaluation_episodes=2)
     assert result.config.env == result.policies[0].env == "TransformReward(CartPole-v1)"
     with pytest.raises(pgrad.EnvError, match=r"'TransformReward\(CartPole-v1\)'.* Pass the environment yourself"):
         pgrad.evaluate(result.policies[0])

@@ -59,6 +59,6 @@ def test_the_page_is_one_screen() -> None:
 
 
 def test_it_trains(folder: Path) -> None:
-    result = pgrad.train("capsule.py:Capsule", seeds=2, total_steps=200_000, evaluation_episodes=5)
+    result = pgrad.train("capsule.py:Capsule", preset="none", seeds=2, total_steps=200_000, evaluation_episodes=5)
     assert (result.mean_returns > 8).all()
     assert result.policies[0].env == "capsule.py:Capsule"

@@ -20,11 +20,12 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("",),
-    ("diagnostics",),
+    ("diagnostics", "experiments.tuning"),
     ("runs.folder",),
     ("training",),
     ("reports",),
     ("evaluation",),
+    ("presets",),
     ("runs",),
     ("config",),
     ("verify", "torch"),
@@ -57,6 +58,7 @@ PUBLIC = [
     "Result",
     "RunError",
     "TrainingDiverged",
+    "Tuning",
     "__version__",
     "diagnose",
     "discounted_return",
@@ -69,6 +71,7 @@ PUBLIC = [
     "save",
     "softmax",
     "train",
+    "tune",
 ]
 
 

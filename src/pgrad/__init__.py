@@ -17,6 +17,7 @@ from pgrad.errors import (
 )
 from pgrad.estimators.episodes import discounted_return, estimate_policy_gradient, rewards_to_go
 from pgrad.evaluation import Evaluation, evaluate
+from pgrad.experiments.tuning.tune import Tuning, tune
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
 from pgrad.runs.folder import save
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "RunError",
     "TrainingDiverged",
+    "Tuning",
     "__version__",
     "diagnose",
     "discounted_return",
@@ -55,5 +57,6 @@ __all__ = [
     "save",
     "softmax",
     "train",
+    "tune",
     "verify",
 ]

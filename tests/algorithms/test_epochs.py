@@ -12,6 +12,7 @@ from pgrad.algorithms.epochs import Epochs, Once, Step, most_steps, next_part, n
 from pgrad.algorithms.iteration import advantages, new_passes, step_along, train_iteration, values
 from pgrad.algorithms.learner import Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient, value_gradient
 from pgrad.estimators.ratio import log_probs
@@ -45,6 +46,7 @@ def random_learner() -> Learner:
         new_normalization(0, 0),
         np.zeros(1, np.int64),
         new_checkpoints(1, policy.parameters.size, critic.parameters.size),
+        new_signal(policy.parameters.size),
         KEY,
     )
 

@@ -25,6 +25,7 @@ from pgrad.algorithms.iteration import (
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient, value_gradient
 from pgrad.estimators.spec import (
@@ -367,6 +368,7 @@ def random_learner() -> Learner:
         new_normalization(0, 0),
         np.zeros(1, np.int64),
         room(0),
+        new_signal(policy.network.parameters.size),
     )
 
 
@@ -476,6 +478,7 @@ def test_an_iteration_is_the_diagram(baseline: int) -> None:
     assert (learner.policy.network.parameters != random_learner().policy.network.parameters).any()
     assert (learner.critic.parameters != random_learner().critic.parameters).any() == (baseline == VALUE)
     expected = [entropy, norm, 0.1 * 0.6, value_loss, advantage.explained_variance, np.nan, np.nan]
+    expected += [advantage.spread, np.nan, np.nan]
     assert list(metrics) == list(METRICS)
     assert metrics["total_steps"] == 437 and metrics["episodes"] == 0
     np.testing.assert_allclose(list(metrics.values())[3:], expected, rtol=1e-5)

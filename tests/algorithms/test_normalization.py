@@ -110,7 +110,13 @@ def test_what_is_not_needed_does_not_happen() -> None:
     assert normalization.seen.tolist() == [40, 40]
 
 
-SETTINGS: dict[str, Any] = {"normalize_obs": True, "normalize_rewards": True, "num_envs": 8, "hidden": (16,)}
+SETTINGS: dict[str, Any] = {
+    "preset": "none",
+    "normalize_obs": True,
+    "normalize_rewards": True,
+    "num_envs": 8,
+    "hidden": (16,),
+}
 
 
 def test_a_policy_keeps_its_statistics_frozen_and_saved(tmp_path: Path) -> None:
@@ -157,7 +163,7 @@ def test_observations_of_any_size_are_learnt_from() -> None:
         def observation(self, observation: Any) -> Any:
             return observation.astype(np.float64) * 1e-4
 
-    options = {"total_steps": 30_000, "num_envs": 16, "evaluation_episodes": 20}
+    options = {"preset": "none", "total_steps": 30_000, "num_envs": 16, "evaluation_episodes": 20}
     with_them, without = (
         pgrad.train(Tiny, seed=0, normalize_obs=on, **options).mean_returns[0] for on in (True, False)
     )

@@ -34,7 +34,7 @@ from pgrad.training import seeds as seeds_module
 from pgrad.training.seeds import Snapshot
 from pgrad.training.train import Interrupted
 
-SHORT = ("--total-steps", "3000")
+SHORT = ("--preset", "none", "--total-steps", "3000")
 REFUSED, DIVERGED, INTERRUPTED = 2, 1, 130
 
 
@@ -152,7 +152,7 @@ def test_summary_json_agrees_with_the_other_files(trained: tuple[Path, str]) -> 
 
 def test_the_policies_are_those_that_the_library_trains(trained: tuple[Path, str]) -> None:
     path, _ = trained
-    result = pgrad.train("CartPole-v1", seeds=[4, 11], total_steps=3000, evaluation_episodes=0)
+    result = pgrad.train("CartPole-v1", seeds=[4, 11], preset="none", total_steps=3000, evaluation_episodes=0)
     for seed, policy in zip((4, 11), result.policies, strict=True):
         np.testing.assert_array_equal(pgrad.load(path, seed).parameters, policy.parameters)
     assert pgrad.load(path).metadata["seed"] == "4"
@@ -177,7 +177,7 @@ def test_the_written_configuration_repeats_the_run(trained: tuple[Path, str], tm
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_trains_from_its_resolved_file(tmp_path: Path, algorithm: str) -> None:
-    common = ("--no-figures", "--evaluation-episodes", 0, "--num-iterations", 2)
+    common = ("--preset", "none", "--no-figures", "--evaluation-episodes", 0, "--num-iterations", 2)
     assert run("train", "CartPole-v1", "--algorithm", algorithm, "--out", tmp_path / "a", *common) == 0
     assert run("train", "--config", tmp_path / "a" / "config.toml", "--out", tmp_path / "b") == 0
     a, b = (pgrad.load(tmp_path / name).parameters for name in "ab")
@@ -189,7 +189,7 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert run("train", "CartPole-v1", "--no-figures", "--evaluation-episodes", 0, "--num-iterations", 1) == 0
-    assert sorted(path.name for path in Path("runs").iterdir()) == [f"CartPole-v1-actor-critic-{k}" for k in (1, 2)]
+    assert sorted(path.name for path in Path("runs").iterdir()) == [f"CartPole-v1-ppo-{k}" for k in (1, 2)]
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -199,7 +199,7 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
     ("argv", "message"),
     [
         ("trian CartPole-v1", "unknown command 'trian': did you mean 'train'?"),
-        ("zzz", "unknown command 'zzz': known: algorithms, check-env, diagnose, envs, eval, info, train, verify"),
+        ("zzz", "unknown command 'zzz': known: algorithms, check-env, diagnose, envs, eval, info, train, tune, verify"),
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("train Zzz-v1", "unknown environment 'Zzz-v1': `pgrad envs` lists the known ones"),
@@ -218,6 +218,8 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ),
         ("train CartPole-v1 --std state-dependent", "std is for continuous actions"),
         ("train CartPole-v1 --initial-std 2", "initial_std is for continuous actions"),
+        ("train CartPole-v1 --action-distribution beta", "action_distribution is for continuous actions"),
+        ("train Pendulum-v1 --action-distribution gamma", "unknown action_distribution 'gamma': known: beta, gaussian"),
         ("train nowhere.py:MyEnv", "there is no file 'nowhere.py'"),
         ("train CartPole-v1 --algorithm reinforc", "unknown algorithm 'reinforc': did you mean 'reinforce'?"),
         ("train CartPole-v1 --learnin-rate 1", "unknown flag '--learnin-rate': did you mean '--learning-rate'?"),
@@ -375,7 +377,7 @@ def test_a_run_refused_before_its_first_step_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], breaking: Callable[[str, int], str]
 ) -> None:
     out = tmp_path / "new" / "run"
-    assert run("train", breaking("obs", 0), "--out", out, *SMALL_FLAGS) == REFUSED
+    assert run("train", breaking("obs", 0), "--out", out, *SMALL_FLAGS, "--preset", "none") == REFUSED
     assert "observation[1] is inf" in capsys.readouterr().err
     assert tree(tmp_path) == {}
 
@@ -474,7 +476,7 @@ def test_an_environment_that_breaks_ends_the_run_with_the_last_good_policy(
     assert np.isfinite(saved).all()
     whole = breaking(what, 10_000)
     last_good, before = (
-        pgrad.train(whole, num_iterations=iterations, evaluation_episodes=0, **SMALL).policies[0]
+        pgrad.train(whole, preset="none", num_iterations=iterations, evaluation_episodes=0, **SMALL).policies[0]
         for iterations in (len(rows), len(rows) - 1)
     )
     np.testing.assert_array_equal(saved, last_good.parameters)
@@ -517,6 +519,7 @@ class Deadly(gymnasium.Env):
 seeds.SAVING_SECONDS = 0.1
 gymnasium.register("Deadly-v0", Deadly, max_episode_steps=9)
 sys.argv[1:] = ["train", "Deadly-v0", "--out", {str(out)!r}, "--total-steps", "1e9", "--vectorization", "sync"]
+sys.argv += ["--preset", "none"]
 cli.main()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
@@ -551,10 +554,10 @@ def test_a_policy_that_has_no_probabilities_is_not_the_last_good_one(
 
 def test_an_evaluation_that_breaks_loses_nothing(tmp_path: Path, breaking: Callable[[str, int], str]) -> None:
     out = tmp_path / "run"
-    argv = ("--out", out, "--evaluation-episodes", 30, "--no-figures", *SMALL_FLAGS, "--total-steps", 100)
+    argv = ("--out", out, "--evaluation-episodes", 30, "--no-figures", *SMALL_FLAGS, *SHORT, "--total-steps", 100)
     assert run("train", breaking("reward", 55), *argv, "--num-envs", 10, "--num-steps", 10) == 0
     again = tmp_path / "again"
-    argv = ("--out", again, "--evaluation-episodes", 1000, "--no-figures", *SMALL_FLAGS, "--total-steps", 100)
+    argv = ("--out", again, "--evaluation-episodes", 1000, "--no-figures", *SMALL_FLAGS, *SHORT, "--total-steps", 100)
     assert run("train", breaking("reward", 33), *argv, "--num-envs", 10, "--num-steps", 10) == REFUSED
     for path in (out, again):
         assert np.isfinite(pgrad.load(path).parameters).all()
@@ -693,7 +696,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
 
 def test_the_help_of_train_tells_every_setting_its_choices_and_its_default() -> None:
     help_of = {action.dest: action.help for action in train_module.parser()._actions}
-    for name, default in vars(resolve()).items():
+    for name, default in {**vars(resolve()), "preset": "auto"}.items():
         if name == "env":
             continue
         field = FIELDS[name].metadata
@@ -807,7 +810,7 @@ def test_ctrl_c_leaves_no_worker_that_hangs(start: Callable[..., subprocess.Pope
     (tmp_path / "hanging.py").write_text(HANGING)
     process = start(
         "train", tmp_path / "hanging.py:Hanging", "--num-steps", 5, "--vectorization", "async", "--num-envs", 2,
-        "--step-timeout", "none", "--out", tmp_path / "run",
+        "--step-timeout", "none", "--preset", "none", "--out", tmp_path / "run",
     )  # fmt: skip
     while process.poll() is None and not (hanging := list(tmp_path.glob("*.hanging"))):
         time.sleep(0.05)

@@ -27,9 +27,9 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trained") / "run"
-    flags = ("--evaluation-episodes", 0, "--no-figures", "--total-steps", "none", "--num-iterations", 45)
+    flags = ("--preset", "none", "--no-figures", "--total-steps", "none", "--num-iterations", 45)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert run("train", "CartPole-v1", "--seeds", "4,11", "--out", path, *flags) == 0
+        assert run("train", "CartPole-v1", "--seeds", "4,11", "--evaluation-episodes", 0, "--out", path, *flags) == 0
     return path
 
 

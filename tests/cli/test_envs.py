@@ -5,6 +5,7 @@ import pytest
 from pgrad.cli import envs
 from pgrad.cli import main as cli
 from pgrad.envs.make import COMPILED
+from pgrad.presets.preset import read, shipped
 
 
 @pytest.fixture
@@ -19,6 +20,10 @@ def test_compiled_ones_come_first_and_once(printed: str) -> None:
     compiled, others = printed.split("installed, ")
     assert all(f"  {name} " in compiled for name in COMPILED)
     assert "CartPole-v1" not in others
+
+
+def test_presets_are_listed_with_where_they_come_from(printed: str) -> None:
+    assert all(f"  {read(name)}\n" in printed.split("installed, ")[0] for name in shipped())
 
 
 def test_installed_ones_are_listed_and_others_told_with_their_package(printed: str) -> None:

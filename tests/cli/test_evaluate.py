@@ -10,7 +10,7 @@ from pgrad.cli import main as cli
 from pgrad.errors import RunError
 from pgrad.runs.folder import RunFolder
 
-SHORT = ("--total-steps", "200", "--no-figures")
+SHORT = ("--preset", "none", "--total-steps", "200", "--no-figures")
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from pgrad.errors import ConfigError
 
 
 def from_flags(*argv: str) -> Config:
-    return cli.request(["CartPole-v1", *argv]).config
+    """What the flags say, without a tuned preset below them."""
+    return cli.request(["CartPole-v1", "--preset", "none", *argv]).config
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -198,6 +199,10 @@ def test_choosing_one_puts_the_presets_other_aside(chosen: dict[str, Any], put_a
         ({"algorithm": "trpo", "num_minibatches": 2}, "uses all of a batch once"),
         ({"algorithm": "trpo", "entropy_coef": 0.1}, "set entropy_coef to 0"),
         ({"algorithm": "reinforce", "num_value_steps": 2}, "num_value_steps needs baseline 'value'"),
+        ({"action_distribution": "beta", "squash": True}, "squash is for action_distribution 'gaussian'"),
+        ({"action_distribution": "beta", "std": "state-dependent"}, "std is for action_distribution 'gaussian'"),
+        ({"action_distribution": "beta", "initial_std": 0.5}, "initial_std is for action_distribution 'gaussian'"),
+        ({"algorithm": "reinforce", "value_hidden": 32}, "value_hidden needs baseline 'value'"),
         ({"num_envs": 2.5}, "num_envs must be an integer, not 2.5"),
         ({"num_envs": True}, "num_envs must be an integer, not True"),
         ({"num_envs": None}, "num_envs must be an integer, not None"),

@@ -33,7 +33,8 @@ ITERATIONS = 195  # parameters are kept every 10
 
 def trained(path: Path, *flags: str) -> Path:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        words = ["train", "CartPole-v1", "--out", str(path), "--evaluation-episodes", "0", "--no-figures", *flags]
+        shared = ["--preset", "none", "--evaluation-episodes", "0", "--no-figures"]
+        words = ["train", "CartPole-v1", "--out", str(path), *shared, *flags]
         assert cli.run(words) == 0
     return path
 

@@ -362,6 +362,17 @@ def test_an_object_is_checked_too() -> None:
         check(3)
 
 
+def test_bounds_that_are_not_centred_need_no_change() -> None:
+    class Order(Leaky):
+        action_space = gymnasium.spaces.Box(0.0, 10.0, (1,), np.float32)
+
+        def step(self, action: Any) -> Any:
+            return super().step(1)
+
+    (hint,) = [hint for hint in check(Order).findings.hints if "symmetric" in hint.what]
+    assert "begin at the middle of the bounds" in hint.way_out
+
+
 def test_gymnasiums_own_check_goes_through_the_face() -> None:
     class Far(Arm):
         observation_space = Box(-math.inf, 1.0)

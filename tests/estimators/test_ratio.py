@@ -12,7 +12,7 @@ from pgrad.estimators.gradient import policy_gradient
 from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, ClippedRatio, log_probs
 from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.mlp import BLOCK
-from pgrad.policies.distributions import num_outputs
+from pgrad.policies.distributions import BETA, GAUSSIAN, num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
@@ -26,6 +26,7 @@ HEADS: dict[str, tuple[Space, str, bool]] = {
     "multi-discrete": (MultiDiscrete((3, 2, 4)), "state-independent", False),
     "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
     "squashed, σ by the network": (Box(-2.0, 1.0, 2), "state-dependent", True),
+    "beta": (Box(-2.0, 1.0, 2), "state-dependent", False),
 }
 
 
@@ -35,7 +36,8 @@ def policy_of(head: str, shift: float = 0.0) -> MLPPolicy:
     rng, sizes = np.random.default_rng(5), (4, 8, num_outputs(actions, std))
     parameters = initial_policy(sizes, "uniform", actions, std, 0.6, rng) * np.float32(1.5)
     parameters += np.float32(shift) * rng.normal(size=parameters.size).astype(np.float32)
-    return MLPPolicy(parameters, sizes, "tanh", 0.7, actions=actions, std=std, squash=squash)
+    kind = {"std": std, "squash": squash, "action_distribution": BETA if head == "beta" else GAUSSIAN}
+    return MLPPolicy(parameters, sizes, "tanh", 0.7, actions=actions, **kind)  # type: ignore[arg-type]
 
 
 def masks(actions: Space) -> Array:

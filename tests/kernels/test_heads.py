@@ -11,11 +11,12 @@ import torch
 from tests.bare_samples import policy_gradient
 
 from pgrad.estimators.gradient import by_trajectory, trajectory_gradients
+from pgrad.kernels.gaussian import bound_of
 from pgrad.kernels.heads import NO_MASK, GaussianHead, env_actions, first_actions, load_actions, new_actions, within
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK
 from pgrad.kernels.random import fold_in
-from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
+from pgrad.policies.distributions import BETA, GAUSSIAN, STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
@@ -31,19 +32,23 @@ CASES: list[tuple[str, Space, str, bool]] = [
     ("gaussian, its σ by the network", BOUNDS, STATE_DEPENDENT, False),
     ("squashed", BOUNDS, STATE_INDEPENDENT, True),
     ("squashed, its σ by the network", BOUNDS, STATE_DEPENDENT, True),
+    ("beta", BOUNDS, BETA, False),
     ("one number", Box(-1.0, 1.0), STATE_INDEPENDENT, False),
 ]
 NAMES = [case[0] for case in CASES]
 
 
 def policy_of(actions: Space, std: str, squash: bool, normalised: bool = False, hidden: int = 7) -> MLPPolicy:
+    """A policy with numbers drawn; `std` may be BETA, whose outputs are as many as those of a σ of the state."""
+    action_distribution, std = (BETA, STATE_DEPENDENT) if std == BETA else (GAUSSIAN, std)
     rng, sizes = np.random.default_rng(3), (OBS_SIZE, hidden, num_outputs(actions, std))
     parameters = initial_policy(sizes, "uniform", actions, std, 0.7, rng)
     parameters += rng.normal(0, 0.3, parameters.size).astype(np.float32)
     inputs = {}
     if normalised:
         inputs = {"shift": np.float32([0.5, -1, 2]), "scale": np.float32([2, 0.1, 40])}
-    return MLPPolicy(parameters, sizes, "tanh", 0.8, actions=actions, std=std, squash=squash, **inputs)
+    kind = {"std": std, "squash": squash, "action_distribution": action_distribution}
+    return MLPPolicy(parameters, sizes, "tanh", 0.8, actions=actions, **kind, **inputs)  # type: ignore[arg-type]
 
 
 def batch_for(policy: MLPPolicy, size: int) -> tuple[Array, Array, Array]:
@@ -75,7 +80,14 @@ def torch_objective(
     """Σ weight · log π + bonus · H in float64 by torch.distributions, and Σ H; squashed: the score's and the path's
     gradient of what is estimated, with u = μ + σ z."""
     x = torch_outputs(policy, theta, obs)
-    if isinstance(policy.actions, Box):
+    if policy.action_distribution == BETA:
+        alpha, beta = (1 + torch.nn.functional.softplus(part) for part in x.chunk(2, dim=1))
+        tanh_u = torch.distributions.TransformedDistribution(
+            torch.distributions.Beta(alpha, beta), [torch.distributions.AffineTransform(-1, 2)]
+        )
+        log_prob = tanh_u.log_prob(torch.tanh(torch.tensor(drawn.T.astype(np.float64)))).sum(1)
+        entropy = (tanh_u.base_dist.entropy() + math.log(2)).sum(1)
+    elif isinstance(policy.actions, Box):
         d = policy.actions.flat_size
         log_std = theta[-d:].expand(x.shape[0], d) if x.shape[1] == d else x[:, d:].clip(-5, 2)
         normal, u = torch.distributions.Normal(x[:, :d], log_std.exp()), torch.tensor(drawn.T.astype(np.float64))
@@ -175,7 +187,7 @@ def test_components_of_an_action_are_drawn_independently(name: str, actions: Spa
     obs, keys = np.zeros((size, OBS_SIZE), np.float32), np.array([fold_in(9, n) for n in range(size)], np.uint64)
     drawn = CompiledActor(policy.compiled)(obs, None, keys, np.zeros(size, np.int32))
     assert (np.abs(np.corrcoef(drawn) - np.eye(len(drawn))) < 4.5 / math.sqrt(size)).all()
-    if isinstance(actions, Box):
+    if isinstance(actions, Box) and std != BETA:
         described: Any = policy.distribution(obs)
         z = (drawn.T - described.mean) * np.exp(-described.log_std)
         assert (np.abs(z.mean(axis=0)) < 4.5 / math.sqrt(size)).all()
@@ -352,13 +364,13 @@ def compiled_env_actions(head: Any, action: Any, result: Any) -> Any:
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_each_number_has_bounds_of_its_own(size: int, squash: bool) -> None:
     low, high = np.array([-1.0, 0, 5][:size]), np.array([1.0, 10, 6][:size])
-    u = np.float32([[-30, 0, 0.4, 30], [-30, 0, 7, 30], [-30, 5.5, 6, 30]][:size])
-    head, result = GaussianHead(np.zeros(size, np.float32), tuple(low), tuple(high), squash), np.empty_like(u)
+    u = np.float32([[-30, 0, 0.4, 30], [-30, 0, 0.7, 30], [-30, -0.5, 1, 30]][:size])
+    bounds = tuple(map(bound_of, low, high))
+    head, result = GaussianHead(np.zeros(size, np.float32), bounds, squash), np.empty_like(u)
     compiled_env_actions(head, u, result)
-    expected = np.clip(u.T, low, high)
-    if squash:
-        expected = low + (high - low) * (1 + np.tanh(u.T.astype(np.float64))) / 2
+    units = np.tanh(u.T.astype(np.float64)) if squash else np.clip(u.T, -1, 1)
+    expected = low + (high - low) * (1 + units) / 2
     error = 3e-7 * (high - low).max()  # of a float32 tanh, and of the bounds
-    interpreted = [within(u, n, tuple(low), tuple(high), squash) for n in range(4)]
+    interpreted = [within(u, n, bounds, squash) for n in range(4)]
     np.testing.assert_allclose(result.T, expected, rtol=0, atol=error)
     np.testing.assert_allclose(interpreted, expected, rtol=0, atol=error)

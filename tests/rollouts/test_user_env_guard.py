@@ -185,6 +185,7 @@ def test_in_training_the_policies_are_kept(tmp_path: Path) -> None:
     ) as caught:
         pgrad.train(
             f"{tmp_path / 'walk.py'}:Walk",
+            preset="none",
             seeds=2,
             total_steps=500_000,
             evaluation_episodes=0,

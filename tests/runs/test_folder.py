@@ -128,7 +128,8 @@ def test_the_summary_says_what_it_was_made_with(tmp_path: Path, monkeypatch: pyt
         for seed in result.seeds
         if seed.evaluation
     ]
-    save(result.with_evaluations(played), tmp_path / "run")
+    seeds = tuple(replace(seed, evaluation=one) for seed, one in zip(result.seeds, played, strict=True))
+    save(replace(result, seeds=seeds), tmp_path / "run")
     summary = strict_json((tmp_path / "run" / "summary.json").read_text("utf-8"))
     made = summary["made_with"]
     assert made["command"] == "pgrad train 'my env.py:MyEnv'"
@@ -216,7 +217,7 @@ def test_a_run_on_a_users_file_is_evaluated_from_anywhere_once_it_is_trusted(
     (tmp_path / "shop.py").write_text(shop)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    save(pgrad.train(name, total_steps=200, evaluation_episodes=0), "run")
+    save(pgrad.train(name, preset="none", total_steps=200, evaluation_episodes=0), "run")
     monkeypatch.chdir(tmp_path / "elsewhere")
     for policy in (tmp_path / "run", pgrad.load(tmp_path / "run"), tmp_path / "run" / "seed-0" / "policy.safetensors"):
         with pytest.raises(EnvError, match=r"shop\.py.*trust=True \(--trust\)"):
@@ -263,7 +264,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_metrics_have_their_columns_and_leave_out_what_is_undefined() -> None:
     history = new_history(2)
-    history.metrics[0] = [123_456_789_012, 0, np.nan, 0.693147180, 1e-12, 0.01, np.nan, -0.5, np.nan, 0.25]
+    written = [123_456_789_012, 0, np.nan, 0.693147180, 1e-12, 0.01, np.nan, -0.5, np.nan, 0.25, 1.5, np.nan, -0.1]
+    history.metrics[0] = written
     rows = list(csv.DictReader(io.StringIO(metrics_csv(history))))
     assert list(rows[0]) == [
         "iteration",
@@ -277,8 +279,12 @@ def test_metrics_have_their_columns_and_leave_out_what_is_undefined() -> None:
         "explained_variance",
         "kl",
         "clip_fraction",
+        "advantage_std",
+        "actions_clipped",
+        "signal_to_noise",
     ]
-    assert list(rows[0].values()) == ["1", "123456789012", "0", "", "0.693147", "1e-12", "0.01", "", "-0.5", "", "0.25"]
+    expected = ["1", "123456789012", "0", "", "0.693147", "1e-12", "0.01", "", "-0.5", "", "0.25", "1.5", "", "-0.1"]
+    assert list(rows[0].values()) == expected
     assert rows[1]["iteration"] == "2"
     np.testing.assert_allclose([float(v) for v in list(rows[1].values())[1:]], history.metrics[1], rtol=1e-5)
 
@@ -583,6 +589,7 @@ def test_a_training_run_comes_back(tmp_path: Path, algorithm: str, every: int | 
     result = pgrad.train(
         "CartPole-v1",
         algorithm=algorithm,
+        preset="none",
         seed=4,
         evaluation_episodes=0,
         num_iterations=5,

@@ -70,7 +70,9 @@ def test_another_seed_than_the_folders_is_refused(run: Path, path: str) -> None:
 
 
 def test_the_value_network_of_a_run_comes_back(tmp_path: Path) -> None:
-    result = pgrad.train("CartPole-v1", seeds=2, total_steps=500, evaluation_episodes=0, normalize_rewards=True)
+    result = pgrad.train(
+        "CartPole-v1", preset="none", seeds=2, total_steps=500, evaluation_episodes=0, normalize_rewards=True
+    )
     pgrad.save(result, tmp_path / "run")
     obs = np.random.default_rng(0).normal(size=(5, 4))
     for seed, path in ((1, tmp_path / "run"), (None, tmp_path / "run" / "seed-1")):
@@ -188,14 +190,14 @@ def test_a_module_whose_parameters_are_not_finite_is_refused(tmp_path: Path) -> 
     pgrad.save(pgrad.train("CartPole-v1", policy=module, total_steps=200, evaluation_episodes=0), tmp_path / "run")
     path = tmp_path / "run" / "seed-0" / "policy.safetensors"
     pgrad.load(path, module=module)
-    with reading(path, "pgrad-module-1", "policy") as (tensors, description):
+    with reading(path, "pgrad-module-2", "policy") as (tensors, description):
         tensors["module.bias"] = np.array([0, np.nan], np.float32)
-    write(path, "pgrad-module-1", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors: bias has values that are not finite"):
         pgrad.load(path, module=module)
     tensors["module.bias"] = np.zeros(2, np.float32)
     tensors["another"] = np.zeros(2, np.float32)
-    write(path, "pgrad-module-1", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors holds 'another', which is no part of it"):
         pgrad.load(path, module=module)
 
@@ -223,6 +225,7 @@ def described(**changes: Any) -> str:
         "actions": {"space": "Discrete", "n": 2},
         "std": "state-independent",
         "squash": False,
+        "action_distribution": "gaussian",
         "temperature": 1.0,
         "env": "CartPole-v1",
         "training": {},

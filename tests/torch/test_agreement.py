@@ -1,5 +1,6 @@
 """A module and a compiled policy with the same parameters: the same distribution, gradient, actions and training."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pgrad
 from pgrad.config.resolve import resolve
 from pgrad.config.settings import TorchOptions
 from pgrad.kernels.heads import NO_MASK
+from pgrad.policies.distributions import BETA, GAUSSIAN
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
@@ -31,11 +33,13 @@ HEADS: dict[str, tuple[Space, str, bool]] = {
     "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
     "squashed": (Box(-2.0, 1.0, 2), "state-independent", True),
     "squashed, state-dependent": (Box(-2.0, 1.0, 3), "state-dependent", True),
+    "beta": (Box(-2.0, 1.0, 3), BETA, False),
 }
 
 
 def compiled_policy(actions: Space, std: str, squash: bool, normalised: bool = False) -> MLPPolicy:
-    """Random, far from uniform, with σ around e^-0.5."""
+    """Random, far from uniform, with σ around e^-0.5; `std` may be BETA, whose two outputs are those of a Beta."""
+    action_distribution, std = (BETA, "state-dependent") if std == BETA else (GAUSSIAN, std)
     rng = np.random.default_rng(5)
     outputs = {"state-dependent": 2, "state-independent": 1}[std] * actions.flat_size
     sizes = (4, 16, 16, outputs)
@@ -43,16 +47,23 @@ def compiled_policy(actions: Space, std: str, squash: bool, normalised: bool = F
     inputs = (rng.normal(size=4), rng.uniform(0.5, 2, 4)) if normalised else (np.empty(0), np.empty(0))
     shift, scale = (array.astype(np.float32) for array in inputs)
     temperature = 1.0 if isinstance(actions, Box) else 0.7
-    return MLPPolicy(parameters, sizes, "tanh", temperature, None, {}, actions, std, squash, shift=shift, scale=scale)
+    kind = (actions, std, squash, action_distribution)
+    return MLPPolicy(parameters, sizes, "tanh", temperature, None, {}, *kind, shift=shift, scale=scale)
 
 
 def as_module(policy: MLPPolicy) -> TorchPolicy:
     """With the normalisation outside of the module, as training has it."""
-    bare = MLPPolicy(
-        policy.parameters, policy.sizes, policy.activation, actions=policy.actions, std=policy.std, squash=policy.squash
-    )
+    nothing = np.empty(0, np.float32)
+    bare = replace(policy, temperature=1.0, shift=nothing, scale=nothing)
     inputs = Inputs(policy.sizes[:1], policy.shift, policy.scale, torch.device("cpu"))
-    return TorchPolicy(to_module(bare), inputs, policy.actions, policy.temperature, policy.squash)
+    return TorchPolicy(
+        to_module(bare),
+        inputs,
+        policy.actions,
+        policy.temperature,
+        policy.squash,
+        action_distribution=policy.action_distribution,
+    )
 
 
 def observations() -> Any:
@@ -150,10 +161,11 @@ def test_a_forbidden_action_has_probability_exactly_zero_and_no_gradient() -> No
 def test_a_compiled_policy_becomes_a_module_and_back_without_loss(head: str, normalised: bool) -> None:
     policy = compiled_policy(*HEADS[head], normalised=normalised)
     module = to_module(policy)
-    back = from_module(module, temperature=policy.temperature, squash=policy.squash)
+    kind = {"squash": policy.squash, "action_distribution": policy.action_distribution}
+    back = from_module(module, temperature=policy.temperature, **kind)  # type: ignore[arg-type]
     for name in ("parameters", "shift", "scale"):
         np.testing.assert_array_equal(getattr(back, name), getattr(policy, name))
-    same = ("sizes", "activation", "temperature", "actions", "std", "squash")
+    same = ("sizes", "activation", "temperature", "actions", "std", "squash", "action_distribution")
     assert [getattr(back, name) for name in same] == [getattr(policy, name) for name in same]
     back.parameters[:] = 0
     assert module.layers[0].weight.abs().max() > 0, "its numbers are its own"
@@ -220,7 +232,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_training_a_module_is_training_the_compiled_policy(settings: dict[str, Any], by_torch: bool) -> None:
     """From the same parameters and seed: the same episodes, and after ten steps the same parameters and metrics."""
-    options = {"num_iterations": 10, "learning_rate": 1e-4, "evaluation_episodes": 0, **settings}
+    options = {"preset": "none", "num_iterations": 10, "learning_rate": 1e-4, "evaluation_episodes": 0, **settings}
     config = resolve("CartPole-v1", settings.get("algorithm"), settings)
     if by_torch and config.step != "gradient":
         pytest.skip("natural steps take no optimizer")

@@ -1,5 +1,6 @@
 """The modules that come with pgrad, and TorchPolicy as a policy from Python."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -222,6 +223,24 @@ def test_continuous_actions_of_a_custom_distribution_are_clipped_to_the_bounds()
     given = actor.env_actions(action)
     assert given.shape == (6, 2)
     assert np.abs(given).max() == 1
+
+
+def test_a_mean_is_in_units_of_the_bounds_and_a_distribution_over_the_actions() -> None:
+    obs, bounds = observations(6, 4), Box((0.0, -4.0), (10.0, 0.0))
+    for module, expected, log_prob in (
+        (
+            Says(2, lambda mean: (0 * mean + 0.5, 0 * mean - 1.0)),
+            [7.5, -1.0],
+            -math.log(2 * math.pi) + 2 - math.log(10),
+        ),
+        (Says(2, lambda mean: Independent(Normal(0 * mean + 0.5, 1.0), 1)), [0.5, 0.0], -math.log(2 * math.pi) - 0.125),
+    ):
+        policy = policy_of(module, bounds)
+        actor = TorchActor(policy, greedy=True)
+        action = actor(obs, None, KEYS, STEPS)
+        np.testing.assert_allclose(actor.env_actions(action), [expected] * 6, rtol=1e-6)
+        np.testing.assert_allclose(policy.act(obs), [expected] * 6, rtol=1e-6)
+        np.testing.assert_allclose(policy.log_prob(obs, [expected] * 6), log_prob, rtol=1e-6)
 
 
 @pytest.mark.parametrize("custom", [False, True])

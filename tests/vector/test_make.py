@@ -83,7 +83,8 @@ def test_a_module_with_an_id(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> 
         mine = describe("my_environments:Mine-v0")
         assert (mine.name, mine.registered, mine.max_episode_steps) == ("my_environments:Mine-v0", "Mine-v0", 7)
         assert mine.make().spec is not None
-        policy = pgrad.train("my_environments:Mine-v0", total_steps=200, evaluation_episodes=0).policies[0]
+        result = pgrad.train("my_environments:Mine-v0", preset="none", total_steps=200, evaluation_episodes=0)
+        policy = result.policies[0]
         del gymnasium.registry["Mine-v0"], sys.modules["my_environments"]  # as in another process
         assert pgrad.evaluate(policy, episodes=3, trust=True).lengths.max() <= 7
         with closing(VectorEnv(mine, 2, 1, "async")) as envs:

@@ -167,6 +167,7 @@ def test_backend_gymnasium_steps_gymnasiums_own(
     notes: set[str] = set()
     pgrad.train(
         "Walk-v7",
+        preset="none",
         seeds=1,
         total_steps=64,
         num_envs=2,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pgrad.kernels import random
+from pgrad.spaces import Box
 from pgrad.verify import draws
 from pgrad.verify.check import MAX_Z
 from pgrad.verify.deviations import chi_squared_z, product_z, repeated, sum_z
@@ -49,7 +50,7 @@ def test_another_policy_is_not_the_one_that_acted(env: Any, head: Any) -> None:
     batch = noise_batches(env, policy_of(head, SEED, 4), SEED, 1)[0]
     assert claimed_z(policy_of(head, SEED + 1, 4), batch) > MAX_Z
     hotter = head._replace(temperature=1.2 * head.temperature)
-    if not head.name.endswith("an") and "σ" not in head.name:
+    if not isinstance(head.actions, Box):
         assert claimed_z(policy_of(hotter, SEED, 4), batch) > MAX_Z
 
 
@@ -74,7 +75,7 @@ def test_forbidden_actions_are_counted() -> None:
 def test_what_the_environment_gets_is_compared_with_what_was_drawn() -> None:
     env, head = CASES[2]
     batch = noise_batches(env, policy_of(head, SEED, 4), SEED, 1)[0]
-    assert within(head, batch) == 0
+    assert within(head, batch) < 1e-7
     assert within(head._replace(squash=True), batch) > 0.1
     obs = batch.obs.copy()
     obs[3, np.flatnonzero(batch.time > 0)[0]] += 0.1

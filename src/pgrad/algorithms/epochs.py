@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.algorithms.signal_to_noise import Signal
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.baselines import standardization, summarise
 from pgrad.estimators.ratio import COUNTED, KL, ON_POLICY, ClippedRatio
@@ -69,6 +70,8 @@ class Passes(NamedTuple):
     key: Any  # of the shuffling
     order: npt.NDArray[np.int64]  # [B] the samples as they were shuffled last
     sums: npt.NDArray[np.float64]  # [3] of the last epoch: see estimators.ratio
+    signal: Signal
+    clipped: float  # share of the continuous actions' numbers that the bounds clipped; NaN where none can be
     totals: npt.NDArray[np.float64]  # [5] over the gradient steps: entropy, norm, length, value loss, and their number
 
 
@@ -138,7 +141,7 @@ def next_minibatch(passes: Passes) -> Part:
         value[m] = old.value[chosen[m]]
     if epochs.standardize:
         standardize(weight, whole.step_weight * scale)
-    advantage = Advantages(weight, whole.step_weight * scale, target, whole.explained_variance)
+    advantage = Advantages(weight, whole.step_weight * scale, target, whole.explained_variance, whole.spread)
     ratio = ClippedRatio(log_prob, passes.rates.clip_epsilon, passes.sums)
     return Part(chosen_samples(passes.batch, chosen), advantage, ratio, value)
 

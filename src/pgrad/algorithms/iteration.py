@@ -26,6 +26,7 @@ from pgrad.algorithms.epochs import (
 from pgrad.algorithms.learner import Learner, OptimizerState, Settings
 from pgrad.algorithms.natural_step import NaturalStep, natural_step
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
+from pgrad.algorithms.signal_to_noise import WAITING, signal_to_noise, watch
 from pgrad.estimators.advantages import Advantages, Multipliers, multipliers, weighted
 from pgrad.estimators.gradient import (
     by_trajectory,
@@ -39,7 +40,7 @@ from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
 from pgrad.kernels.borrow import borrowed
 from pgrad.kernels.crew import ALONE, Crew
-from pgrad.kernels.heads import Policy
+from pgrad.kernels.heads import Policy, share_clipped
 from pgrad.kernels.jit import Omitted, both, compiled_as, inlined, strict
 from pgrad.kernels.mlp import MLP, forward
 from pgrad.kernels.random import fold_in
@@ -66,6 +67,9 @@ class IterationMetrics(NamedTuple):
     explained_variance: float  # 1 - Var(target - V) / Var(target)
     kl: float  # mean KL(π_old ‖ π): of a natural step, or of the last of several epochs, estimated by ρ - 1 - log ρ
     clip_fraction: float  # of its samples, those whose ratio was clipped
+    advantage_std: float  # standard deviation of Ψ before it is standardised, in the rewards that training sees
+    actions_clipped: float  # share of the continuous actions' numbers outside their bounds; NaN where none can be
+    signal_to_noise: float  # of the gradient estimates, over about the last 20 iterations
 
 
 METRICS = IterationMetrics._fields
@@ -166,7 +170,11 @@ def new_passes(settings: Settings, learner: Learner, batch: Batch, advantage: Ad
     old = old_values(settings.epochs, learner, batch)
     order = np.arange(old.log_prob.size)
     key: Any = fold_in(int(learner.key), int(learner.iteration[0]))
-    return Passes(settings.epochs, batch, advantage, old, rates, key, order, np.zeros(3), np.zeros(5))
+    learner.signal.sums[WAITING] = 1.0
+    clipped = share_clipped(learner.policy.head, batch.action, batch.reward.size)
+    return Passes(
+        settings.epochs, batch, advantage, old, rates, key, order, np.zeros(3), learner.signal, clipped, np.zeros(5)
+    )
 
 
 @strict
@@ -240,6 +248,7 @@ def _ascend_compiled(step: Any, settings: Any, learner: Any, part: Any, gradient
 @strict
 def optimizer_step(settings: Settings, learner: Learner, gradient: Array, learning_rate: float) -> Step:
     """See `ascend`."""
+    watch(learner.signal, gradient)
     fault, norm = step_along(settings, learner.policy.network, learner.policy_state, gradient, learning_rate)
     return Step(fault, norm, learning_rate, np.nan)
 
@@ -247,6 +256,7 @@ def optimizer_step(settings: Settings, learner: Learner, gradient: Array, learni
 @strict
 def guarded_natural_step(step: NaturalStep, learner: Learner, part: Part, gradient: Array) -> Step:
     """See `ascend`. A gradient that is not finite takes the last step back, as `step_along` does."""
+    watch(learner.signal, gradient)
     norm, parameters = optimizers.global_norm(gradient), learner.policy.network.parameters
     if not np.isfinite(norm):
         optimizers.copy(learner.policy_state.before, parameters)
@@ -320,7 +330,7 @@ def without_update(batch: Batch) -> IterationMetrics:
     """Return the metrics of an iteration that a fault stopped before its first step."""
     returns, nan = batch.episodes.episode_return, np.nan
     return IterationMetrics(
-        float(batch.total_steps), float(returns.size), mean(returns), nan, nan, nan, nan, nan, nan, nan
+        float(batch.total_steps), float(returns.size), mean(returns), nan, nan, nan, nan, nan, nan, nan, nan, nan, nan
     )
 
 
@@ -339,4 +349,7 @@ def metrics_of(batch: Batch, passes: Passes) -> IterationMetrics:
         passes.advantage.explained_variance,
         sums[KL] / sums[COUNTED] if sums[COUNTED] > 0 else np.nan,
         sums[CLIPPED] / sums[COUNTED] if sums[COUNTED] > 0 else np.nan,
+        passes.advantage.spread,
+        passes.clipped,
+        signal_to_noise(passes.signal),
     )

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import Normalization
+from pgrad.algorithms.signal_to_noise import Signal
 from pgrad.estimators.spec import EstimatorSpec
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import Included, Omitted
@@ -64,6 +65,7 @@ class Learner(NamedTuple):
     normalization: Normalization
     iteration: npt.NDArray[np.int64]  # [1] iterations done
     checkpoints: Checkpoints
+    signal: Signal
     key: np.uint64 = np.uint64(0)  # of the shuffling into minibatches
 
 

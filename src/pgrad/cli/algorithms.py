@@ -8,7 +8,7 @@ def command(argv: list[str]) -> int:
     """Run `pgrad algorithms`."""
     Parser("algorithms", "", "List the algorithms, and the one term that each adds to those before it.").checked(argv)
     for name, module in LADDER.items():
-        default = "  (the default)" if name == DEFAULT_ALGORITHM else ""
+        default = "  (the default with --preset none)" if name == DEFAULT_ALGORITHM else ""
         print(f"{name:<16}{module.ADDS}{default}")
-    print("pgrad train CartPole-v1 --algorithm ppo takes one as the preset that other flags change")
+    print("pgrad train CartPole-v1 --algorithm ppo takes one; other flags change its settings")
     return 0

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pgrad.cli.parser import Parser
@@ -28,6 +29,7 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--episodes", default=100, help="number of episodes (default 100)")
     parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="seed of the episodes (default 0)")
+    parser.add_argument("--best", action="store_true", help="the best policy seen along the run, not the last")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
     parser.add_step_timeout()
@@ -41,7 +43,7 @@ def command(argv: list[str]) -> int:
     for seed in seeds:
         with contextlib.nullcontext() if arguments.quiet else StepProgress() as progress:
             evaluations[seed] = evaluate(
-                load(run, seed),
+                load(run, seed, best=arguments.best),
                 arguments.env,
                 arguments.episodes,
                 arguments.discount,
@@ -56,7 +58,12 @@ def command(argv: list[str]) -> int:
     means = [evaluation.returns.mean() for evaluation in evaluations.values()]
     if len(means) > 1:
         print(f"all {len(means)} seeds: mean {mean_interval(means)} ({interval_name(len(means), 'seeds')})")
-    of_seeds = {seed: evaluation for seed, evaluation in evaluations.items() if seed is not None}
+    which = {"best": True} if arguments.best else {}
+    of_seeds = {
+        seed: replace(evaluation, settings={**evaluation.settings, **which})
+        for seed, evaluation in evaluations.items()
+        if seed is not None
+    }
     if of_seeds:
         try:
             record_evaluations(run, of_seeds)

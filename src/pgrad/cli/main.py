@@ -17,6 +17,7 @@ OVERVIEW = """\
 pgrad: policy gradients done right.
 
   pgrad train ENV      train a policy on an environment, for one seed or many
+  pgrad tune ENV       search for settings, and write them as a preset
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
   pgrad diagnose RUN   measure signal and noise of every gradient estimator at a trained policy
   pgrad verify         prove every gradient estimator against the exact gradient
@@ -31,6 +32,7 @@ Each command explains itself: pgrad train --help"""
 # Each command and its module, which is imported when the command is run.
 COMMANDS = {
     "train": "train",
+    "tune": "tune",
     "eval": "evaluate",
     "diagnose": "diagnose",
     "verify": "verify",

@@ -14,15 +14,16 @@ from typing import Any
 
 from pgrad.cli.parser import Parser
 from pgrad.cli.progress import ConsoleProgress
-from pgrad.config.resolve import resolve
 from pgrad.config.settings import ARGUMENTS, FIELDS, Config, check_arguments
+from pgrad.config.settings import checked as checked_value
 from pgrad.config.values import boolean
-from pgrad.envs.make import make
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
+from pgrad.presets.choose import AUTO
+from pgrad.presets.preset import Preset
 from pgrad.runs.atomic import read_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
-from pgrad.training.train import env_of, train
+from pgrad.training.train import prepare, train
 from pgrad.training.warm_up import compile_beside
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
@@ -45,6 +46,7 @@ class TrainRequest:
     evaluation_episodes: int
     figures: bool
     quiet: bool
+    preset: Preset | None  # that was taken
 
 
 def command(argv: list[str]) -> int:
@@ -57,6 +59,8 @@ def command(argv: list[str]) -> int:
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
         if asked.evaluation_episodes:
             compile_beside()
+        if asked.preset is not None and not asked.quiet:
+            print(f"{asked.preset} (--preset none goes without)", file=sys.stderr)
         failure: BaseException | None = None
         try:
             with contextlib.nullcontext() if asked.quiet else ConsoleProgress() as progress:
@@ -133,24 +137,24 @@ def request(argv: list[str]) -> TrainRequest:
     env = arguments.env or from_file.get("env")
     if env is None:
         problems.append("no environment: name one, as in `pgrad train CartPole-v1`")
+    elif not isinstance(env, str):
+        with collecting(problems):
+            checked_value("env", env)
     if arguments.out is not None and os.path.lexists(arguments.out):
         problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
     config: Config | None = None
-    with collecting(problems):
-        config = resolve(env or DEFAULT_ENV, None, from_file, given)
-    if isinstance(env, str):
-        try:
-            if config is None:
-                make(env)
-            else:
-                require_memory(config, env_of(config, env))
-        except PgradError as error:
-            problems.append(str(error))
+    preset: Preset | None = None
+    try:
+        with collecting(problems):
+            config, made, preset = prepare(env if isinstance(env, str) else DEFAULT_ENV, from_file, given)
+            require_memory(config, made)
+    except PgradError as error:
+        problems.append(str(error))
     if problems or config is None:
         raise ConfigError(problems)
     out = arguments.out or free_path(config)
     threads, episodes = checked.get("threads"), checked["evaluation_episodes"]
-    return TrainRequest(config, out, threads, episodes, not arguments.no_figures, arguments.quiet)
+    return TrainRequest(config, out, threads, episodes, not arguments.no_figures, arguments.quiet, preset)
 
 
 def parser() -> Parser:
@@ -168,7 +172,8 @@ def parser() -> Parser:
         "  pgrad train CartPole-v1 --algorithm notebook --seeds 0-4,10\n"
         "  pgrad train Acrobot-v1 --config settings.toml --out runs/mine\n"
         "  pgrad train --config runs/mine/config.toml\n"
-        "Defaults are those of the actor-critic; `--algorithm` changes several at once.",
+        "What is not given is as in the environment's tuned preset, or the general one; with --preset none,\n"
+        "or for another --algorithm, as in the algorithm's own. Defaults below are those of the actor-critic.",
     )
     parser.add_argument("env", nargs="?", metavar="ENV", help="environment id, such as CartPole-v1 (see `pgrad envs`)")
     own = parser.add_argument_group("this run")
@@ -184,7 +189,8 @@ def parser() -> Parser:
         if name == "env":
             continue
         flag, choices = f"--{name.replace('_', '-')}", field.metadata["choices"]
-        text = f"{field.metadata['help']} ({'; '.join(filter(None, [' | '.join(choices), _shown(field.default)]))})"
+        default = f"default {AUTO}" if name == "preset" else _shown(field.default)
+        text = f"{field.metadata['help']} ({'; '.join(filter(None, [' | '.join(choices), default]))})"
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
         if ARGUMENTS[name].convert is boolean:
             settings.add_argument(flag, action=argparse.BooleanOptionalAction, **options)

@@ -1,6 +1,7 @@
 """One configuration from several layers of settings, and as TOML."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pgrad.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
@@ -8,11 +9,16 @@ from pgrad.config.settings import FIELDS, Config
 from pgrad.config.synonyms import nearest_setting
 from pgrad.errors import ConfigError, collecting
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mapping[str, Any]) -> Config:
+
+def resolve(
+    env: str | None = None, algorithm: str | None = None, *layers: Mapping[str, Any], under: Mapping[str, Any] = NOTHING
+) -> Config:
     """Return the Config of an algorithm's preset with one mapping after another laid over it.
 
     Values have the field's type or, as from the command line, are text. Python's `seeds=30` means seeds 0 to 29.
+    `under` lies below all layers: a tuned preset, whose algorithm is that of the layers where they name one.
     Raises one ConfigError for everything that is wrong.
     """
     named = [{"env": env} if env is not None else {}, {"algorithm": algorithm} if algorithm is not None else {}]
@@ -31,11 +37,12 @@ def resolve(env: str | None = None, algorithm: str | None = None, *layers: Mappi
             "pgrad.train(..., policy=...)"
         )
     problems += [f"unknown setting '{name}': {nearest_setting(name, FIELDS)}" for name in given if name not in FIELDS]
-    preset = ALGORITHMS.get(str(given.get("algorithm", DEFAULT_ALGORITHM)), {})
+    below = {"algorithm": DEFAULT_ALGORITHM, **under}
+    rung = ALGORITHMS.get(str(given.get("algorithm", below["algorithm"])), {})
     chosen = {name: value for name, value in given.items() if name in FIELDS}
     config = None
     with collecting(problems):
-        config = Config(**{**preset, **_without_alternatives(chosen)})
+        config = Config(**{**rung, **_without_alternatives(below), **_without_alternatives(chosen)})
     if problems or config is None:
         raise ConfigError(problems)
     return config
@@ -55,11 +62,12 @@ def to_toml(config: Config) -> str:
     """Return the configuration as TOML, which `pgrad train --config` reads back to an equal one."""
     lines = []
     for name, field in FIELDS.items():
-        lines.append(f"{name} = {_toml_value(getattr(config, name))}  # {field.metadata['help']}")
+        lines.append(f"{name} = {to_toml_value(getattr(config, name))}  # {field.metadata['help']}")
     return "\n".join(lines) + "\n"
 
 
-def _toml_value(value: Any) -> str:
+def to_toml_value(value: Any) -> str:
+    """Return a setting's value as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pgrad.estimators.spec import BASELINES
+from pgrad.policies.distributions import BETA, STATE_INDEPENDENT
 
 if TYPE_CHECKING:
     from pgrad.config.settings import Config
@@ -102,6 +103,18 @@ RULES: tuple[tuple[Callable[["Config"], bool], str], ...] = (
     (
         lambda c: c.step != "gradient" and not _one_step(c),
         "step '{step}' uses all of a batch once: set num_epochs and num_minibatches to 1",
+    ),
+    *(
+        (
+            lambda c, name=name, default=default: c.action_distribution == BETA and getattr(c, name) != default,
+            f"{name} is for action_distribution 'gaussian': a Beta is within the bounds, and its spread depends on the "
+            "state: remove it",
+        )
+        for name, default in (("squash", False), ("std", STATE_INDEPENDENT), ("initial_std", 1.0))
+    ),
+    (
+        lambda c: c.value_hidden is not None and c.baseline in _WITHOUT_V,
+        "value_hidden needs baseline 'value', not '{baseline}': remove it",
     ),
     (
         lambda c: c.num_value_steps > 1 and c.baseline in _WITHOUT_V,

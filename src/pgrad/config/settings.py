@@ -34,7 +34,7 @@ from pgrad.errors import ConfigError, collecting, nearest
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.optimizers import OPTIMIZERS
-from pgrad.policies.distributions import STATE_INDEPENDENT, STDS
+from pgrad.policies.distributions import ACTION_DISTRIBUTIONS, GAUSSIAN, STATE_INDEPENDENT, STDS
 from pgrad.vector import VECTORIZATIONS
 
 MIN_TRAJECTORIES = 200  # of the gradient microscope: ten in each of its 20 blocks
@@ -49,10 +49,19 @@ def _field(default: Any, help: str, valid: Range | Iterable[str] | None = None) 
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a training. Field by field: `pgrad train --help`."""
+    """All settings of a training. Field by field: `pgrad train --help`.
+
+    `preset` is a record of where settings came from: training.train.prepare takes presets, a Config states all.
+    """
 
     env: str = _field("CartPole-v1", "environment id")
-    algorithm: str = _field(DEFAULT_ALGORITHM, "preset that the other settings start from", ALGORITHMS)
+    algorithm: str = _field(
+        DEFAULT_ALGORITHM, "rung of the ladder, whose own settings the others start from", ALGORITHMS
+    )
+    preset: str = _field(
+        "none",
+        "tuned settings below the others: 'auto' for the environment's or the general ones, 'none', a name, a file",
+    )
     backend: str = _field("auto", "compiled port if there is one, or Gymnasium's own", BACKENDS)
     vectorization: str = _field("auto", "how Gymnasium environments are stepped together", VECTORIZATIONS)
     max_episode_steps: int | None = _field(None, "time limit; 'none' for the environment's own", COUNT)
@@ -61,14 +70,22 @@ class Config:
     )
     seeds: tuple[int, ...] = _field((0,), "random seeds: how many, a range like 0-9, or a list like 7,8,9", SEED)
     hidden: tuple[int, ...] = _field((64,), "units per hidden layer, like 64,64; 'none' for a linear policy", COUNT)
+    value_hidden: tuple[int, ...] | None = _field(
+        None, "likewise of the value network; 'none' for as many as the policy's, '' for a linear one", COUNT
+    )
     activation: str = _field("tanh", "activation function of hidden layers", ACTIVATIONS)
     temperature: float = _field(1.0, "softmax temperature τ: π = softmax(logits / τ)", POSITIVE)
+    action_distribution: str = _field(
+        GAUSSIAN, "distribution of continuous actions; beta needs finite bounds", ACTION_DISTRIBUTIONS
+    )
     std: str = _field(
         STATE_INDEPENDENT,
         "standard deviation of continuous actions: one learned parameter each, or a network output",
         STDS,
     )
-    initial_std: float = _field(1.0, "initial standard deviation of continuous actions", POSITIVE)
+    initial_std: float = _field(
+        1.0, "initial standard deviation of continuous actions, in half-widths of their bounds", POSITIVE
+    )
     squash: bool = _field(False, "squash continuous actions into their bounds by tanh instead of clipping them")
     normalize_obs: bool = _field(False, "standardize observations by their running mean and standard deviation")
     normalize_rewards: bool = _field(False, "divide rewards by the running standard deviation of the discounted return")
@@ -146,13 +163,16 @@ class TrainSettings(TypedDict, total=False):
     The types are of what may be written: 1e6 is an integer too, and text is read as on the command line.
     """
 
+    preset: str
     backend: str
     vectorization: str
     max_episode_steps: float | None
     step_timeout: float | None
     hidden: int | Sequence[int] | str
+    value_hidden: int | Sequence[int] | str | None
     activation: str
     temperature: float
+    action_distribution: str
     std: str
     initial_std: float
     squash: bool
@@ -230,6 +250,10 @@ ARGUMENTS: dict[str, Argument] = {
     "diagnosis_seed": Argument(integer, SEED),
     "threads": Argument(integer, COUNT, optional=True),
     "episodes": Argument(integer, COUNT),
+    "trials": Argument(integer, COUNT),
+    "steps": Argument(integer, COUNT, optional=True),
+    "search_seed": Argument(integer, SEED),
+    "processes": Argument(integer, COUNT, optional=True),
     "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True

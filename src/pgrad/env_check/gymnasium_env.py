@@ -29,6 +29,7 @@ ADVICE = (
 TRAINED_SECONDS = 5.0  # or fewer steps, of a slow environment
 COLOURS = "\x1b[33m", "\x1b[0m", "WARN: "
 
+UNITS = "symmetric and normalized space"  # in check_env's advice about a Box of actions
 WRAPPED = "is different from the unwrapped version"  # in check_env's warning about wrappers
 
 Make = Callable[[], "gymnasium.Env[Any, Any]"]
@@ -105,12 +106,14 @@ def run_check_env(make: Make, findings: Findings) -> None:
         if issubclass(warning.category, UserWarning) and WRAPPED not in text:
             for colour in COLOURS:
                 text = text.replace(colour, "")
-            findings.add(
-                text,
-                f"Gymnasium's check_env warns: {text}",
-                "this is Gymnasium's advice; pgrad trains on it anyway",
-                hint=True,
-            )
+            findings.add(text, f"Gymnasium's check_env warns: {text}", what_of(text), hint=True)
+
+
+def what_of(warning: str) -> str:
+    """Return what a warning of Gymnasium's check means for training with pgrad."""
+    if UNITS in warning:
+        return "no need with pgrad: its policies begin at the middle of the bounds, with a scale of half their width"
+    return "this is Gymnasium's advice; pgrad trains on it anyway"
 
 
 def play(

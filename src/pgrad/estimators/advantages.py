@@ -161,6 +161,7 @@ class Advantages(NamedTuple):
     step_weight: float  # the normaliser, which is the weight of one step's entropy
     target: Array  # [B] what V(s_t) is fitted to
     explained_variance: float  # 1 - Var(target - V) / Var(target); NaN without a value function
+    spread: float = np.nan  # standard deviation of Ψ, before any baseline that is one number a trajectory
 
 
 @strict
@@ -170,7 +171,8 @@ def weighted(spec: EstimatorSpec, multiplied: Multipliers, value: Array, batch: 
     if spec.baseline == VALUE:
         explained = 1.0 - variance_of_difference(multiplied.target, value) / variance(multiplied.target)
     step_weight = normaliser(spec, batch.reward.size, batch.num_trajectories)
-    return Advantages(weights(spec, multiplied, batch, overlap), step_weight, multiplied.target, explained)
+    spread = np.sqrt(variance(multiplied.psi))
+    return Advantages(weights(spec, multiplied, batch, overlap), step_weight, multiplied.target, explained, spread)
 
 
 @strict

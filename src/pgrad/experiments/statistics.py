@@ -202,6 +202,22 @@ def mean_interval_of_columns(x: npt.ArrayLike, level: float = LEVEL, seed: int =
     return np.stack([value, *np.quantile(weights @ rows / n, [tail, 1 - tail], axis=0)])
 
 
+def beyond_chance(x: npt.ArrayLike, y: npt.ArrayLike, level: float = LEVEL) -> bool:
+    """Return whether the mean of x [n] is larger than that of y [m] by more than their standard errors explain.
+
+        x̄ - ȳ > t √(s_x² / n + s_y² / m),  t the (1 + level) / 2 quantile of Student's t, min(n, m) - 1 degrees
+
+    Welch (1938), with the fewest degrees of freedom that his may have: wrong at most as often as it says. False for
+    fewer than two values.
+    """
+    one, other = _vector(x), _vector(y)
+    fewest = min(one.size, other.size)
+    if fewest < 2:
+        return False
+    error = math.sqrt(float(one.var(ddof=1)) / one.size + float(other.var(ddof=1)) / other.size)
+    return float(one.mean() - other.mean()) > student_t(level, fewest - 1) * error
+
+
 def expanded_tail(level: float, n: int) -> float:
     """Return the α of the expanded percentile interval of n values, see `bootstrap`."""
     return NormalDist().cdf(-math.sqrt(n / (n - 1)) * student_t(level, n - 1))

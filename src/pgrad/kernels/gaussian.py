@@ -1,8 +1,10 @@
 """The Gaussian head over lanes: independent normal numbers, sampling and the gradient of Σ weight · log π + entropy.
 
-A sample is u ~ N(μ, σ²). The environment gets u clipped to its bounds or, squashed, moved into them by tanh. Of the
-squashed density, log π(a) = log N(u) - log |da/du|, the second term does not depend on the parameters at a given u, so
-the score is the Gaussian's in both cases (Haarnoja et al. 2018, appendix C, has the density). Only the entropy differs:
+A sample is u ~ N(μ, σ²), in units of the bounds: the environment gets middle + half-width · u, clipped to the bounds
+or, squashed, with tanh u in place of u. (Where there are no bounds, it gets u.) So μ = 0 and σ = 1 fit any bounds. All
+that is learnt is of u; the constant that the units add to densities and entropies has no gradient. Of the squashed
+density, log π(a) = log N(u) - log |da/du|, the second term does not depend on the parameters at a given u, so the score
+is the Gaussian's in both cases (Haarnoja et al. 2018, appendix C, has the density). Only the entropy differs:
 H(a) = H(u) + E[log |da/du|], estimated at the sampled u, its gradient taken along u = μ + σ z.
 
 In float32 the gradient is that of the very density that drew u, with the same rounding of μ, to about 1e-6. A μ in
@@ -12,7 +14,7 @@ Rows are components, [D, ≥ lanes]; the outputs are μ or, if σ depends on the
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +31,25 @@ Array = Any
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0  # where the network gives log σ: outside, σ stays at the bound
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 HALF_LOG_TWO_PI_E = 0.5 * math.log(2 * math.pi * math.e)
+
+
+HUGE = 1e30  # a bound beyond it means none, as the largest float32 does
+
+
+class Bound(NamedTuple):
+    """Where an action lies: middle + scale · u, clipped to [low, high]."""
+
+    low: float
+    high: float
+    middle: float
+    scale: float
+
+
+def bound_of(low: float, high: float) -> Bound:
+    """Return the middle and half the width of finite bounds; 0 and 1 if one is infinite or they leave no room."""
+    if -HUGE < low < high < HUGE:
+        return Bound(low, high, 0.5 * (low + high), 0.5 * (high - low))
+    return Bound(low, high, 0.0, 1.0)
 
 
 @dense
@@ -174,8 +195,8 @@ def log_slope(u: Any) -> Any:
 
 
 @both
-def bounded(u: Any, low: float, high: float, squash: bool) -> float:
-    """Return the action for a sample u: u clipped to the bounds, or squashed into them."""
+def bounded(u: Any, bound: Bound, squash: bool) -> float:
+    """Return the action for a sample u in units of the bounds: clipped to them, or squashed into them."""
     if squash:
-        return low + (high - low) * 0.5 * float(1.0 + tanh(u))
-    return min(max(float(u), low), high)
+        return bound.low + (bound.high - bound.low) * 0.5 * float(1.0 + tanh(u))
+    return min(max(bound.middle + bound.scale * float(u), bound.low), bound.high)

@@ -17,7 +17,7 @@ the outputs (and extra parameters) times `tangent` (and `extra_tangent`), into `
 overwritten.
 
 Actions are stored as sampled: [B] integers for one discrete action, [D, B] otherwise, integers or the continuous
-numbers before they are clipped or squashed to the environment's bounds.
+numbers in units of the environment's bounds, before they are clipped or squashed to these.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.kernels import gaussian, softmax
+from pgrad.kernels import beta, gaussian, softmax
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import MLP
@@ -159,8 +159,7 @@ class GaussianHead(NamedTuple):
     """D continuous numbers, independent of each other given the state."""
 
     log_std: npt.NDArray[np.float32]  # [D] the end of the parameters; empty where the outputs hold log σ
-    low: tuple[float, ...]  # [D] of the environment's actions
-    high: tuple[float, ...]
+    bounds: tuple[gaussian.Bound, ...]  # [D] of the environment's actions
     squash: bool  # to the bounds by tanh, or clip
 
     def num_extra(self) -> int:
@@ -199,7 +198,49 @@ class GaussianHead(NamedTuple):
 
     def env_action(self, action: Array, b: int) -> tuple[float, ...]:
         """Return the numbers within the bounds."""
-        return within(action, b, self.low, self.high, self.squash)
+        return within(action, b, self.bounds, self.squash)
+
+
+class BetaHead(NamedTuple):
+    """D continuous numbers within finite bounds, independent of each other given the state."""
+
+    bounds: tuple[gaussian.Bound, ...]  # [D] of the environment's actions
+
+    def num_extra(self) -> int:
+        """Return 0."""
+        return 0
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """Sample action[d, at + n] from the outputs [2 D, lanes]."""
+        beta.sample(outputs, bits, action, at, lanes)
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """Set action[d, at + n] to the mean."""
+        beta.mean(outputs, action, at, lanes)
+
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add the log-density of tanh of the sample action[:, n] to result[n]; outputs [2 D, lanes]."""
+        beta.add_log_probs(outputs, action, result, lanes)
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """Compute the gradient with outputs, delta [2 D, lanes] and action [D, lanes]; return Σ_n H(π_n)."""
+        return beta.scores(outputs, delta, action, weight, bonus, lanes)
+
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with outputs, tangent and delta [2 D, lanes]."""
+        beta.fisher_product(outputs, tangent, delta, lanes)
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from outputs [2 D, lanes] of both."""
+        return beta.divergence(old_outputs, outputs, lanes)
+
+    def env_action(self, action: Array, b: int) -> tuple[float, ...]:
+        """Return the numbers within the bounds."""
+        return within(action, b, self.bounds, True)
 
 
 class Policy(NamedTuple):
@@ -209,19 +250,18 @@ class Policy(NamedTuple):
     head: Any  # one of the above
 
 
-def within(action: Array, b: int, low: tuple[float, ...], high: tuple[float, ...], squash: bool) -> tuple[float, ...]:
-    """Return column b of action [D, B], clipped or squashed to the bounds."""
-    return tuple(gaussian.bounded(u, a, z, squash) for u, a, z in zip(action[:, b], low, high, strict=True))
+def within(action: Array, b: int, bounds: tuple[gaussian.Bound, ...], squash: bool) -> tuple[float, ...]:
+    """Return column b of action [D, B] as the environment takes it, clipped or squashed to the bounds."""
+    return tuple(gaussian.bounded(u, bound, squash) for u, bound in zip(action[:, b], bounds, strict=True))
 
 
 @compiled_as(within)
-def _within_compiled(action: Any, b: Any, low: Any, high: Any, squash: Any) -> Any:
-    last = len(low) - 1
+def _within_compiled(action: Any, b: Any, bounds: Any, squash: Any) -> Any:
+    last = len(bounds) - 1
     if last == 0:
-        return lambda action, b, low, high, squash: (gaussian.bounded(action[0, b], low[0], high[0], squash),)
-    return lambda action, b, low, high, squash: (
-        within(action, b, low[:-1], high[:-1], squash)
-        + (gaussian.bounded(action[last, b], low[last], high[last], squash),)
+        return lambda action, b, bounds, squash: (gaussian.bounded(action[0, b], bounds[0], squash),)
+    return lambda action, b, bounds, squash: (
+        within(action, b, bounds[:-1], squash) + (gaussian.bounded(action[last, b], bounds[last], squash),)
     )
 
 
@@ -311,6 +351,32 @@ def _divergence_compiled(head: Any, old_outputs: Any, old_extra: Any, outputs: A
 @compiled_as(env_action)
 def _env_action_compiled(head: Any, action: Any, b: Any) -> Any:
     return head.instance_class.env_action
+
+
+def share_clipped(head: Any, action: Array, count: int) -> float:
+    """Return the share of the first `count` actions' numbers that the bounds clip; NaN for heads that never clip."""
+    return share_outside(head, action, count) if isinstance(head, GaussianHead) else np.nan
+
+
+@compiled_as(share_clipped)
+def _share_clipped_compiled(head: Any, action: Any, count: Any) -> Any:
+    if head.instance_class is GaussianHead:
+        return lambda head, action, count: share_outside(head, action, count)
+    return lambda head, action, count: np.nan
+
+
+@strict
+def share_outside(head: GaussianHead, action: Array, count: int) -> float:
+    """Return the share of the numbers action[:, :count], as drawn, that are outside the bounds; NaN if squashed."""
+    if head.squash:
+        return np.nan
+    outside = 0
+    for d in range(action.shape[0]):
+        bound = head.bounds[d]
+        low, high = (bound.low - bound.middle) / bound.scale, (bound.high - bound.middle) / bound.scale
+        for b in range(count):
+            outside += action[d, b] < low or action[d, b] > high
+    return float(outside / (action.shape[0] * count))
 
 
 def load_actions(action: Array, order: Array, taken: Array, start: int, lanes: int) -> None:

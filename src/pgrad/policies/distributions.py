@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import InputError
-from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW
+from pgrad.kernels.gaussian import LOG_STD_HIGH, LOG_STD_LOW, Bound, bound_of
+from pgrad.kernels.special import gamma_functions
 from pgrad.policies import softmax
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
@@ -20,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 
 STATE_INDEPENDENT, STATE_DEPENDENT = "state-independent", "state-dependent"
 STDS = (STATE_INDEPENDENT, STATE_DEPENDENT)
+GAUSSIAN, BETA = "gaussian", "beta"
+ACTION_DISTRIBUTIONS = (GAUSSIAN, BETA)
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)  # E[f(z)], z standard normal, is Σ weight f(node)
 NODE_WEIGHTS = NODE_WEIGHTS / math.sqrt(2 * math.pi)
@@ -37,10 +40,26 @@ def num_extra(actions: Space, std: str) -> int:
     return actions.flat_size if isinstance(actions, Box) and std == STATE_INDEPENDENT else 0
 
 
-def require_bounds(actions: Box) -> None:
-    """Raise InputError if actions cannot be squashed to their bounds."""
+def require_bounds(actions: Box, what: str = "can be squashed to them") -> None:
+    """Raise InputError if actions have no finite bounds, and so cannot be squashed to them, for instance."""
     if not actions.bounded:
-        raise InputError(f"only actions with finite bounds can be squashed to them, not {actions_in_words(actions)}")
+        raise InputError(f"only actions with finite bounds {what}, not {actions_in_words(actions)}")
+
+
+def require_beta(actions: Space, std: str, squash: bool) -> None:
+    """Raise InputError where a Beta distribution does not fit the actions, or what else is said of them."""
+    if not isinstance(actions, Box):
+        raise InputError(f"a Beta distribution is for continuous actions, not {actions_in_words(actions)}")
+    require_bounds(actions, "have a Beta distribution")
+    if squash or std != STATE_DEPENDENT:
+        raise InputError(
+            "a Beta distribution is within its bounds by itself, and both its parameters depend on the state"
+        )
+
+
+def bounds_of(actions: Box) -> tuple[Bound, ...]:
+    """Return bounds, middle and half-width of each component, [D]."""
+    return tuple(map(bound_of, actions.low, actions.high))
 
 
 class Distribution(Protocol):
@@ -113,23 +132,31 @@ class MultiCategoricalDistribution:
 
 @dataclass(frozen=True)
 class GaussianDistribution:
-    """A continuous action: u ~ N(μ, σ²) in each component, clipped to the bounds or squashed into them by tanh."""
+    """A continuous action, middle + half-width · u with u ~ N(μ, σ²), clipped to the bounds; squashed, with tanh u.
 
-    mean: Floats  # [N, D]
+    Where a component has no finite bounds, middle and half-width are 0 and 1. Densities and entropies are the action's:
+    log π(a) = log N(u) - Σ log half-width, squashed less Σ log (1 - tanh² u).
+    """
+
+    mean: Floats  # [N, D] in units of the bounds
     log_std: Floats  # [N, D]
     bounds: Box
     squash: bool
 
     @property
-    def half_range(self) -> Floats:
-        """(high - low) / 2, [D]."""
-        return np.asarray((np.array(self.bounds.high) - np.array(self.bounds.low)) / 2)
+    def middle(self) -> Floats:
+        """The action at u = 0, [D]."""
+        return np.array([bound.middle for bound in bounds_of(self.bounds)])
+
+    @property
+    def half_width(self) -> Floats:
+        """What u is multiplied with, [D]."""
+        return np.array([bound.scale for bound in bounds_of(self.bounds)])
 
     def within(self, u: Floats) -> Floats:
         """Return the actions that the environment gets for samples u [N, D]."""
-        if self.squash:
-            return np.asarray(np.array(self.bounds.low) + self.half_range * (1 + np.tanh(u)))
-        return np.asarray(np.clip(u, self.bounds.low, self.bounds.high))
+        action = self.middle + self.half_width * (np.tanh(u) if self.squash else u)
+        return np.asarray(np.clip(action, self.bounds.low, self.bounds.high))
 
     def sample(self, rng: np.random.Generator) -> Floats:
         """Draw [N, D] within the bounds."""
@@ -140,34 +167,92 @@ class GaussianDistribution:
         return self.within(self.mean)
 
     def log_prob_drawn(self, u: npt.NDArray[Any]) -> Floats:
-        """Return log N(u; μ, σ²), [N]: the density of u [N, D] before it is clipped or squashed."""
+        """Return log N(u; μ, σ²), [N]: the density of u [N, D], which training takes the gradient of."""
         z = (u - self.mean) * np.exp(-self.log_std)
         return np.asarray((-0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)).sum(axis=-1))
 
     def log_prob(self, action: npt.NDArray[Any]) -> Floats:
         """Return the log density of action [N, D].
 
-        Squashed: log N(u) - Σ log |da/du|, and -inf at the bounds and outside. Clipped: log N(u) with u = action, which
-        is the density inside the bounds only.
+        Squashed, it is -inf at the bounds and outside. Clipped, it is the density of what is clipped, and the action's
+        inside the bounds only.
         """
+        centred = (np.asarray(action, np.float64) - self.middle) / self.half_width
         if not self.squash:
-            return self.log_prob_drawn(action)
-        centred = (np.asarray(action, np.float64) - np.array(self.bounds.low)) / self.half_range - 1
+            return np.asarray(self.log_prob_drawn(centred) - np.log(self.half_width).sum())
         inside = (np.abs(centred) < 1).all(axis=-1)
         u = np.arctanh(np.where(np.abs(centred) < 1, centred, 0.0))
-        slope = np.log(self.half_range) + _log_slope(u)
+        slope = np.log(self.half_width) + _log_slope(u)
         return np.asarray(np.where(inside, self.log_prob_drawn(u) - slope.sum(axis=-1), -np.inf))
 
     def entropy(self) -> Floats:
-        """Return the entropy of u, exactly; squashed, of the action, by quadrature. Both are the mean of -log_prob.
+        """Return the mean of -log_prob: exactly, or, squashed, by quadrature.
 
-        (In training it is that of tanh u, estimated by samples: without the constant Σ log half_range.)
+        (In training it is that of u or tanh u, the latter estimated by samples: without the constant Σ log half-width.)
         """
-        entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
+        entropy = self.log_std + 0.5 * math.log(2 * math.pi * math.e) + np.log(self.half_width)
         if self.squash:
             u = self.mean[..., None] + np.exp(self.log_std)[..., None] * NODES
-            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS + np.log(self.half_range)
+            entropy = entropy + _log_slope(u) @ NODE_WEIGHTS
         return np.asarray(entropy.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class BetaDistribution:
+    """A continuous action within finite bounds: low + (high - low) · x, each x ~ Beta(α, β), as kernels.beta has it.
+
+    α = 1 + softplus(a), and β = 1 + softplus(b). Densities and entropies are the action's.
+    """
+
+    alpha: Floats  # [N, D]
+    beta: Floats  # [N, D]
+    bounds: Box
+
+    @property
+    def width(self) -> Floats:
+        """high - low, [D]."""
+        return np.asarray(np.array(self.bounds.high) - np.array(self.bounds.low))
+
+    def sample(self, rng: np.random.Generator) -> Floats:
+        """Draw [N, D] within the bounds."""
+        return np.asarray(np.array(self.bounds.low) + self.width * rng.beta(self.alpha, self.beta))
+
+    def mode(self) -> Floats:
+        """Return the mean, [N, D]."""
+        return np.asarray(np.array(self.bounds.low) + self.width * self.alpha / (self.alpha + self.beta))
+
+    def log_prob_drawn(self, u: npt.NDArray[Any]) -> Floats:
+        """Return the log density of tanh u = 2 x - 1, [N], for u [N, D], which training takes the gradient of."""
+        u = np.asarray(u, np.float64)
+        density = -(self.alpha - 1) * np.logaddexp(0, -2 * u) - (self.beta - 1) * np.logaddexp(0, 2 * u)
+        return np.asarray((density - self._log_norm - math.log(2)).sum(axis=-1))
+
+    def log_prob(self, action: npt.NDArray[Any]) -> Floats:
+        """Return the log density of action [N, D]; -inf at the bounds and outside."""
+        x = (np.asarray(action, np.float64) - np.array(self.bounds.low)) / self.width
+        within = (x > 0) & (x < 1)
+        x = np.where(within, x, 0.5)
+        density = (self.alpha - 1) * np.log(x) + (self.beta - 1) * np.log1p(-x) - self._log_norm - np.log(self.width)
+        return np.asarray(np.where(within.all(axis=-1), density.sum(axis=-1), -np.inf))
+
+    def entropy(self) -> Floats:
+        """Return it exactly. (In training it is that of 2 x - 1: without the constant Σ log half-width.)"""
+        a, b = self.alpha, self.beta
+        psi_a, psi_b, psi_sum = (_gamma_functions(each)[1] for each in (a, b, a + b))
+        entropy = self._log_norm - (a - 1) * psi_a - (b - 1) * psi_b + (a + b - 2) * psi_sum + np.log(self.width)
+        return np.asarray(entropy.sum(axis=-1))
+
+    @property
+    def _log_norm(self) -> Floats:
+        """log B(α, β), [N, D]."""
+        log_gamma = (_gamma_functions(each)[0] for each in (self.alpha, self.beta, self.alpha + self.beta))
+        return np.asarray(next(log_gamma) + next(log_gamma) - next(log_gamma))
+
+
+def _gamma_functions(x: Floats) -> tuple[Floats, Floats]:
+    """Return log Γ and ψ of an array."""
+    log_gamma, digamma, _ = np.vectorize(gamma_functions)(x)
+    return log_gamma, digamma
 
 
 def _log_slope(u: Floats) -> Floats:
@@ -182,12 +267,16 @@ def distribution_of(
     log_std: npt.NDArray[Any] | None = None,
     squash: bool = False,
     mask: npt.ArrayLike | None = None,
+    action_distribution: str = GAUSSIAN,
 ) -> Distribution:
     """Return the distribution that outputs [N, ...] describe.
 
     log_std [D] is given if the outputs do not hold it; mask [N, Σ counts] is true for allowed actions.
     """
     if isinstance(actions, Box):
+        if action_distribution == BETA:
+            alpha, beta = np.split(1 + np.logaddexp(0, outputs), 2, axis=-1)
+            return BetaDistribution(alpha, beta, actions)
         if log_std is None:
             outputs, log_std = np.split(outputs, 2, axis=-1)
             log_std = np.clip(log_std, LOG_STD_LOW, LOG_STD_HIGH)

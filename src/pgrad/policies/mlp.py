@@ -15,14 +15,19 @@ from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import MLP, NOT_NORMALISED, forward, network, num_parameters
 from pgrad.policies.distributions import (
+    ACTION_DISTRIBUTIONS,
+    BETA,
+    GAUSSIAN,
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
     STDS,
     Distribution,
+    bounds_of,
     checked_actions,
     distribution_of,
     num_extra,
     num_outputs,
+    require_beta,
     require_bounds,
 )
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
@@ -102,7 +107,7 @@ class MLPValue(MLPNetwork):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPPolicy(MLPNetwork):
-    """π(a | s): softmax(outputs / τ) for discrete and multi-discrete actions, a Gaussian for continuous ones.
+    """π(a | s): softmax(outputs / τ) for discrete and multi-discrete actions, a Gaussian or Beta for continuous ones.
 
     Methods take one observation [O] or a batch [N, O] and return one result or N; `mask`, where a method takes one, has
     a boolean for each choice, [A] or [N, A]. A log σ that does not depend on the state is the end of `parameters`.
@@ -114,12 +119,18 @@ class MLPPolicy(MLPNetwork):
     actions: Space = None  # type: ignore[assignment]  # Discrete, one a network output, where not given
     std: str = STATE_INDEPENDENT
     squash: bool = False  # continuous actions to their bounds by tanh, or clip
+    action_distribution: str = GAUSSIAN  # or "beta", of continuous actions; both of its parameters are outputs
 
     def __post_init__(self) -> None:
         if self.actions is None:
             object.__setattr__(self, "actions", Discrete(self.sizes[-1]))
         if self.std not in STDS:
             raise InputError(f"unknown std {self.std!r}: {nearest(self.std, STDS)}")
+        if self.action_distribution not in ACTION_DISTRIBUTIONS:
+            known = nearest(self.action_distribution, ACTION_DISTRIBUTIONS)
+            raise InputError(f"unknown action_distribution {self.action_distribution!r}: {known}")
+        if self.action_distribution == BETA:
+            require_beta(self.actions, self.std, self.squash)
         wanted = num_outputs(self.actions, self.std)
         if self.sizes[-1] != wanted:
             raise InputError(
@@ -150,18 +161,21 @@ class MLPPolicy(MLPNetwork):
     def compiled(self) -> heads.Policy:
         """The policy for compiled code."""
         return heads.Policy(
-            self.network, head_of(self.parameters, self.actions, self.std, self.squash, self.temperature)
+            self.network,
+            head_of(self.parameters, self.actions, self.std, self.squash, self.temperature, self.action_distribution),
         )
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
         """Return π(· | s) for every observation of a batch [N, O], or for one as a batch of one."""
         outputs = np.atleast_2d(self.outputs(obs))
-        return distribution_of(outputs, self.actions, self.temperature, self.log_std, self.squash, mask)
+        return distribution_of(
+            outputs, self.actions, self.temperature, self.log_std, self.squash, mask, self.action_distribution
+        )
 
     def logits(self, obs: npt.ArrayLike) -> Floats:
         """Return the action preferences, before the temperature; [A] or [N, A]. InputError for continuous actions."""
         if isinstance(self.actions, Box):
-            raise InputError("a Gaussian policy has no logits: see `distribution`")
+            raise InputError("a policy over continuous actions has no logits: see `distribution`")
         return self.outputs(obs)
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
@@ -200,13 +214,22 @@ def require_fit(policy: MLPPolicy, env: Env) -> None:
         )
 
 
-def head_of(parameters: Parameters, actions: Space, std: str, squash: bool, temperature: float) -> Any:
+def head_of(
+    parameters: Parameters,
+    actions: Space,
+    std: str,
+    squash: bool,
+    temperature: float,
+    action_distribution: str = GAUSSIAN,
+) -> Any:
     """Return the head for compiled code; log σ is a view of the end of `parameters`."""
     if isinstance(actions, Discrete):
         return heads.CategoricalHead(1 / temperature)
     if isinstance(actions, Box):
+        if action_distribution == BETA:
+            return heads.BetaHead(bounds_of(actions))
         log_std = parameters[parameters.size - num_extra(actions, std) :]
-        return heads.GaussianHead(log_std, actions.low, actions.high, squash)
+        return heads.GaussianHead(log_std, bounds_of(actions), squash)
     return heads.MultiCategoricalHead(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
 
@@ -246,7 +269,11 @@ def split(
 def initial_policy(
     sizes: tuple[int, ...], initialization: str, actions: Space, std: str, initial_std: float, rng: np.random.Generator
 ) -> Parameters:
-    """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std."""
+    """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std.
+
+    For that, orthogonal weights of its last layer, those of logits, means and log σ alike, are times 0.01 (Andrychowicz
+    et al. 2021, section 3.2).
+    """
     parameters = initial_parameters(sizes, initialization, 0.01, rng)
     if isinstance(actions, Box) and std == STATE_DEPENDENT:
         split(parameters, sizes)[-1][1][actions.flat_size :] = math.log(initial_std)

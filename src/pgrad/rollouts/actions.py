@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import PolicyError
-from pgrad.kernels.heads import NO_MASK, CategoricalHead, GaussianHead, Policy, draw, env_actions, mode
+from pgrad.kernels.heads import NO_MASK, BetaHead, CategoricalHead, GaussianHead, Policy, draw, env_actions, mode
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
 from pgrad.kernels.random import fold_in
@@ -103,8 +103,8 @@ def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
     """Make room for so many sampled actions, [N] or [D, N]."""
     if isinstance(head, CategoricalHead):
         return np.empty(size, np.int32)
-    if isinstance(head, GaussianHead):
-        return np.empty((len(head.low), size), f4)
+    if isinstance(head, GaussianHead | BetaHead):
+        return np.empty((len(head.bounds), size), f4)
     return np.empty((head.counts.size, size), np.int32)
 
 

@@ -4,6 +4,7 @@ config.toml                  the resolved configuration; `pgrad train --config` 
 summary.json                 the result in numbers, and what it was made with
 evaluations.jsonl            one line for each `pgrad eval`
 seed-7/policy.safetensors    the frozen policy
+seed-7/policy-best.safetensors  the best policy seen, where that is not the last
 seed-7/value.safetensors     the value network, where the run has one
 seed-7/checkpoints.safetensors  the parameters of both along the way
 seed-7/metrics.csv           one line an iteration
@@ -19,6 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,7 @@ from pgrad.errors import ConfigError, RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.atomic import read_toml, write_atomically
-from pgrad.runs.load import RunPath, policy_path, seeds_of
+from pgrad.runs.load import POLICY_BEST, RunPath, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
     load_checkpoints,
     load_policy,
@@ -86,8 +88,11 @@ class RunFolder:
         if problems:
             raise RunError("\n".join(dict.fromkeys(problems)))
 
+    def _placed(self, policy: Any) -> Any:
+        return replace(policy, env=self._env if policy.env else None)
+
     def _save_policy(self, seed: SeedResult, folder: Path) -> None:
-        policy = replace(seed.policy, env=self._env if seed.policy.env else None)
+        policy = self._placed(seed.policy)
         if isinstance(policy, MLPPolicy):
             save_policy(policy, folder / "policy.safetensors")
         else:
@@ -101,6 +106,8 @@ class RunFolder:
             folder = self._root / f"seed-{seed.seed}"
             if seed.evaluation is not None:
                 write_atomically(folder / "evaluation.csv", seed.evaluation.to_csv())
+            if seed.best is not None:
+                save_policy(self._placed(seed.best.policy), folder / POLICY_BEST)
             write_atomically(folder / "metrics.csv", metrics_csv(seed.history))
             write_atomically(folder / "episodes.csv", episodes_csv(seed.history))
 
@@ -175,9 +182,14 @@ def located(env: str) -> str:
 
 def free_path(config: Config) -> Path:
     """Return the first of runs/ENV-ALGORITHM-1, -2, … that does not exist."""
-    env = Path(config.env).name if Path(config.env).is_absolute() else config.env
-    name = re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
+    name = run_name(config)
     return next(path for n in itertools.count(1) if not os.path.lexists(path := RUNS / f"{name}-{n}"))
+
+
+def run_name(config: Config) -> str:
+    """Return ENV-ALGORITHM as a folder may be called."""
+    env = Path(config.env).name if Path(config.env).is_absolute() else config.env
+    return re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
 
 
 def metrics_csv(history: History) -> str:

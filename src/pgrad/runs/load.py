@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 
     from pgrad.torch import TorchPolicy, TorchValue
 
+POLICY_BEST = "policy-best.safetensors"
 RunPath = str | os.PathLike[str]
 
 
 @overload
-def load(run: RunPath, seed: int | None = None, module: None = None) -> MLPPolicy: ...
+def load(run: RunPath, seed: int | None = None, module: None = None, best: bool = False) -> MLPPolicy: ...
 @overload
 def load(run: RunPath, seed: int | None = None, *, module: "nn.Module") -> "TorchPolicy": ...
-def load(run: RunPath, seed: int | None = None, module: "nn.Module | None" = None) -> "MLPPolicy | TorchPolicy":
+def load(
+    run: RunPath, seed: int | None = None, module: "nn.Module | None" = None, best: bool = False
+) -> "MLPPolicy | TorchPolicy":
     """Return the frozen policy π(a | s) of a run, bit for bit as it was trained.
 
     run      a run folder, the folder of one of its seeds, or a policy.safetensors
     seed     which seed of a run folder; by default its first
     module   for a run that trained a PyTorch module: a torch.nn.Module of the same architecture, which is not changed.
              Files hold its numbers and never its code
+    best     the best policy seen along the run (training.best) in place of the last, which it is where none was better
     returns  an MLPPolicy, or with `module` a TorchPolicy. Its `env` names what it was trained on, which for a file of
              the user's is the file's absolute path
 
@@ -37,7 +41,12 @@ def load(run: RunPath, seed: int | None = None, module: "nn.Module | None" = Non
     policy, the file is damaged or not pgrad's, parameters are not finite, or `module` does not fit.
     """
     path = policy_path(run, seed)
-    return load_policy(path) if module is None else load_module(path, module)
+    if module is not None:
+        if best:
+            raise RunError(f"{path} is of a PyTorch module, of which no policies along the run are kept: load the last")
+        return load_module(path, module)
+    better = path.with_name(POLICY_BEST)
+    return load_policy(better if best and better.exists() else path)
 
 
 @overload

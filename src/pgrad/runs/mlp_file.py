@@ -17,14 +17,20 @@ import numpy.typing as npt
 
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.errors import PgradError, RunError
+from pgrad.policies.distributions import BETA, GAUSSIAN
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
 from pgrad.runs.atomic import require_regular_file, write_atomically
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 HEADER = "pgrad"
-POLICY, VALUE, CHECKPOINTS = "pgrad-policy-1", "pgrad-value-1", "pgrad-checkpoints-1"
-AS_MODULE = "pgrad-module-1"  # see runs.torch_file
+POLICY, VALUE, CHECKPOINTS = "pgrad-policy-2", "pgrad-value-1", "pgrad-checkpoints-1"
+AS_MODULE = "pgrad-module-2"  # see runs.torch_file
 LONGEST_DESCRIPTION = 2**20  # characters of JSON; a policy's own has a thousand
+
+KINDS = {  # what the outputs describe of continuous actions
+    GAUSSIAN: "Gaussian of u, the action being middle + half-width of its bounds times u,",
+    BETA: "Beta(1 + softplus(a), 1 + softplus(b)) of x, the action being low + (high - low) x,",
+}
 
 CHECKPOINT_ARRAYS = (  # name, axes, kind
     ("iteration", 1, np.int64),
@@ -44,12 +50,14 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 def save_policy(policy: MLPPolicy, path: Path) -> None:
     """Write the policy to `path`; raise RunError where that cannot be done."""
+    density = KINDS[policy.action_distribution] if isinstance(policy.actions, Box) else "softmax"
     description = {
-        "kind": f"{'Gaussian' if isinstance(policy.actions, Box) else 'softmax'} over a multilayer perceptron",
+        "kind": f"{density} over a multilayer perceptron",
         **_shape(policy),
         "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
         "std": policy.std,
         "squash": policy.squash,
+        "action_distribution": policy.action_distribution,
         "temperature": policy.temperature,
         "env": policy.env,
         "training": policy.metadata,
@@ -74,6 +82,7 @@ def load_policy(path: Path) -> MLPPolicy:
             space_of(description["actions"]),
             description["std"],
             bool(description["squash"]),
+            description["action_distribution"],
             **inputs,
         )
 

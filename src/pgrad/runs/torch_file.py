@@ -36,6 +36,7 @@ def save_module(policy: "TorchPolicy", path: Path) -> None:
         "obs_shape": inputs.shape,
         "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
         "squash": policy.squash,
+        "action_distribution": policy.action_distribution,
         "temperature": policy.temperature,
         "env": policy.env,
         "training": policy.metadata,
@@ -96,6 +97,7 @@ def _policy(path: Path, module: "nn.Module", tensors: Tensors, description: dict
         bool(description["squash"]),
         description["env"],
         training_of(description),
+        description["action_distribution"],
     )
 
 

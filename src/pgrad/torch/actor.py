@@ -15,7 +15,7 @@ import torch
 from pgrad.errors import PolicyError
 from pgrad.kernels.heads import NO_MASK, Policy
 from pgrad.kernels.mlp import network
-from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
+from pgrad.policies.distributions import STATE_DEPENDENT
 from pgrad.policies.mlp import head_of
 from pgrad.rollouts.actions import (
     CompiledActor,
@@ -28,7 +28,7 @@ from pgrad.rollouts.actions import (
 from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
-from pgrad.torch.module_output import NEEDS_LOGITS, CustomDistribution, Logits
+from pgrad.torch.module_output import NEEDS_LOGITS, ActionDistribution, Beta, CustomDistribution, Logits
 from pgrad.torch.optimizers import CompiledOptimizer, Optimizer
 from pgrad.torch.policy import TorchPolicy
 
@@ -50,9 +50,24 @@ def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | Compile
                 # The running statistics themselves where training normalises, not the copies of this moment.
                 shift, scale = (inputs.shift, inputs.scale) if inputs.shift.size else (start.shift, start.scale)
                 flat = optimizer.network.parameters
-                head = head_of(flat, policy.actions, start.std, policy.squash, policy.temperature)
+                head = head_of(
+                    flat, policy.actions, start.std, policy.squash, policy.temperature, policy.action_distribution
+                )
                 return CompiledActor(Policy(network(flat, start.sizes, start.activation, shift, scale), head))
     return TorchActor(policy)
+
+
+def head_for(policy: TorchPolicy, distribution: ActionDistribution | None = None) -> Any:
+    """Return the head that makes actions of a module's outputs; of its own distribution, whose actions need no units.
+
+    A head for continuous actions takes log σ from the outputs.
+    """
+    head = head_of(
+        NOTHING, policy.actions, STATE_DEPENDENT, policy.squash, policy.temperature, policy.action_distribution
+    )
+    if isinstance(distribution, CustomDistribution) and isinstance(policy.actions, Box):
+        return head._replace(bounds=tuple(bound._replace(middle=0.0, scale=1.0) for bound in head.bounds))
+    return head
 
 
 class TorchActor:
@@ -60,10 +75,7 @@ class TorchActor:
 
     def __init__(self, policy: TorchPolicy, greedy: bool = False) -> None:
         self.policy, self.greedy = policy, greedy
-        self.head = self._head(NOTHING, STATE_DEPENDENT)
-
-    def _head(self, log_std: npt.NDArray[np.float32], std: str) -> Any:
-        return head_of(log_std, self.policy.actions, std, self.policy.squash, self.policy.temperature)
+        self.head = head_for(policy)
 
     def __call__(
         self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, keys: Array, steps: Array
@@ -72,13 +84,16 @@ class TorchActor:
         with torch.inference_mode():
             distribution = self.policy.forward(self.policy.inputs.prepared(obs)).distribution
             if isinstance(distribution, CustomDistribution):
+                self.head = head_for(self.policy, distribution)
                 return self._sample(distribution, mask, keys, steps)
         head = self.head
         if isinstance(distribution, Logits):
             tensor = distribution.logits
+        elif isinstance(distribution, Beta):
+            tensor = torch.cat([distribution.a, distribution.b], dim=-1)
         elif distribution.log_std.dim() == 1:
             tensor = distribution.mean
-            head = self._head(to_numpy(distribution.log_std).astype(np.float32), STATE_INDEPENDENT)
+            head = self.head._replace(log_std=to_numpy(distribution.log_std).astype(np.float32))
         else:
             tensor = torch.cat([distribution.mean, distribution.log_std], dim=-1)
         outputs = to_numpy(tensor).astype(np.float32, copy=False)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pgrad.errors import PolicyError
-from pgrad.policies.distributions import STATE_INDEPENDENT
+from pgrad.policies.distributions import GAUSSIAN, STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue
 from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded, to_numpy
@@ -21,8 +21,9 @@ def to_module(network: MLPNetwork) -> MLPModule:
 
     network  an MLPPolicy or MLPValue, its normalisation of inputs included
 
-    The module returns logits [N, Σ counts], (mean [N, D], log_std), or V [N, 1]. A policy's temperature and squash are
-    no part of these: give them to `train` again. Raises PolicyError for anything but an MLPPolicy or MLPValue.
+    The module returns logits [N, Σ counts], (mean [N, D], log_std), a Beta's (a [N, D], b [N, D]), or V [N, 1]. A
+    policy's temperature, squash and action_distribution are no part of these: give them to `train` again. Raises
+    PolicyError for anything but an MLPPolicy or MLPValue.
     """
     if not isinstance(network, MLPPolicy | MLPValue):
         raise PolicyError(f"to_module takes an MLPPolicy or an MLPValue, not {network!r}")
@@ -39,7 +40,11 @@ def to_module(network: MLPNetwork) -> MLPModule:
 
 
 def from_module(
-    module: nn.Module | TorchPolicy, actions: Space | None = None, temperature: float = 1.0, squash: bool = False
+    module: nn.Module | TorchPolicy,
+    actions: Space | None = None,
+    temperature: float = 1.0,
+    squash: bool = False,
+    action_distribution: str = GAUSSIAN,
 ) -> MLPPolicy:
     """Return a multilayer perceptron as a compiled policy with the same parameters, in float32.
 
@@ -48,6 +53,7 @@ def from_module(
     actions      the action space; by default the MLPModule's, or Discrete with one action for each output
     temperature  τ of softmax(logits / τ)
     squash       squash continuous actions to the bounds by tanh
+    action_distribution  "gaussian" or "beta", of continuous actions
 
     Raises PolicyError for any other module: other layers, no bias, another precision, hooks, a value network.
     """
@@ -55,12 +61,20 @@ def from_module(
         return _from_policy(module)
     sizes, activation, parameters = perceptron(module)
     if not isinstance(module, MLPModule):
-        return MLPPolicy(parameters, sizes, activation, temperature, actions=actions, squash=squash)  # type: ignore[arg-type]
+        return MLPPolicy(
+            parameters,
+            sizes,
+            activation,
+            temperature,
+            actions=actions,  # type: ignore[arg-type]
+            squash=squash,
+            action_distribution=action_distribution,
+        )
     if module.actions is None:
         raise PolicyError("this MLPModule is a value network: use value_from_module")
     shift, scale = to_numpy(module.shift).copy(), to_numpy(module.scale).copy()
     converted = MLPPolicy(parameters, sizes, activation, temperature, None, {}, actions or module.actions, module.std)
-    return replace(converted, squash=squash, shift=shift, scale=scale)
+    return replace(converted, squash=squash, action_distribution=action_distribution, shift=shift, scale=scale)
 
 
 def value_from_module(module: nn.Module) -> MLPValue:
@@ -118,7 +132,7 @@ def _activation(module: nn.Module) -> str:
 def _from_policy(policy: TorchPolicy) -> MLPPolicy:
     """Convert with the temperature, squash, normalisation of inputs and metadata of training."""
     squash = policy.squash and isinstance(policy.actions, Box)
-    converted = from_module(policy.module, policy.actions, policy.temperature, squash)
+    converted = from_module(policy.module, policy.actions, policy.temperature, squash, policy.action_distribution)
     inputs = policy.inputs
     if inputs.shift.size:
         if converted.shift.size:

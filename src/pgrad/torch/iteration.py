@@ -23,6 +23,7 @@ from pgrad.algorithms.iteration import (
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import observe, with_scaled_rewards
+from pgrad.algorithms.signal_to_noise import WAITING, watch
 from pgrad.errors import PolicyError
 from pgrad.estimators.advantages import Advantages, Multipliers, advantages_of_values, multipliers, weighted
 from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, ClippedRatio
@@ -31,10 +32,11 @@ from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.rollout import rollout
+from pgrad.spaces import Box
 from pgrad.torch.devices import beside, to_device, to_numpy
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import ActionDistribution, CustomDistribution, ModuleOutput
-from pgrad.torch.natural_step import natural_step
+from pgrad.torch.natural_step import flat, natural_step
 from pgrad.torch.optimizers import Gradients, gradients_of, require_dependence
 from pgrad.torch.policy import TorchPolicy, require_logits
 from pgrad.torch.samples import Samples, loaded
@@ -85,7 +87,18 @@ def new_passes(learner: TorchLearner, batch: Batch, advantage: Advantages, outpu
             value = to_numpy(outputs.value).astype(np.float64)
         old = NOT_KEPT._replace(log_prob=to_numpy(outputs.log_prob), value=value)
     key = np.uint64(fold_in(learner.key, learner.iteration))
-    return Passes(epochs, batch, advantage, old, rates, key, np.arange(old.log_prob.size), np.zeros(3), np.zeros(5))
+    order, learner.signal.sums[WAITING] = np.arange(old.log_prob.size), 1.0
+    clipped = share_clipped(learner.policy, batch.action[..., : batch.reward.size])
+    return Passes(epochs, batch, advantage, old, rates, key, order, np.zeros(3), learner.signal, clipped, np.zeros(5))
+
+
+def share_clipped(policy: TorchPolicy, action: npt.NDArray[Any]) -> float:
+    """Return the share of the numbers of action [D, B] that the bounds clip; NaN where none can be."""
+    actions = policy.actions
+    if not isinstance(actions, Box) or policy.squash:
+        return np.nan
+    low, high = np.array([actions.low, actions.high])[:, :, None]
+    return float(((action < low) | (action > high)).mean())
 
 
 def next_samples(learner: TorchLearner, passes: Passes, outputs: Outputs) -> tuple[Part, Outputs]:
@@ -250,7 +263,10 @@ def ascend(
         objective = objective - (learner.value_coef if separate is None else 0.5) * error
         parameters = parameters if separate is None else parameters + separate.parameters
     gradients = gradients_of(objective, parameters)  # of both in one pass, where neither depends on the other's
-    step = step_policy(learner, part, gradients[: len(policy.parameters)], rates)
+    own = gradients[: len(policy.parameters)]
+    if learner.signal.sums[WAITING]:
+        watch(learner.signal, to_numpy(flat(own, policy.parameters).float()))
+    step = step_policy(learner, part, own, rates)
     fault = step.fault
     if fault == FINE and separate is not None:
         fault, _ = separate.step(gradients[len(policy.parameters) :], rates.decay)

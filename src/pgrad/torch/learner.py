@@ -5,6 +5,7 @@ from typing import Any
 
 from pgrad.algorithms.learner import Settings
 from pgrad.algorithms.normalization import Normalization
+from pgrad.algorithms.signal_to_noise import Signal
 from pgrad.torch.optimizers import Optimizer
 from pgrad.torch.policy import TorchPolicy, TorchValue
 from pgrad.torch.policy import copied as copied_modules
@@ -22,6 +23,8 @@ class TorchLearner:
     value_coef: float  # weight of the mean squared error in the objective of both
     normalization: Normalization
     actor: Any  # acts with the policy as it is now
+    head: Any  # makes what the environment gets of what was drawn
+    signal: Signal
     key: int = 0  # of the shuffling into minibatches
     iteration: int = 0  # iterations done
 

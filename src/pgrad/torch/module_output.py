@@ -2,10 +2,12 @@
 
     discrete actions     logits [N, Σ counts]                       or a Distribution
     continuous actions   (mean [N, D], log_std [N, D] or [D])       or a Distribution
+    action_distribution "beta"   (a [N, D], b [N, D]), of which α = 1 + softplus(a) and β = 1 + softplus(b)
 
 Each may come with V(s): (one of these, value), value [N] or [N, 1]; (mean, log_std, value) works too. They mean what
 they mean for compiled policies (kernels.heads): logits are divided by the temperature, a log_std [N, D] is clamped to
-[-5, 2], and continuous actions are clipped or squashed to the bounds.
+[-5, 2], and continuous actions are clipped or squashed to the bounds. (mean, log_std) are in units of the bounds, the
+action being middle + half-width · u with u ~ N(mean, σ²); a Distribution is over the actions themselves.
 """
 
 import math
@@ -20,6 +22,7 @@ from torch.nn.functional import softplus
 from pgrad.errors import PolicyError
 from pgrad.kernels.gaussian import HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
+from pgrad.policies.distributions import BETA, GAUSSIAN
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded
@@ -55,7 +58,7 @@ class Logits(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """u ~ N(mean, σ²), clipped or squashed to the bounds before the environment gets it."""
+    """u ~ N(mean, σ²), in units of the bounds; the environment gets middle + half-width · u, clipped or squashed."""
 
     mean: Tensor  # [N, D]
     log_std: Tensor  # [D], or [N, D] clamped
@@ -86,6 +89,35 @@ class Gaussian(NamedTuple):
         wider = old.log_std - self.log_std
         z = (old.mean - self.mean) * (-self.log_std).exp()
         return (0.5 * ((2 * wider).exp() + z * z - 1) - wider).sum(dim=-1)
+
+
+class Beta(NamedTuple):
+    """x = (1 + tanh u) / 2 ~ Beta(1 + softplus(a), 1 + softplus(b)); the environment gets low + (high - low) x."""
+
+    a: Tensor  # [N, D]
+    b: Tensor  # [N, D]
+
+    def beta(self) -> torch.distributions.Beta:
+        """Return the distribution of x."""
+        return torch.distributions.Beta(1 + softplus(self.a), 1 + softplus(self.b), validate_args=False)
+
+    def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
+        """Return log-density and entropy of tanh u in nats, [N] each, for u [N, D] (see kernels.beta)."""
+        beta, log_two = self.beta(), math.log(2)
+        alpha, other, log_x, log_rest = (
+            beta.concentration1,
+            beta.concentration0,
+            -softplus(-2 * action),
+            -softplus(2 * action),
+        )
+        log_norm = torch.lgamma(alpha) + torch.lgamma(other) - torch.lgamma(alpha + other)
+        log_prob = ((alpha - 1) * log_x + (other - 1) * log_rest - log_norm - log_two).sum(dim=-1)
+        entropy = (beta.entropy() + log_two).sum(dim=-1)  # type: ignore[no-untyped-call]
+        return log_prob, entropy if bonus else entropy.detach()
+
+    def divergence(self, old: "Beta", mask: Tensor | None) -> Tensor:
+        """Return KL(old ‖ self) in nats, [N]."""
+        return kl_divergence(old.beta(), self.beta()).sum(dim=-1)
 
 
 class CustomDistribution(NamedTuple):
@@ -154,7 +186,7 @@ class CustomDistribution(NamedTuple):
 
 NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not a {kind}"
 
-ActionDistribution = Logits | Gaussian | CustomDistribution
+ActionDistribution = Logits | Gaussian | Beta | CustomDistribution
 
 
 class ModuleOutput(NamedTuple):
@@ -165,7 +197,14 @@ class ModuleOutput(NamedTuple):
 
 
 def parse_output(
-    output: Any, name: str, actions: Space, batch: int, temperature: float, squash: bool, device: torch.device
+    output: Any,
+    name: str,
+    actions: Space,
+    batch: int,
+    temperature: float,
+    squash: bool,
+    device: torch.device,
+    action_distribution: str = GAUSSIAN,
 ) -> ModuleOutput:
     """Return a module's output as a distribution over `actions` and V(s), or None if it returned no value.
 
@@ -175,6 +214,7 @@ def parse_output(
     temperature  τ, which divides logits
     squash       squash (mean, log_std) to the bounds by tanh; else actions are clipped
     device       where its tensors must be
+    action_distribution  "beta" if the two tensors for continuous actions are a and b
 
     Tensors of less precision than float32 become float32. Raises PolicyError if types, shapes or devices do not fit.
     """
@@ -193,6 +233,9 @@ def parse_output(
             raise PolicyError(f"{name} returned {summary(output)} for {batch} observations; {_wanted(actions)}")
         mean, log_std = policy
         parts = actions.flat_size
+        if action_distribution == BETA:
+            a, b = (_checked(each, f"what {name} returned", ((batch, parts),), device) for each in policy)
+            return ModuleOutput(Beta(a, b), value)
         mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
         log_std = _checked(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
         if log_std.dim() == 2:

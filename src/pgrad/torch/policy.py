@@ -14,13 +14,23 @@ from torch import Tensor, nn
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, PgradError, PolicyError
 from pgrad.kernels.mlp import INPUT_LIMIT, NOT_NORMALISED
-from pgrad.policies.distributions import Distribution, checked_actions, distribution_of, require_bounds
+from pgrad.policies.distributions import (
+    BETA,
+    GAUSSIAN,
+    STATE_DEPENDENT,
+    Distribution,
+    checked_actions,
+    distribution_of,
+    require_beta,
+    require_bounds,
+)
 from pgrad.policies.mlp import as_numbers
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 from pgrad.torch.devices import seeded, to_device, to_numpy
 from pgrad.torch.module_output import (
     NEEDS_LOGITS,
+    Beta,
     CustomDistribution,
     Logits,
     ModuleOutput,
@@ -109,6 +119,7 @@ class TorchPolicy:
     actions      the action space
     temperature  τ of softmax(logits / τ)
     squash       continuous actions are squashed to the bounds by tanh; else clipped
+    action_distribution  "beta" if the two tensors that the module returns are a Beta's, not a Gaussian's
     env          id of the environment that it was trained on, or None
     metadata     how it was trained
 
@@ -124,8 +135,11 @@ class TorchPolicy:
     squash: bool = False
     env: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    action_distribution: str = GAUSSIAN
 
     def __post_init__(self) -> None:
+        if self.action_distribution == BETA:
+            require_beta(self.actions, STATE_DEPENDENT, self.squash)
         if self.squash and isinstance(self.actions, Box):
             require_bounds(self.actions)
 
@@ -146,7 +160,9 @@ class TorchPolicy:
         """Return the module's parsed output for prepared observations [N, *shape]; raise PolicyError if it is unfit."""
         output = call(self.module, x, "policy")
         name, batch = type(self.module).__name__, x.shape[0]
-        return parse_output(output, name, self.actions, batch, self.temperature, self.squash, x.device)
+        return parse_output(
+            output, name, self.actions, batch, self.temperature, self.squash, x.device, self.action_distribution
+        )
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
         """Return π(· | s) for a batch of observations, or for one as a batch of one."""
@@ -159,6 +175,9 @@ class TorchPolicy:
             return TorchDistribution(found, self.actions, self.inputs.device)
         if isinstance(found, Logits):
             return distribution_of(_doubles(found.logits), self.actions, self.temperature, mask=mask)
+        if isinstance(found, Beta):
+            outputs = _doubles(torch.cat([found.a, found.b], dim=-1))
+            return distribution_of(outputs, self.actions, action_distribution=BETA)
         return distribution_of(_doubles(found.mean), self.actions, log_std=_doubles(found.log_std), squash=found.squash)
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:

@@ -11,6 +11,7 @@ from pgrad.algorithms.epochs import Epochs, Once
 from pgrad.algorithms.learner import Checkpoints, Learner, Settings, new_optimizer_state
 from pgrad.algorithms.natural_step import NaturalStep
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
@@ -19,7 +20,7 @@ from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.kernels.random import fold_in
-from pgrad.policies.distributions import num_outputs
+from pgrad.policies.distributions import BETA, STATE_DEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
 
 ENDLESS = 2**62
@@ -89,15 +90,26 @@ def _or_infinity(limit: float | None) -> float:
 
 def policy_sizes(config: Config, env: Env) -> tuple[int, ...]:
     """Return the units of the policy's layers, inputs and outputs included."""
-    return (env.obs_size, *config.hidden, num_outputs(env.actions, config.std))
+    return (env.obs_size, *config.hidden, num_outputs(env.actions, std_of(config)))
+
+
+def std_of(config: Config) -> str:
+    """Return where the spread of continuous actions comes from."""
+    return STATE_DEPENDENT if config.action_distribution == BETA else config.std
+
+
+def value_sizes(config: Config, env: Env) -> tuple[int, ...]:
+    """Return the units of the value network's layers, inputs and output included."""
+    hidden = config.hidden if config.value_hidden is None else config.value_hidden
+    return (env.obs_size, *hidden, 1)
 
 
 def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> Learner:
     """Initialise the networks; without a value baseline the critic is a single number that nothing reads."""
     rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
     sizes, has_critic = policy_sizes(config, env), BASELINES[config.baseline] == VALUE
-    critic_sizes = (env.obs_size, *config.hidden, 1) if has_critic else (1, 1)
-    policy = initial_policy(sizes, config.initialization, env.actions, config.std, config.initial_std, rng)
+    critic_sizes = value_sizes(config, env) if has_critic else (1, 1)
+    policy = initial_policy(sizes, config.initialization, env.actions, std_of(config), config.initial_std, rng)
     critic = initial_parameters(critic_sizes, config.initialization, 1.0, rng)
     normalization = new_normalization(
         env.obs_size if config.normalize_obs else 0, num_trajectories if config.normalize_rewards else 0
@@ -106,7 +118,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
     return Learner(
         policy=Policy(
             network(policy, sizes, config.activation, *inputs),
-            head_of(policy, env.actions, config.std, config.squash, config.temperature),
+            head_of(policy, env.actions, config.std, config.squash, config.temperature, config.action_distribution),
         ),
         critic=network(critic, critic_sizes, config.activation, *(inputs if has_critic else ())),
         policy_state=new_optimizer_state(policy),
@@ -114,6 +126,7 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
         normalization=normalization,
         iteration=np.zeros(1, np.int64),
         checkpoints=new_checkpoints(config.checkpoint_every or 0, policy.size, critic.size, normalization.shift.size),
+        signal=new_signal(policy.size),
         key=np.uint64(fold_in(seed, MINIBATCH_STREAM)),
     )
 
@@ -136,8 +149,9 @@ def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> ML
         env.id,
         labels_of(config, **metadata),
         env.actions,
-        config.std,
+        std_of(config),
         config.squash,
+        config.action_distribution,
         shift=net.shift.copy(),
         scale=net.scale.copy(),
     )

@@ -8,21 +8,23 @@ import torch
 from torch import nn
 
 from pgrad.algorithms.normalization import new_normalization
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
 from pgrad.kernels.random import fold_in
+from pgrad.policies.distributions import GAUSSIAN
 from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
-from pgrad.torch.actor import actor_of
+from pgrad.torch.actor import actor_of, head_for
 from pgrad.torch.conversion import in_order, to_module
 from pgrad.torch.devices import device_of, seeded
 from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
-from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of
+from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of, value_sizes
 
 PROBE = 2  # observations of zeros to try modules with
 
@@ -47,8 +49,10 @@ def new_torch_learner(
             config.squash,
             env.id,
             labels_of(config, seed=seed),
+            config.action_distribution,
         )
-        critic = new_critic(policy, value, config, env, seed)
+        output = probe(policy, config, env)
+        critic = new_critic(policy, value, output, config, env, seed)
     parameters, value_parameters = split_parameters(module, None if critic is None else critic.module)
     settings = settings_of(config)
     require_own_parameters(config, options, critic is None or bool(value_parameters))
@@ -64,13 +68,17 @@ def new_torch_learner(
         options.value_coef,
         normalization,
         actor_of(policy, optimizer),
+        head_for(policy, output.distribution),
+        new_signal(sum(parameter.numel() for parameter in parameters)),
         fold_in(seed, MINIBATCH_STREAM),
     )
 
 
-def new_critic(policy: TorchPolicy, value: nn.Module | None, config: Config, env: Env, seed: int) -> TorchValue | None:
+def new_critic(
+    policy: TorchPolicy, value: nn.Module | None, output: ModuleOutput, config: Config, env: Env, seed: int
+) -> TorchValue | None:
     """Return V, tried out on zeros; None if the baseline does not read it."""
-    module = value_module(value, probe(policy, config, env), config, env, seed)
+    module = value_module(value, output, config, env, seed)
     if BASELINES[config.baseline] != VALUE:
         return None
     critic = TorchValue(policy, None if module is None else module.to(policy.inputs.device).eval())
@@ -179,6 +187,10 @@ def require_settings_fit(custom: CustomDistribution, config: Config, env: Env) -
     kind = type(custom.distribution).__name__
     if config.squash:
         raise PolicyError(f"squash needs a module that returns (mean, log_std), not a distribution ({kind}): remove it")
+    if config.action_distribution != GAUSSIAN:
+        raise PolicyError(
+            f"action_distribution needs a module that returns (a, b), not a distribution ({kind}): remove it"
+        )
     if config.temperature != 1.0:
         raise PolicyError(f"temperature needs a module that returns logits, not a distribution ({kind}): remove it")
     if env.has_mask:
@@ -211,7 +223,7 @@ def value_module(
                 "the policy return (logits, value) as ConvPolicy does, or use algorithm 'reinforce'"
             ]
         )
-    sizes, rng = (env.obs_size, *config.hidden, 1), np.random.default_rng([seed, INITIALIZATION_STREAM, 1])
+    sizes, rng = value_sizes(config, env), np.random.default_rng([seed, INITIALIZATION_STREAM, 1])
     return to_module(MLPValue(initial_parameters(sizes, config.initialization, 1.0, rng), sizes, config.activation))
 
 

@@ -44,7 +44,7 @@ from pgrad.rollouts.compiled_stepwise import LaneCollector
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
-from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes
+from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes, value_sizes
 from pgrad.training.learners import CompiledLearner, Learner
 from pgrad.watchdog import Watchdog
 
@@ -52,7 +52,7 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
 BYTES_PER_SAMPLE = 80  # of a batch and what is computed from it, observations aside
-COPIES_OF_PARAMETERS = 12  # two networks with moments, gradients and copies
+COPIES_OF_PARAMETERS = 6  # of each network: moments, gradient and copies
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
 
@@ -94,6 +94,7 @@ class Loop(ABC):
         self.metrics: list[Floats] = []  # of chunks or iterations, [iterations, len(METRICS)] each
         self.episodes: list[Episodes] = []
         self.seconds, self.total_steps = 0.0, 0
+        self.obs_sizes = np.zeros(0)  # [O] largest magnitudes in the batches looked at, one a chunk
         self.failure: str | None = None
         self.finished = False
 
@@ -118,6 +119,12 @@ class Loop(ABC):
 
     def close(self) -> None:  # noqa: B027, lanes are arrays
         """Release the environments."""
+
+    def look(self, obs: npt.NDArray[np.float32]) -> None:
+        """Take in the observations [O, B] of a chunk's last batch."""
+        if obs.shape[1]:
+            sizes = np.maximum(obs.max(axis=1), -obs.min(axis=1)).astype(np.float64)
+            self.obs_sizes = np.maximum(self.obs_sizes, sizes) if self.obs_sizes.size else sizes
 
     def used_up(self) -> bool:
         """Return whether the run has had its iterations or steps."""
@@ -183,6 +190,7 @@ class FusedLoop(Loop):
         self.metrics.append(metrics)
         self.episodes.append(copied(buffer.episodes, logged))
         self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
+        self.look(buffer.obs[:, :samples])
         self.note = self.guard.note
 
 
@@ -210,6 +218,7 @@ class CollectingLoop(Loop):
                     break
                 self.metrics.append(np.array([metrics]))
                 if self.used_up() or time.perf_counter() - began >= CHUNK_SECONDS:
+                    self.look(batch.obs[:, : batch.reward.size])
                     break
         self.note = self.collector.note
 
@@ -264,7 +273,7 @@ def most_workers(lanes: int, samples: int) -> int:
 
 def require_memory(config: Config, env: Env) -> None:
     """Raise ConfigError if a batch and the networks do not fit into half of the machine's memory."""
-    parameters = num_parameters(policy_sizes(config, env))
+    parameters = num_parameters(policy_sizes(config, env)) + num_parameters(value_sizes(config, env))
     limit = env.max_episode_steps or 1
     samples = (config.episodes_per_iteration or 0) * limit or config.num_envs * (config.num_steps or 0)
     lanes = config.num_envs * (4 * env.obs_size + BYTES_PER_SAMPLE)
@@ -275,6 +284,6 @@ def require_memory(config: Config, env: Env) -> None:
             [
                 f"batches of up to {samples:,} steps and networks of {parameters:,} parameters need "
                 f"{needed / 2**30:,.0f} GiB, more than half of this machine's memory: lower episodes_per_iteration, "
-                "num_envs, num_steps or hidden"
+                "num_envs, num_steps, hidden or value_hidden"
             ]
         )

@@ -6,7 +6,6 @@ from pgrad.algorithms.iteration import IterationMetrics
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.rollouts.batch import Batch
-from pgrad.torch.actor import TorchActor
 from pgrad.torch.devices import threads_for
 from pgrad.torch.iteration import train_iteration
 from pgrad.training.build_torch import new_torch_learner
@@ -19,7 +18,7 @@ class ModuleLearner:
     def __init__(self, options: TorchOptions, config: Config, env: Env, seed: int, num_trajectories: int) -> None:
         self.record = new_torch_learner(options, config, env, seed, num_trajectories)
         self.settings, self.actor = self.record.settings, self.record.actor
-        self.head = TorchActor(self.record.policy).head
+        self.head = self.record.head
 
     @property
     def iterations(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from pgrad.experiments.statistics import (
     FEW,
     QUARTERS,
     Estimate,
+    beyond_chance,
     bootstrap,
     clopper_pearson,
     counted,
@@ -27,6 +26,9 @@ from pgrad.experiments.statistics import (
     shown,
 )
 from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.presets.preset import NONE, described
+from pgrad.training.best import Best
+from pgrad.training.doctor import Finding, Patient, examine
 from pgrad.training.loops import History
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class SeedResult:
     finished: bool = True  # False where training was interrupted
     critic: MLPValue | TorchValue | None = None  # V, of a run with a value baseline
     checkpoints: Checkpoints | None = None  # parameters along the way
+    greedy: Evaluation | None = None  # of the frozen policy's most probable actions, of a few seeds
+    best: Best | None = None  # the best policy seen, where that is not the last
+    obs_sizes: npt.NDArray[np.float64] | None = None  # [O] largest magnitude of each number observed
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,13 +131,23 @@ class Result:
         reached = [seed.history.solved_at(threshold) for seed in self.seeds]
         return np.array([np.inf if steps is None else steps for steps in reached])
 
-    def with_evaluations(self, evaluations: Sequence[Evaluation | None]) -> Result:
-        """Return the result with one evaluation for each seed, None for a policy that cannot act."""
-        seeds = tuple(
-            dataclasses.replace(seed, evaluation=evaluation)
-            for seed, evaluation in zip(self.seeds, evaluations, strict=True)
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with the run, one sentence a disease: see training.doctor."""
+        return examine(
+            [
+                Patient(s.seed, self.config, self.env, s.history, s.evaluation, s.greedy, s.obs_sizes)
+                for s in self.seeds
+                if s.failure is None
+            ]
         )
-        return dataclasses.replace(self, seeds=seeds)
+
+    def better_before(self) -> list[tuple[SeedResult, Best]]:
+        """Return the seeds whose best policy is better than the last by more than chance, with it."""
+        return [
+            (seed, seed.best)
+            for seed in self.seeds
+            if seed.best and seed.evaluation and beyond_chance(seed.best.evaluation.returns, seed.evaluation.returns)
+        ]
 
     def summary(self) -> str:
         """Return a few lines for people: settings, speed, and returns with their intervals."""
@@ -142,6 +157,8 @@ class Result:
             f"{self.total_steps:,} steps in {seconds:.2f} s ({rate(self.total_steps / max(seconds, 1e-9))})"
             + (f" after compiling for {self.compile_seconds:.1f} s" if self.compile_seconds >= 0.1 else "")
         ]
+        if self.config.preset != NONE:
+            lines.append(described(self.config.preset))
         returns = self.mean_returns
         if returns.size:
             played = [seed for seed in self.seeds if seed.evaluation is not None]
@@ -162,6 +179,9 @@ class Result:
                 lines.append(
                     f"{threshold:<23}{counted(solved, count)}  (95 % Clopper–Pearson interval of the share of seeds)"
                 )
+        if better := self.better_before():
+            lines.append(f"policy-best: {best_in_words(better, count)}")
+        lines += [f"doctor: {finding.sentence}" for finding in self.findings()]
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
 
@@ -182,12 +202,15 @@ class Result:
                     "steps_to_solve": None if np.isinf(steps) else int(steps),
                     "mean_return": _finite(seed.evaluation.returns.mean()) if seed.evaluation else None,
                     "evaluation_seed": seed.evaluation.settings.get("evaluation_seed") if seed.evaluation else None,
+                    "greedy_mean_return": _finite(seed.greedy.returns.mean()) if seed.greedy else None,
+                    "best": best_in_numbers(seed.best) if seed.best else None,
                     "finished": seed.finished,
                     "failure": seed.failure,
                 }
                 for seed, steps in zip(self.seeds, self.solved_at(), strict=True)
             ],
         }
+        document["doctor"] = [finding._asdict() for finding in self.findings()]
         returns = self.mean_returns
         if returns.size:
             evaluations = [seed.evaluation for seed in self.seeds if seed.evaluation is not None]
@@ -208,6 +231,27 @@ class Result:
         from pgrad.reports.figures import training_curve
 
         return training_curve(self)
+
+
+def best_in_words(better: list[tuple[SeedResult, Best]], count: int) -> str:
+    """Say what the best policies are worth beside the last ones, of `count` seeds."""
+    seed, best = better[0]
+    assert seed.evaluation is not None
+    if count == 1:
+        return f"{best.evaluation.mean} at step {best.total_steps:,}; the last: {shown(seed.evaluation.returns.mean())}"
+    means = np.array([[b.evaluation.returns.mean(), s.evaluation.returns.mean()] for s, b in better if s.evaluation])
+    best_mean, last_mean = (shown(value) for value in means.mean(axis=0))
+    return f"in {len(better)} of {count} seeds better than the last beyond chance, {best_mean} against {last_mean}"
+
+
+def best_in_numbers(best: Best) -> dict[str, Any]:
+    """Return what the best policy seen is worth, and when it was, for JSON."""
+    evaluation = best.evaluation
+    return {
+        "total_steps": best.total_steps,
+        "mean_return": finite_estimate(evaluation.mean),
+        "evaluation_seed": evaluation.settings.get("evaluation_seed"),
+    }
 
 
 def rate(steps_per_second: float) -> str:

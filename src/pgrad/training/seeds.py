@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,15 @@ from pgrad.envs.make import Env, original_of
 from pgrad.errors import PolicyError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.kernels.compile_clock import COMPILE_CLOCK
+from pgrad.kernels.random import fold_in
+from pgrad.training.best import best_of
+from pgrad.training.doctor import GREEDY_EPISODES, GREEDY_SEEDS
 from pgrad.training.loops import CHUNK_SECONDS, Loop, new_loop
 from pgrad.training.result import Result, SeedResult
 from pgrad.watchdog import Watchdog
 
 STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
+MOST_SEEDS = 2**31  # seeds of evaluation drawn from a seed's own
 SAVING_SECONDS = 30.0  # a process that dies, with a simulator or the machine, loses no more than this
 
 logger = logging.getLogger("pgrad")
@@ -164,6 +169,7 @@ class SeedPool:
                 finished=loop.finished,
                 critic=loop.trained.critic,
                 checkpoints=loop.trained.checkpoints,
+                obs_sizes=loop.obs_sizes,
             )
             for loop in self.begun
         ]
@@ -171,17 +177,23 @@ class SeedPool:
         return Result(self.config, self.env, tuple(seeds), seconds, compiling)
 
     def evaluated(self, result: Result, episodes: int) -> Result:
-        """Return the result with every seed's policy evaluated."""
-        evaluations: list[Evaluation | None] = []
+        """Return the result with every seed's policy evaluated, the best seen beside it, and a few of them greedily."""
+        return replace(result, seeds=tuple(self._evaluated(seed, k, episodes) for k, seed in enumerate(result.seeds)))
+
+    def _evaluated(self, seed: SeedResult, index: int, episodes: int) -> SeedResult:
+        self._report("evaluating")
         timeout, original = self.config.step_timeout, original_of(self.env)
-        for seed_result in result.seeds:
-            self._report("evaluating")
-            try:
-                evaluations.append(
-                    evaluate(seed_result.policy, original, episodes, seed=seed_result.seed, step_timeout=timeout)
-                )
-            except PolicyError:
-                if seed_result.failure is None:
-                    raise
-                evaluations.append(None)  # a module that failed from the start has no policy that could be played
-        return result.with_evaluations(evaluations)
+
+        def play(policy: Any, count: int, stream: int = 0, greedy: bool = False) -> Evaluation:
+            own = fold_in(seed.seed, stream) % MOST_SEEDS if stream else seed.seed
+            return evaluate(policy, original, count, seed=own, greedy=greedy, step_timeout=timeout)
+
+        try:
+            evaluation = play(seed.policy, episodes)
+        except PolicyError:
+            if seed.failure is None:
+                raise
+            return seed  # a module that failed from the start has no policy that could be played
+        greedy = play(seed.policy, min(GREEDY_EPISODES, episodes), greedy=True) if index < GREEDY_SEEDS else None
+        best = best_of(seed.policy, seed.history, seed.checkpoints, episodes, play)
+        return replace(seed, evaluation=evaluation, greedy=greedy, best=best)

@@ -1,14 +1,18 @@
 """`train`: check the arguments, train every seed, evaluate the frozen policies; lose nothing whatever happens."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Unpack
 
 from pgrad.config.resolve import resolve
-from pgrad.config.settings import FIELDS, Config, TorchOptions, TrainSettings, check_arguments
+from pgrad.config.settings import FIELDS, Config, TorchOptions, TrainSettings, check_arguments, checked
 from pgrad.envs.make import AnyEnv, Env, make
 from pgrad.errors import ConfigError, EnvError, TrainingDiverged, collecting
+from pgrad.policies.distributions import BETA
+from pgrad.presets.choose import AUTO, choose
+from pgrad.presets.preset import NONE, Preset
 from pgrad.spaces import Box, actions_in_words
 from pgrad.system import available_cores, require_torch
 from pgrad.training.loops import require_memory
@@ -16,7 +20,8 @@ from pgrad.training.result import Result
 from pgrad.training.seeds import Progress, SeedPool
 
 FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads
-FOR_CONTINUOUS_ACTIONS = ("std", "initial_std", "squash")
+FOR_CONTINUOUS_ACTIONS = ("std", "initial_std", "squash", "action_distribution")
+STATED = frozenset(FIELDS) - {"env", "preset"}  # where all these are given, nothing is left to a preset
 
 
 class Interrupted(KeyboardInterrupt):
@@ -50,7 +55,9 @@ def train(
     env                  an id like "CartPole-v1", a file like "my_env.py:MyEnv", an environment, or a function that
                          makes one: whatever `pgrad.make` takes, or has returned. Leave it out only with a `config`,
                          which names one
-    algorithm, settings  a preset and any of Config's fields over it; or a whole `config` instead
+    algorithm, settings  an algorithm and any of Config's fields; or a whole `config` instead. What is not given is as
+                         in the environment's tuned preset (`preset="auto"`), or for an environment or an algorithm
+                         without one as docs/tuning.md says; `preset="none"` takes the algorithm's own settings
     seeds, seed          30 means seeds 0 to 29; or a list; or one
     threads              how many seeds train side by side (default: all cores); results do not depend on it
     evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
@@ -63,13 +70,14 @@ def train(
                          torch.distributions.Distribution, or one of these with V(s) (pgrad.torch.module_output has the
                          details). It is not changed: each seed trains a copy, from the parameters it has. Or a function
                          without arguments that makes a module, which gives each seed an initialisation of its own
-    value                likewise, for V(s); by default a multilayer perceptron of `hidden` units, where V is read
+    value                likewise, for V(s); by default a multilayer perceptron of `value_hidden` units, where V is read
     optimizer            "adam" or "sgd"; or a class of torch.optim, which gets learning_rate (for a value module of
                          its own value_learning_rate); or a function from parameters to an optimiser
     value_coef           weight of V's mean squared error, where policy and value have parameters in common (default
                          0.5)
     device               "cpu" (default), "cuda", or "auto" for a GPU where there is one
 
+    A module takes no tuned preset unless one is named: they are tuned for the compiled policy's networks.
     Modules are in evaluation mode while they train: dropout would make the policy that acts another one than the
     policy whose gradient is taken. Result.policies holds them as pgrad.torch.TorchPolicy.
 
@@ -82,10 +90,14 @@ def train(
     if isinstance(optimizer, str):
         given["optimizer"], optimizer = optimizer, None
     torch_options = _torch_options(policy, value, optimizer, value_coef, device, given)
-    asked = {"algorithm": algorithm, "seeds": seeds if seed is None else [seed], **given}
+    asked = {"algorithm": algorithm, "seeds": seeds if seed is None else [seed]}
+    given.update({name: value for name, value in asked.items() if value is not None})
     problems = [] if seed is None or seeds is None else ["give either seed or seeds, not both"]
-    chosen, numbers = _chosen(env, config, asked, problems, threads=threads, evaluation_episodes=evaluation_episodes)
-    environment = env_of(chosen, chosen.env if env is None else env)
+    preset = AUTO if policy is None else NONE
+    numbers: dict[str, Any] = {}
+    with collecting(problems):
+        numbers = check_arguments(threads=threads, evaluation_episodes=evaluation_episodes)
+    chosen, environment = _chosen(env, config, given, preset, problems)
     if env is not None and not isinstance(env, str):
         chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
@@ -149,27 +161,108 @@ def _torch_options(
 
 
 def _chosen(
-    env: AnyEnv | None, config: Config | None, asked: dict[str, Any], problems: list[str], **numbers: Any
-) -> tuple[Config, dict[str, Any]]:
-    """Return the configuration and the numbers asked for, checked; one ConfigError for all that is wrong with them."""
-    settings = {
-        name: value for name, value in asked.items() if value is not None or name in TrainSettings.__annotations__
-    }
-    name = None if env is None else name_of(env)
+    env: AnyEnv | None, config: Config | None, given: dict[str, Any], preset: str, problems: list[str]
+) -> tuple[Config, Env]:
+    """Return the configuration and the environment asked for; one ConfigError for all that is wrong with them."""
     if env is None and config is None:
         problems.append('no environment: say which, as in pgrad.train("CartPole-v1")')
-    if config is not None and settings:
+    if config is not None and given:
         problems.append("give either a whole config or settings, not both")
-    if config is not None and name not in (None, config.env):
-        problems.append(f"env is '{name}', but the config's is '{config.env}'")
-    with collecting(problems):
-        numbers = check_arguments(**numbers)
-    with collecting(problems):
-        algorithm = settings.pop("algorithm", None)
-        config = config or resolve(name, algorithm, settings)
-    if problems or config is None:
+    if config is not None and env is not None and name_of(env) != config.env:
+        problems.append(f"env is '{name_of(env)}', but the config's is '{config.env}'")
+    made: Env | None = None
+    try:
+        with collecting(problems):
+            if config is not None:
+                made = env_of(config, config.env if env is None else env)
+            elif env is not None:
+                config, made, _ = prepare(env, given, preset=preset)
+    except EnvError as error:
+        if not problems:
+            raise
+        problems += str(error).splitlines()
+    if problems or config is None or made is None:
         raise ConfigError(problems)
-    return config, numbers
+    return config, made
+
+
+def prepare(env: AnyEnv, *layers: Mapping[str, Any], preset: str = AUTO) -> tuple[Config, Env, Preset | None]:
+    """Return the configuration that layers of settings ask for, the environment, and the tuned preset that was taken.
+
+    preset  what to take where no layer says: see presets.choose
+
+    A layer that states every setting, such as a run's config.toml, needs no preset, and what it says of one is a
+    record. Raises EnvError if the environment cannot be trained on and nothing else is wrong, else one ConfigError.
+    """
+    problems: list[str] = []
+    given = {name: value for layer in layers for name, value in layer.items()}
+    made, failure = _made_for(env, given)
+    taken: Preset | None = None
+    recorded = next((str(layer.get("preset", NONE)) for layer in layers if layer.keys() >= STATED), None)
+    if recorded is None:
+        with collecting(problems):
+            taken = choose(_text(given.get("preset", preset)), made, given.get("algorithm"))
+        if problems:  # what else is given is checked over the general one
+            taken = choose(AUTO, None, given.get("algorithm"))
+        recorded = taken.name if taken else NONE
+    elif given.get("preset", recorded) not in (recorded, NONE):
+        problems.append(f"preset '{given['preset']}' changes nothing where every setting is given: remove it")
+    named = {"env": name_of(env), "preset": recorded}
+    config: Config | None = None
+    try:
+        config = resolve(None, None, *layers, named, under=_applicable(taken, made))
+        if made is not None:
+            made = made.limited(config.max_episode_steps)
+            require_fit(config, made)
+    except ConfigError as error:
+        problems += error.problems
+        if taken is not None and "preset" not in given and _fits(made, *layers, named):
+            problems.append(
+                f"what is not given is as in preset '{taken.name}'; preset 'none' takes the algorithm's own"
+            )
+    except EnvError as error:
+        failure = error
+    if problems:
+        raise ConfigError([*problems, *str(failure or "").splitlines()])
+    if failure is not None:
+        raise failure
+    assert config is not None and made is not None, "else something was wrong"
+    return config, made, taken
+
+
+def _made_for(env: AnyEnv, given: Mapping[str, Any]) -> tuple[Env | None, EnvError | None]:
+    """Return the environment, or why there is none, as far as settings that may be wrong say which."""
+    usable: dict[str, Any] = {}
+    for name in ("backend", "vectorization", "max_episode_steps"):
+        usable[name] = FIELDS[name].default
+        with suppress(ConfigError):  # `resolve` names it
+            usable[name] = checked(name, given.get(name, usable[name]))
+    try:
+        return _made(env, **usable), None
+    except EnvError as error:
+        return None, error
+
+
+def _text(preset: Any) -> str:
+    """Return what was asked for as a preset as text, which Config keeps."""
+    return str(checked("preset", os.fspath(preset) if isinstance(preset, os.PathLike) else preset))
+
+
+def _applicable(preset: Preset | None, env: Env | None) -> dict[str, Any]:
+    """Return a preset's settings but those that are for other actions than the environment has."""
+    idle = FOR_CONTINUOUS_ACTIONS if env is not None and not isinstance(env.actions, Box) else ()
+    return {name: value for name, value in (preset.settings if preset else {}).items() if name not in idle}
+
+
+def _fits(env: Env | None, *layers: Mapping[str, Any]) -> bool:
+    """Return whether settings are right without a preset."""
+    try:
+        config = resolve(None, None, *layers)
+        if env is not None:
+            require_fit(config, env)
+    except (ConfigError, EnvError):
+        return False
+    return True
 
 
 def name_of(env: AnyEnv) -> str:
@@ -185,8 +278,18 @@ def env_of(config: Config, env: AnyEnv) -> Env:
 
     Raises EnvError if it cannot be trained on, ConfigError if settings are for other actions than it has.
     """
-    asked = config.backend == "auto" and config.vectorization != "auto"
-    made = make(env, "gymnasium" if asked else config.backend, config.max_episode_steps)
+    made = _made(env, config.backend, config.vectorization, config.max_episode_steps)
+    require_fit(config, made)
+    return made
+
+
+def _made(env: AnyEnv, backend: str, vectorization: str, max_episode_steps: int | None) -> Env:
+    """Return the environment; asking how Gymnasium's are stepped is asking for Gymnasium's."""
+    return make(env, "gymnasium" if backend == "auto" and vectorization != "auto" else backend, max_episode_steps)
+
+
+def require_fit(config: Config, made: Env) -> None:
+    """Raise EnvError or ConfigError where settings are not for such an environment."""
     if made.max_episode_steps is None and config.episodes_per_iteration is not None:
         raise EnvError(
             f"'{made.id}' has no time limit, so that whole episodes may never end: set max_episode_steps, or "
@@ -199,4 +302,8 @@ def env_of(config: Config, env: AnyEnv) -> Env:
             raise ConfigError(
                 f"{name} is for continuous actions, and '{made.id}' has {has}: remove it" for name in idle
             )
-    return made
+    elif config.action_distribution == BETA and not made.actions.bounded:
+        has = actions_in_words(made.actions)
+        raise ConfigError(
+            [f"action_distribution 'beta' needs finite bounds, and '{made.id}' has {has}: use 'gaussian'"]
+        )

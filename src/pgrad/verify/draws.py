@@ -11,7 +11,7 @@ import numpy as np
 from pgrad.envs.noise import Noise
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.random import fold_in, normal, uniform
-from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT
+from pgrad.policies.distributions import BETA, GAUSSIAN, STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan, new_simulation
@@ -33,6 +33,7 @@ CASES = (
     (Noise(), Head("Gaussian", CONTINUOUS)),
     (Noise(), Head("Gaussian, σ of the state", CONTINUOUS, STATE_DEPENDENT, log_std=STDS)),
     (Noise(), Head("squashed Gaussian", CONTINUOUS, STATE_INDEPENDENT, squash=True)),
+    (Noise(), Head("Beta", CONTINUOUS, STATE_DEPENDENT, action_distribution=BETA)),
 )
 FLOAT32 = 1e-5
 
@@ -50,7 +51,7 @@ def draw_checks(seed: int) -> Iterator[Check]:
         batch = noise_batches(env, policy, seed, 1)[0]
         yield from action_checks(head, policy, batch)
         if isinstance(head.actions, Box):
-            what = "squashed into" if head.squash else "clipped to"
+            what = "clipped to" if head.action_distribution == GAUSSIAN and not head.squash else "squashed into"
             yield Check(f"{head.name}: the environment gets numbers {what} its bounds", within(head, batch), FLOAT32)
 
 
@@ -102,9 +103,11 @@ def claimed_z(policy: MLPPolicy, batch: Batch) -> float:
     """Return how far actions [..., B] are from the policy's distribution.
 
     E[onehot(a) - π] = 0, for all and in proportion to each feature of the observation; of continuous numbers
-    E[z] = E[z² - 1] = 0 likewise, and their distribution function is uniform.
+    E[z] = E[z² - 1] = 0 likewise, and their distribution function is uniform. (For Betas see `beta_errors`.)
     """
-    if isinstance(policy.actions, Box):
+    if policy.action_distribution == BETA:
+        errors, shape = beta_errors(policy, batch)
+    elif isinstance(policy.actions, Box):
         z = standardised(policy, batch)
         errors, shape = np.concatenate([z, z**2 - 1]), max(chi_squared_z(row) for row in normal_distribution(z))
     else:
@@ -113,6 +116,29 @@ def claimed_z(policy: MLPPolicy, batch: Batch) -> float:
         errors = np.concatenate(chosen) - np.concatenate(pi)
     features = [np.ones(batch.reward.size), *batch.obs.astype(np.float64)]
     return max(shape, *(sum_z(errors * feature) for feature in features))
+
+
+def beta_errors(policy: MLPPolicy, batch: Batch) -> tuple[Floats, float]:
+    """Return numbers of mean zero, [3 D, B], for x ~ Beta(α, β), and how far their distribution function is from flat.
+
+    log x - E[log x], log(1 - x) - E[log(1 - x)] and the deviation from E[x] = α / (α + β). F(x), for it is a smooth
+    function, by Simpson's rule in u.
+    """
+    alpha, beta = formulas.concentrations(
+        policy, formulas.perceptron(policy, policy.parameters.astype(np.float64), batch.obs)
+    )
+    u = batch.action.astype(np.float64)
+    x, psi = 1 / (1 + np.exp(-2 * u)), formulas.digamma(alpha + beta)
+    errors = [np.log(x) - formulas.digamma(alpha) + psi, np.log1p(-x) - formulas.digamma(beta) + psi]
+    errors.append(x - alpha / (alpha + beta))
+    steps = np.linspace(0, 1, 401)[:, None]
+    weight = np.r_[1, np.tile([4, 2], 200)[:-1], 1][:, None] / 1200
+    share = []
+    for d in range(len(u)):
+        at = x[d] * steps  # from 0 to x
+        density = at ** (alpha[d] - 1) * (1 - at) ** (beta[d] - 1) / np.exp(formulas.log_beta(alpha[d], beta[d]))
+        share.append(x[d] * (weight * density).sum(axis=0))
+    return np.concatenate(errors), max(chi_squared_z(np.clip(row, 0, 1 - 1e-12)) for row in share)
 
 
 def forbidden(batch: Batch) -> int:
@@ -127,5 +153,6 @@ def within(head: Head, batch: Batch) -> float:
     later = np.flatnonzero(batch.time > 0)
     before = {(n, t): b for b, (n, t) in enumerate(zip(batch.trajectory, batch.time, strict=True))}
     drawn = batch.action[:, [before[batch.trajectory[b], batch.time[b] - 1] for b in later]].astype(np.float64)
-    wanted = LOW + (HIGH - LOW) * (1 + np.tanh(drawn)) / 2 if head.squash else np.clip(drawn, LOW, HIGH)
+    units = np.tanh(drawn) if head.squash or head.action_distribution == BETA else np.clip(drawn, -1, 1)
+    wanted = LOW + (HIGH - LOW) * (1 + units) / 2
     return float(np.abs(batch.obs[1:, later] - wanted).max() / (HIGH - LOW))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.exact.mdp import Floats
-from pgrad.policies.distributions import STATE_DEPENDENT
+from pgrad.policies.distributions import BETA, STATE_DEPENDENT
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box
@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 
 LOG_STD_BOUNDS = (-5.0, 2.0)  # of a log σ that the network gives
 INPUT_BOUND = 10.0  # of normalised observations
+LOG_GAMMA = np.vectorize(math.lgamma)
 VARIANCE_FLOOR = 1e-8  # added to the variance of what is normalised
 
 
@@ -58,8 +59,34 @@ def mean_and_log_std(policy: MLPPolicy, theta: Floats, outputs: Floats) -> tuple
     return outputs, np.repeat(theta[-size:, None], outputs.shape[1], axis=1)
 
 
+def concentrations(policy: MLPPolicy, outputs: Floats) -> tuple[Floats, Floats]:
+    """Return α and β of Beta distributions, [D, B] both."""
+    a, b = np.split(1 + np.log1p(np.exp(outputs)), 2)
+    return a, b
+
+
+def log_beta(alpha: Floats, beta: Floats) -> Floats:
+    """Return log B(α, β) = log Γ(α) Γ(β) / Γ(α + β)."""
+    return np.asarray(LOG_GAMMA(alpha) + LOG_GAMMA(beta) - LOG_GAMMA(alpha + beta))
+
+
+def digamma(x: Floats) -> Floats:
+    """Return ψ(x) of x ≥ 1: ψ(x) = ψ(x + 20) - Σ_k 1 / (x + k), with its asymptotic series there."""
+    y = x + 20
+    series = np.log(y) - 1 / (2 * y) - 1 / (12 * y**2) + 1 / (120 * y**4) - 1 / (252 * y**6)
+    return np.asarray(series - sum(1 / (x + k) for k in range(20)))
+
+
 def log_prob(policy: MLPPolicy, theta: Floats, outputs: Floats, action: Array, mask: Array) -> Floats:
-    """Return log π(action | s), [B]; of continuous actions that of the numbers drawn, before clipping or squashing."""
+    """Return log π(action | s), [B]; of continuous actions that of the numbers drawn, before clipping or squashing.
+
+    Of a Beta, that of tanh u, which is half the density of x = (1 + tanh u) / 2.
+    """
+    if policy.action_distribution == BETA:
+        alpha, beta = concentrations(policy, outputs)
+        log_x, log_rest = -np.log1p(np.exp(-2.0 * action)), -np.log1p(np.exp(2.0 * action))
+        density = (alpha - 1) * log_x + (beta - 1) * log_rest - log_beta(alpha, beta) - math.log(2)
+        return np.asarray(density.sum(axis=0))
     if isinstance(policy.actions, Box):
         mean, log_std = mean_and_log_std(policy, theta, outputs)
         z = (action - mean) / np.exp(log_std)
@@ -71,6 +98,10 @@ def log_prob(policy: MLPPolicy, theta: Floats, outputs: Floats, action: Array, m
 
 def entropy(policy: MLPPolicy, theta: Floats, outputs: Floats, noise: Floats, mask: Array) -> Floats:
     """Return H(π(· | s)), [B]; squashed, what estimates that of tanh u from u = μ + σ · noise, with noise [D, B]."""
+    if policy.action_distribution == BETA:
+        a, b = concentrations(policy, outputs)
+        surprise = (a - 1) * (digamma(a) - digamma(a + b)) + (b - 1) * (digamma(b) - digamma(a + b))
+        return np.asarray((log_beta(a, b) - surprise + math.log(2)).sum(axis=0))
     if isinstance(policy.actions, Box):
         mean, log_std = mean_and_log_std(policy, theta, outputs)
         result = log_std + 0.5 * math.log(2 * math.pi * math.e)
@@ -86,7 +117,7 @@ def policy_gradient(policy: MLPPolicy, batch: Batch, weight: Floats, bonus: floa
     theta, obs = policy.parameters.astype(np.float64), batch.obs[:, : weight.size]
     action, mask = batch.action[..., : weight.size], batch.mask[:, : weight.size]
     noise = np.zeros(0)
-    if isinstance(policy.actions, Box):
+    if isinstance(policy.actions, Box) and policy.action_distribution != BETA:
         mean, log_std = mean_and_log_std(policy, theta, perceptron(policy, theta, obs))
         noise = (action - mean) / np.exp(log_std)
 

@@ -12,9 +12,10 @@ from pgrad.estimators.gradient import policy_gradient
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.distributions import (
+    BETA,
+    GAUSSIAN,
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
-    GaussianDistribution,
     distribution_of,
     num_extra,
     num_outputs,
@@ -48,8 +49,10 @@ class Head(NamedTuple):
     masked: bool = False
     hidden: tuple[int, ...] = (7,)
     activation: str = "tanh"
+    action_distribution: str = GAUSSIAN
 
 
+SHARP = (30.0, 5.0, -4.0)  # of a Beta, b in place of log σ
 INSIDE, AT_BOUNDS, BEYOND = (-1.0, 0.0, 0.7), (-5.0, 2.0, 0.0), (-8.0, 4.0, 2.5)
 HEADS = (
     Head("softmax", Discrete(4), hidden=()),
@@ -65,6 +68,8 @@ HEADS = (
     Head("squashed Gaussian, σ of the state within its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=INSIDE),
     Head("squashed Gaussian, σ of the state at its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=AT_BOUNDS),
     Head("squashed Gaussian, σ of the state beyond its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=BEYOND),
+    Head("Beta", NUMBERS, STATE_DEPENDENT, hidden=(6, 5), action_distribution=BETA),
+    Head("Beta, far from even", NUMBERS, STATE_DEPENDENT, log_std=SHARP, activation="relu", action_distribution=BETA),
 )
 
 
@@ -76,7 +81,8 @@ def head_checks(seed: int) -> Iterator[Check]:
             weight = np.random.default_rng(seed).normal(size=SAMPLES)
             found = policy_gradient(policy.compiled, batch, Advantages(weight, 1.0, np.empty(0), np.nan), bonus)
             expected = formulas.policy_gradient(policy, batch, weight, bonus)
-            tolerance = LEAST_STD if min(head.log_std, default=0.0) < INSIDE[0] else FLOAT32
+            narrow = head.action_distribution == GAUSSIAN and min(head.log_std, default=0.0) < INSIDE[0]
+            tolerance = LEAST_STD if narrow else FLOAT32
             yield Check(f"{head.name}: {what}", deviation(policy, weight, found, expected), tolerance)
 
 
@@ -99,7 +105,14 @@ def policy_of(head: Head, seed: int, obs_size: int = OBS_SIZE) -> MLPPolicy:
     extra = rng.normal(scale=0.5, size=num_extra(head.actions, head.std))
     theta = np.concatenate([*flat, extra]).astype(np.float32)
     return MLPPolicy(
-        theta, sizes, head.activation, head.temperature, actions=head.actions, std=head.std, squash=head.squash
+        theta,
+        sizes,
+        head.activation,
+        head.temperature,
+        actions=head.actions,
+        std=head.std,
+        squash=head.squash,
+        action_distribution=head.action_distribution,
     )
 
 
@@ -109,7 +122,10 @@ def batch_of(head: Head, seed: int) -> Batch:
     theta, mask = policy.parameters.astype(np.float64), NO_MASK
     obs = rng.normal(size=(OBS_SIZE, 2 * SAMPLES)).astype(np.float32)
     obs = np.compress(smooth(policy, theta, obs), obs, axis=1)[:, :SAMPLES].copy()
-    if isinstance(head.actions, Box):
+    if head.action_distribution == BETA:
+        x = rng.beta(*formulas.concentrations(policy, formulas.perceptron(policy, theta, obs)))
+        action = (np.log(x / (1 - x)) / 2).astype(np.float32)
+    elif isinstance(head.actions, Box):
         mean, log_std = formulas.mean_and_log_std(policy, theta, formulas.perceptron(policy, theta, obs))
         action = (mean + np.exp(log_std) * rng.normal(size=mean.shape)).astype(np.float32)
     else:
@@ -128,7 +144,7 @@ def smooth(policy: MLPPolicy, theta: Floats, obs: npt.NDArray[np.float32]) -> np
     """Return which observations are far enough from every kink, of a ReLU or at a bound of log σ, to have a slope."""
     *hidden, outputs = formulas.layers(policy, theta, obs)
     kinks = [np.abs(units) for units in hidden if policy.activation == "relu"]
-    if policy.std == STATE_DEPENDENT:
+    if policy.std == STATE_DEPENDENT and policy.action_distribution == GAUSSIAN:
         log_std = outputs[policy.actions.flat_size :]
         kinks += [np.abs(log_std - bound) for bound in formulas.LOG_STD_BOUNDS]
     return np.asarray(np.all(np.concatenate([np.ones((1, obs.shape[1])), *kinks]) > KINK, axis=0))
@@ -154,25 +170,30 @@ def deviation(policy: MLPPolicy, weight: Floats, found: tuple[Floats, float], ex
 def as_python_sees_it(head: Head, seed: int) -> float:
     """Return the largest difference of log π and entropy in policies.distributions from the formulas.
 
-    Squashed: the density of the action, by log π(a) = log N(u) - log da/du; its entropy has no closed form and is left
-    out.
+    Of continuous actions it is the density of the action, by log π(a) = log N(u) - log |da/du|. Squashed, the entropy
+    has no closed form and is left out.
     """
     policy, batch = policy_of(head, seed), batch_of(head, seed)
     theta, action = policy.parameters.astype(np.float64), batch.action.astype(np.float64)
     outputs = formulas.perceptron(policy, theta, batch.obs)
     mask = batch.mask.T if head.masked else None
-    seen = distribution_of(outputs.T, head.actions, head.temperature, policy.log_std, head.squash, mask)
-    if head.squash:
+    seen = distribution_of(
+        outputs.T, head.actions, head.temperature, policy.log_std, head.squash, mask, head.action_distribution
+    )
+    inverted = head.squash or head.action_distribution == BETA
+    if inverted:
         action = np.clip(action, -2.0, 2.0)  # where tanh can be inverted
-    surprise = formulas.log_prob(policy, theta, outputs, action if head.squash else batch.action, batch.mask)
-    if head.squash and isinstance(head.actions, Box):
-        low, high = (np.array(bound)[:, None] for bound in (head.actions.low, head.actions.high))
-        surprise -= np.log((high - low) / 2 * (1 - np.tanh(action) ** 2)).sum(axis=0)
-        return largest_difference(seen.log_prob((low + (high - low) * (1 + np.tanh(action)) / 2).T), surprise)
+    surprise = formulas.log_prob(policy, theta, outputs, action if inverted else batch.action, batch.mask)
+    spread = formulas.entropy(policy, theta, outputs, np.zeros_like(action), batch.mask)
     drawn = batch.action.T
-    found = seen.log_prob_drawn(drawn) if isinstance(seen, GaussianDistribution) else seen.log_prob(drawn)
-    spread = formulas.entropy(policy, theta, outputs, np.zeros(0), batch.mask)
-    return max(largest_difference(found, surprise), largest_difference(seen.entropy(), spread))
+    if isinstance(head.actions, Box):
+        low, high = (np.array(bound)[:, None] for bound in (head.actions.low, head.actions.high))
+        units, slope = np.tanh(action) if inverted else action, 1 - np.tanh(action) ** 2 if head.squash else np.ones(1)
+        surprise = surprise - (np.log((high - low) / 2) + np.log(slope)).sum(axis=0)
+        spread = spread + np.log((high - low) / 2).sum()
+        drawn = (low + (high - low) * (1 + units) / 2).T
+    difference = largest_difference(seen.log_prob(drawn), surprise)
+    return difference if head.squash else max(difference, largest_difference(seen.entropy(), spread))
 
 
 def largest_difference(found: Floats, expected: Floats) -> float:

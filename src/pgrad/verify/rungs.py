@@ -11,7 +11,7 @@ from pgrad.estimators.fisher import fisher_vector_product
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.estimators.ratio import CLIPPED, KL, ClippedRatio, log_probs
 from pgrad.exact.mdp import Floats
-from pgrad.policies.distributions import STATE_DEPENDENT
+from pgrad.policies.distributions import BETA, STATE_DEPENDENT
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box
@@ -26,12 +26,14 @@ NEAR_CLIP = 1e-3  # ratios closer than this to 1 ± ε have no slope to compare
 FLOAT32 = 3e-5  # ratios of exponentials: three hundred roundings
 SOLVED = 1e-3  # of conjugate gradients in float32
 DAMPING = 0.1
+STEP = 1e-4  # of the derivative of ψ
 REGIONS = (1e-4, 0.01, 1.0)  # max_kl
 SHOWN = (  # the heads whose steps are checked; the others' geometry is ill-conditioned, or the same
     "softmax, masked, τ = 1.7",
     "MultiDiscrete, masked, τ = 0.6",
     "Gaussian",
     "squashed Gaussian, σ of the state within its bounds",
+    "Beta",
 )
 
 
@@ -101,6 +103,8 @@ def fisher_matrix(head: Head, policy: MLPPolicy, batch: Batch) -> Floats:
             total += np.einsum("ab,pab,qab->pq", pi, centred, centred) / policy.temperature**2
             first += len(part)
         return np.asarray(total / SAMPLES)
+    if head.action_distribution == BETA:
+        return np.asarray(beta_fisher(policy, outputs, jacobian) / SAMPLES)
     mean, log_std = formulas.mean_and_log_std(policy, theta, outputs)
     total += np.einsum("db,pdb,qdb->pq", np.exp(-2 * log_std), jacobian[:, : len(mean)], jacobian[:, : len(mean)])
     if head.std == STATE_DEPENDENT:
@@ -109,6 +113,20 @@ def fisher_matrix(head: Head, policy: MLPPolicy, batch: Batch) -> Floats:
     else:
         total[-len(mean) :, -len(mean) :] += 2 * SAMPLES * np.eye(len(mean))
     return np.asarray(total / SAMPLES)
+
+
+def beta_fisher(policy: MLPPolicy, outputs: Floats, jacobian: Floats) -> Floats:
+    """Return Σ_b J_bᵀ M_b J_b of Beta distributions; M has ψ'(α) - ψ'(α + β), ψ'(β) - ψ'(α + β), beside -ψ'(α + β)."""
+    parts = len(outputs) // 2
+    alpha, beta = formulas.concentrations(policy, outputs)
+    slope = 1 / (1 + np.exp(-outputs))
+    own, shared = (
+        (formulas.digamma(x + STEP) - formulas.digamma(x - STEP)) / (2 * STEP)
+        for x in (np.concatenate([alpha, beta]), alpha + beta)
+    )
+    moved = slope * jacobian  # of α, then β
+    both = moved[:, :parts] + moved[:, parts:]
+    return np.asarray(np.einsum("kb,pkb,qkb->pq", own, moved, moved) - np.einsum("db,pdb,qdb->pq", shared, both, both))
 
 
 def fisher_product(head: Head, seed: int) -> float:
@@ -149,6 +167,12 @@ def outside(head: Head, seed: int) -> float:
 def divergence(head: Head, old: MLPPolicy, theta: Floats, batch: Batch) -> float:
     """Return 1/B Σ_b KL(π_old(· | s_b) ‖ π_θ(· | s_b)) in nats, in float64."""
     pairs = [(phi, formulas.perceptron(old, phi, batch.obs)) for phi in (old.parameters.astype(np.float64), theta)]
+    if head.action_distribution == BETA:
+        (a, b), (new_a, new_b) = (formulas.concentrations(old, outputs) for _, outputs in pairs)
+        psi, psi_a, psi_b = (formulas.digamma(x) for x in (a + b, a, b))
+        kl = formulas.log_beta(new_a, new_b) - formulas.log_beta(a, b)
+        kl += (a - new_a) * (psi_a - psi) + (b - new_b) * (psi_b - psi)
+        return float(kl.sum(axis=0).mean())
     if isinstance(head.actions, Box):
         (mean, log_std), (new_mean, new_log_std) = (formulas.mean_and_log_std(old, *pair) for pair in pairs)
         spread = np.exp(2 * (log_std - new_log_std)) + ((mean - new_mean) / np.exp(new_log_std)) ** 2

@@ -9,6 +9,7 @@ from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Learner, Settings, new_optimizer_state
 from pgrad.algorithms.normalization import Normalization, new_normalization
 from pgrad.algorithms.sampling import record_chunks
+from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.envs.finite_mdp import finite
 from pgrad.estimators.spec import EstimatorSpec
 from pgrad.exact.mdp import Floats
@@ -42,6 +43,7 @@ def learner_of(
         kept,
         np.zeros(1, np.int64),
         new_checkpoints(checkpoint_every, policy.num_parameters, value.num_parameters, inputs),
+        new_signal(policy.num_parameters),
     )
 
 

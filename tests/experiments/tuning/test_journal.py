@@ -1,0 +1,102 @@
+"""The journal: whole lines are kept, a damaged last one is set aside, and another search's is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgrad.errors import RunError
+from pgrad.experiments.tuning.journal import Journal
+from pgrad.experiments.tuning.runs import Run
+
+SEARCH: dict[str, Any] = {"trials": 3, "base": {"hidden": (64,), "discount": 0.99}}
+RUNS = [Run(trial, 1000, 500, 1.5, None, 0.1) for trial in range(3)] + [Run(3, 1000, 500, None, None, 0.1, "no")]
+
+
+def written(path: Path) -> str:
+    with Journal(path, SEARCH) as journal:
+        for run in RUNS:
+            journal.add(run)
+    return path.read_text()
+
+
+def test_what_is_added_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "journal.jsonl"
+    text = written(path)
+    assert len(text.splitlines()) == 1 + len(RUNS)
+    with Journal(path, SEARCH) as journal:
+        assert journal.runs == RUNS
+        assert not journal.set_aside
+    assert path.read_text() == text
+
+
+def test_a_line_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl", SEARCH) as journal:
+        journal.add(RUNS[0])
+        assert json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[-1]) == RUNS[0]._asdict()
+
+
+def test_wherever_the_last_line_was_cut_it_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    text = written(path)
+    last = text.splitlines(keepends=True)[-1]
+    for cut in range(1, len(last)):
+        path.write_text(text[:-cut])
+        with Journal(path, SEARCH) as journal:
+            assert journal.runs == RUNS[:-1]
+            assert journal.set_aside
+            assert (tmp_path / "journal.jsonl.damaged").read_text() == last[:-cut]
+            journal.add(RUNS[-1])
+        assert path.read_text() == text
+
+
+def test_a_first_line_that_was_cut_is_no_search_yet(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"trials": ')
+    with Journal(path, SEARCH) as journal:
+        assert journal.runs == []
+    assert len(path.read_text().splitlines()) == 1
+
+
+def test_a_journal_of_another_search_is_refused_with_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    before = written(path)
+    other = {"trials": 4, "base": {"hidden": (64, 64), "discount": 0.99}, "more": 1}
+    with pytest.raises(RunError) as caught:
+        Journal(path, other)
+    assert str(caught.value) == (
+        f"{path} is of another search (trials was 3 and is 4; base.hidden was [64] and is [64, 64]; more was null and "
+        "is 1): choose another --out, or remove it to begin anew"
+    )
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("{broken", "line 3 is damaged"), ('{"trial": 3}', "line 3 is no run"), ("[1, 2]", "line 3 is no run")],
+)
+def test_a_damaged_line_in_the_middle_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = written(path).splitlines()
+    path.write_text("\n".join([*lines[:2], line, *lines[3:]]) + "\n")
+    with pytest.raises(RunError, match=message):
+        Journal(path, SEARCH)
+
+
+def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text("[1]\n")
+    with pytest.raises(RunError, match="is no journal of a search"):
+        Journal(tmp_path / "journal.jsonl", SEARCH)
+    with pytest.raises(RunError, match="cannot write"):
+        Journal(tmp_path / "journal.jsonl" / "below", SEARCH)
+
+
+def test_two_searches_do_not_share_one(tmp_path: Path) -> None:
+    with (
+        Journal(tmp_path / "journal.jsonl", SEARCH),
+        pytest.raises(RunError, match="is in use: another search writes it"),
+    ):
+        Journal(tmp_path / "journal.jsonl", SEARCH)
+    with Journal(tmp_path / "journal.jsonl", SEARCH):
+        pass
