@@ -20,7 +20,8 @@ from pgrad.training.result import Result
 from pgrad.training.seeds import Progress, SeedPool
 
 FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads
-FOR_CONTINUOUS_ACTIONS = ("std", "initial_std", "squash", "action_distribution")
+FOR_GAUSSIAN = ("std", "initial_std", "squash")
+FOR_CONTINUOUS_ACTIONS = (*FOR_GAUSSIAN, "action_distribution")
 STATED = frozenset(FIELDS) - {"env", "preset"}  # where all these are given, nothing is left to a preset
 
 
@@ -210,7 +211,7 @@ def prepare(env: AnyEnv, *layers: Mapping[str, Any], preset: str = AUTO) -> tupl
     named = {"env": name_of(env), "preset": recorded}
     config: Config | None = None
     try:
-        config = resolve(None, None, *layers, named, under=_applicable(taken, made))
+        config = resolve(None, None, *layers, named, under=_applicable(taken, made, given))
         if made is not None:
             made = made.limited(config.max_episode_steps)
             require_fit(config, made)
@@ -248,9 +249,11 @@ def _text(preset: Any) -> str:
     return str(checked("preset", os.fspath(preset) if isinstance(preset, os.PathLike) else preset))
 
 
-def _applicable(preset: Preset | None, env: Env | None) -> dict[str, Any]:
-    """Return a preset's settings but those that are for other actions than the environment has."""
-    idle = FOR_CONTINUOUS_ACTIONS if env is not None and not isinstance(env.actions, Box) else ()
+def _applicable(preset: Preset | None, env: Env | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's settings but those that are for other actions, or for another distribution of them."""
+    idle: tuple[str, ...] = FOR_GAUSSIAN if given.get("action_distribution") == BETA else ()
+    if env is not None and not isinstance(env.actions, Box):
+        idle = FOR_CONTINUOUS_ACTIONS
     return {name: value for name, value in (preset.settings if preset else {}).items() if name not in idle}
 
 
