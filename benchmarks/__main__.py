@@ -9,6 +9,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 NAMES = (
     "throughput",
+    "threads",
     "startup",
     "gymnasium_env",
     "environments",
