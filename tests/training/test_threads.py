@@ -7,6 +7,7 @@ import pytest
 
 from pgrad.config.resolve import resolve
 from pgrad.envs.make import make
+from pgrad.training import loops
 from pgrad.training.loops import most_workers, new_loop
 from pgrad.training.seeds import SeedPool
 
@@ -48,6 +49,14 @@ def test_small_runs_stay_on_one_thread() -> None:
     assert most_workers(lanes=4, samples=128) == 1
     assert most_workers(lanes=4, samples=2_048) == 4
     assert most_workers(lanes=1_024, samples=1_024) == 8
+
+
+def test_an_environment_of_the_users_stays_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it raised on a helper's thread would be lost."""
+    config, env = resolve("CartPole-v1", None, RUNS["fixed steps, lanes that fill no whole block"]), make("CartPole-v1")
+    assert new_loop(config, env, 0, threads=4).crew.workers == 4  # type: ignore[attr-defined]
+    monkeypatch.setattr(loops, "foreign_types", lambda env: (type(env),))
+    assert new_loop(config, env, 0, threads=4).crew.workers == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("seeds", "threads", "each"), [(1, 4, 4), (2, 4, 2), (3, 4, 1), (8, 4, 1)])

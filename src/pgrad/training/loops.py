@@ -34,6 +34,7 @@ from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
 from pgrad.kernels.crew import helping, new_crew
+from pgrad.kernels.fingerprint import foreign_types
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import BLOCK, num_parameters
 from pgrad.kernels.random import fold_in
@@ -161,6 +162,8 @@ class FusedLoop(Loop):
         super().__init__(learner.seed, learner)
         assert env.dynamics is not None, "it is compiled"
         self.record = learner.record
+        if foreign_types(env.dynamics):
+            threads = 1  # what a user's environment raises on a helper's thread would be lost
         self.crew = new_crew(min(threads, most_workers(num_envs, plan.episodes or num_envs * plan.num_steps)))
         self.simulation = new_simulation(env.dynamics, self.record.policy, plan, num_envs, LOG_ROOM, self.crew)
         self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
