@@ -33,7 +33,7 @@ from pgrad.algorithms.iteration import (
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError
-from pgrad.kernels.crew import helping, new_crew
+from pgrad.kernels.crew import ALONE, helping, new_crew
 from pgrad.kernels.fingerprint import foreign_types
 from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import BLOCK, num_parameters
@@ -177,7 +177,8 @@ class FusedLoop(Loop):
     def advance(self) -> None:
         """See Loop."""
         metrics, began = np.empty((self.iterations, len(METRICS))), time.perf_counter()
-        with self.chunk(), helping(self.crew):
+        helpers = self.crew if self.metrics else ALONE  # the first call may have to compile
+        with self.chunk(), helping(helpers):
             done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
             self._keep(metrics[:done])
             if fault != FINE:
