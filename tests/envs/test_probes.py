@@ -57,8 +57,16 @@ def learnt(corner: str, algorithm: str) -> tuple[Any, Any]:
     return probabilities[CHOICES, ALL.best[CHOICES]], error
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("corner", ["compiled", "gymnasium", "module"])
+# Steps of autograd, and compilations that no other test shares: in `make proofs`.
+LONG = [(corner, name) for corner in ("gymnasium", "module") for name in ("ppo", "natural", "trpo")]
+RUNGS = [
+    pytest.param(corner, name, marks=[pytest.mark.slow] if (corner, name) in LONG else [], id=f"{corner}-{name}")
+    for corner in ("compiled", "gymnasium", "module")
+    for name in ALGORITHMS
+]
+
+
+@pytest.mark.parametrize(("corner", "algorithm"), RUNGS)
 def test_every_rung_gets_every_probe_right(corner: str, algorithm: str) -> None:
     right, error = learnt(corner, algorithm)
     assert right[:-1].min() > 0.97

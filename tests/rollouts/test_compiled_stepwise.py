@@ -30,7 +30,7 @@ def filled(batch: Batch) -> dict[str, Any]:
     size, finals = batch.reward.size, batch.final_sample.size
     cut = {"obs": batch.obs[:, :size], "final_obs": batch.final_obs[:, :finals], "mask": batch.mask[:, :size]}
     arrays = {**batch._asdict(), **cut, **batch.episodes._asdict()}
-    del arrays["episodes"]
+    del arrays["episodes"], arrays["crew"]
     return {name: np.array(value) for name, value in arrays.items()}
 
 
