@@ -180,7 +180,10 @@ def parser() -> Parser:
     own.add_argument("--out", type=Path, metavar="DIR", help="run folder to make (default: runs/ENV-ALGORITHM-N)")
     own.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings; flags win over it")
     own.add_argument("--seed", help="one random seed")
-    own.add_argument("--threads", help="seeds trained side by side; results do not depend on it (default: all cores)")
+    own.add_argument(
+        "--threads",
+        help="for seeds side by side, and for the work of few seeds; results do not depend on it (default: all cores)",
+    )
     own.add_argument("--evaluation-episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
     own.add_argument("--no-figures", action="store_true", help="write no figures")
     parser.add_quiet()

@@ -60,7 +60,8 @@ def train(
                          in the environment's tuned preset (`preset="auto"`), or for an environment or an algorithm
                          without one as docs/tuning.md says; `preset="none"` takes the algorithm's own settings
     seeds, seed          30 means seeds 0 to 29; or a list; or one
-    threads              how many seeds train side by side (default: all cores); results do not depend on it
+    threads              for seeds side by side, and for the work of few seeds (default: all cores); no result depends
+                         on it
     evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
     progress             called about ten times a second with a Snapshot (training.seeds)
     save                 called with what there is every half minute of training, and at its end before evaluation
