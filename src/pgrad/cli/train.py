@@ -20,7 +20,7 @@ from pgrad.config.values import boolean
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import Preset
-from pgrad.runs.atomic import read_toml
+from pgrad.runs.atomic import read_asked_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
 from pgrad.training.train import prepare, train
@@ -133,7 +133,7 @@ def request(argv: list[str]) -> TrainRequest:
     from_file: dict[str, Any] = {}
     if arguments.config is not None:
         with collecting(problems):
-            from_file = settings_in(arguments.config)
+            from_file = read_asked_toml(arguments.config, f"--config {arguments.config}")
     env = arguments.env or from_file.get("env")
     if env is None:
         problems.append("no environment: name one, as in `pgrad train CartPole-v1`")
@@ -206,13 +206,3 @@ def _shown(default: Any) -> str:
     if isinstance(default, tuple):
         return f"default {','.join(map(str, default)) or 'none'}"
     return f"default {'none' if default is None else str(default).lower()}"
-
-
-def settings_in(path: Path) -> dict[str, Any]:
-    """Return the settings of a TOML file; raise ConfigError where it cannot be read."""
-    try:
-        return read_toml(path)
-    except OSError as error:
-        raise ConfigError([f"cannot read --config {path}: {error.strerror or error}"]) from error
-    except ValueError as error:
-        raise ConfigError([f"--config {path} is not valid TOML: {error}"]) from error

@@ -10,7 +10,7 @@ from pgrad.cli.progress import StepProgress
 from pgrad.errors import ConfigError, collecting
 from pgrad.experiments.tuning.tune import tune
 from pgrad.presets.choose import AUTO
-from pgrad.runs.atomic import read_toml
+from pgrad.runs.atomic import read_asked_toml
 
 
 def command(argv: list[str]) -> int:
@@ -97,12 +97,7 @@ def space_of(file: Path | None, ranges: list[str]) -> dict[str, Any]:
     """Return the domains that a file and flags give; raise ConfigError where they cannot be read."""
     space: dict[str, Any] = {}
     if file is not None:
-        try:
-            space = read_toml(file)
-        except OSError as error:
-            raise ConfigError([f"cannot read --space {file}: {error.strerror or error}"]) from error
-        except ValueError as error:
-            raise ConfigError([f"--space {file} is not valid TOML: {error}"]) from error
+        space = read_asked_toml(file, f"--space {file}")
     problems = []
     for text in ranges:
         name, equals, values = text.partition("=")

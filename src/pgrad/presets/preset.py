@@ -32,7 +32,7 @@ from pgrad.config.values import integer, integers, text
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, collecting, nearest
 from pgrad.experiments.statistics import Estimate
-from pgrad.runs.atomic import read_toml
+from pgrad.runs.atomic import read_asked_toml
 from pgrad.spaces import Box, Discrete
 
 FORMAT = 1
@@ -110,13 +110,7 @@ def read(name: str) -> Preset:
         known = ("auto", NONE, *shipped())
         raise ConfigError([f"unknown preset '{name}' (a file's name ends in .toml): {nearest(name, known)}"])
     path = Path(name).absolute() if is_path else FOLDER / f"{name}.toml"
-    try:
-        document = read_toml(path)
-    except OSError as error:
-        raise ConfigError([f"cannot read preset {name}: {error.strerror or error}"]) from error
-    except ValueError as error:
-        raise ConfigError([f"preset {name} is not valid TOML: {error}"]) from error
-    return parsed(str(path) if is_path else name, document)
+    return parsed(str(path) if is_path else name, read_asked_toml(path, f"preset {name}"))
 
 
 def described(name: str) -> str:

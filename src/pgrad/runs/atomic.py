@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pgrad.errors import RunError
+from pgrad.errors import ConfigError, RunError
 
 LONGEST_TOML = 1_000_000  # bytes
 
@@ -45,3 +45,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin with a mark
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def read_asked_toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the table of a TOML file that a user named; raise ConfigError about `what`, such as "preset mine.toml"."""
+    try:
+        return read_toml(path)
+    except OSError as error:
+        raise ConfigError([f"cannot read {what}: {error.strerror or error}"]) from error
+    except ValueError as error:
+        raise ConfigError([f"{what} is not valid TOML: {error}"]) from error
