@@ -17,6 +17,7 @@ LEFT_OUT = {
     "kernels/inline_compiler.py",
     "kernels/jit.py",
     "kernels/numba_cache.py",
+    "kernels/references.py",
     "rollouts/user_env_guard.py",
 }
 

@@ -37,8 +37,11 @@ from _pytest.runner import runtestprotocol
 from edits import ROOT, SOURCES, Edit
 
 COMPILING = {  # tests of what is compiled in the place of a function, in the files that have such
+    "algorithms/epochs.py": ["tests/algorithms/test_epochs.py"],
     "algorithms/iteration.py": ["tests/algorithms/test_iteration.py"],
     "algorithms/normalization.py": ["tests/algorithms/test_normalization.py"],
+    "estimators/ratio.py": ["tests/estimators/test_ratio.py"],
+    "kernels/crew.py": ["tests/kernels/test_crew.py"],
     "kernels/heads.py": [
         "tests/kernels/test_heads.py::test_actions_are_taken_in_order_or_in_an_order",
         "tests/kernels/test_heads.py::test_each_number_has_bounds_of_its_own",
@@ -47,6 +50,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "kernels/random.py": ["tests/kernels/test_random.py"],
     "rollouts/rollout.py": ["tests/rollouts/test_compiled_rollout.py"],
 }
+ONLY_COMPILED = {"kernels/crew.py"}  # files with no part that means the same interpreted
 PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out
 BUDGET = 20.0  # the same for all tests of an error
 IDLE = 10.0  # how many times longer a process may take than it computes: others compute as well
@@ -96,7 +100,7 @@ class Harness:
             if chosen := tests_for(edit, known):
                 while len(waiting) >= self.jobs:
                     self.collect(waiting)
-                if edit.function.endswith("_compiled"):
+                if is_compiled(edit):
                     child = forked(functools.partial(try_compiled, edit, chosen), 300.0)
                 else:
                     act = functools.partial(try_out, edit, functions, [items[name] for name in chosen])
@@ -168,7 +172,7 @@ def try_compiled(edit: Edit, tests: list[str], writing: int) -> None:
         shutil.copytree(SOURCES, package, ignore=shutil.ignore_patterns("__pycache__"))
         (package / edit.file).write_text(edit.planted(), encoding="utf-8")
         switches = {"PYTHONPATH": folder, "PGRAD_CACHE_DIR": f"{folder}/cache", "NUMBA_DISABLE_JIT": "0"}
-        command = [sys.executable, "-m", "pytest", *OPTIONS, "-x", "--rootdir", str(ROOT), *tests]
+        command = [sys.executable, "-m", "pytest", *OPTIONS, "-x", "--timeout", "120", "--rootdir", str(ROOT), *tests]
         failed = subprocess.run(command, cwd=ROOT, env={**os.environ, **switches}, check=False).returncode
     os.write(writing, tests[0].encode() if failed else b"nothing")
 
@@ -281,9 +285,14 @@ def importers(file: str) -> frozenset[str]:
     return frozenset(result)
 
 
+def is_compiled(edit: Edit) -> bool:
+    """Whether only tests that compile can notice the error."""
+    return edit.function.endswith("_compiled") or edit.file in ONLY_COMPILED
+
+
 def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
     """Tests that might notice, in a good order: callers of the function or, for what runs on import, of its file."""
-    if edit.function.endswith("_compiled"):
+    if is_compiled(edit):
         return COMPILING[edit.file]
     if edit.function:
         wanted = f"{edit.file} {edit.function}"

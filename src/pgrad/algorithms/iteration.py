@@ -38,7 +38,6 @@ from pgrad.estimators.gradient import (
 from pgrad.estimators.ratio import CLIPPED, COUNTED, KL, log_probs
 from pgrad.estimators.spec import OPTIMAL, VALUE
 from pgrad.kernels import optimizers
-from pgrad.kernels.borrow import borrowed
 from pgrad.kernels.crew import ALONE, Crew
 from pgrad.kernels.heads import Policy, share_clipped
 from pgrad.kernels.jit import Omitted, both, compiled_as, inlined, strict
@@ -104,7 +103,6 @@ def train_chunk(settings: Settings, learner: Learner, simulation: Simulation, me
     metrics [iterations, len(METRICS)] is filled row by row. The chunk ends early when the run's iterations or steps are
     used up, or when the log of episodes might not hold another batch's.
     """
-    settings, learner, simulation = borrowed((settings, learner, simulation))
     counters, log_size = simulation.lanes.counters, simulation.buffer.episodes.length.size
     counters[LOGGED] = 0
     for i in range(metrics.shape[0]):

@@ -12,10 +12,13 @@ compiles with it, so that a release of Numba which moves them is noticed.
 import weakref
 from typing import Any
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
-from numba.core.typed_passes import NoPythonSupportedFeatureValidation
+from numba.core.typed_passes import NativeLowering, NoPythonSupportedFeatureValidation
+
+from pgrad.kernels.references import BorrowingLowering
 
 
 class WithoutEnvironment:
@@ -32,7 +35,11 @@ class WithoutEnvironment:
 
 
 class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
-    """A library of LLVM code for linking into others: neither optimised nor turned into machine code."""
+    """A library of LLVM code for linking into others: neither optimised nor turned into machine code.
+
+    It holds its own function alone. What that calls, at any depth, is linked in once for the outermost function, not
+    again at every level.
+    """
 
     @property
     def codegen(self) -> Any:
@@ -42,18 +49,42 @@ class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:
+    def finalize(self) -> None:
+        """Offer the functions for linking, as code that may come in several times."""
         self._finalize_dynamic_globals()
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
         self._final_module.__library = weakref.proxy(self)
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        self._ensure_finalized()
+        if self._shared_module is None:
+            module = self._final_module.clone()
+            for library in called_libraries(self):
+                own = library._final_module if isinstance(library, LinkedOnly) else library._get_module_for_linking()
+                module.link_in(own, preserve=True)
+            self._shared_module: Any = module
+        return self._shared_module
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return null: there is nothing to execute."""
         self._ensure_finalized()
         return 0
+
+
+def called_libraries(library: Any) -> list[Any]:
+    """Return the libraries that a library's code calls, at any depth, each once; of Numba's own the outermost."""
+    found: dict[Any, None] = {}
+    left = [library]
+    while left:
+        for called in left.pop()._linking_libraries:
+            if called not in found:
+                found[called] = None
+                if isinstance(called, LinkedOnly):
+                    left.append(called)
+    return list(found)
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
@@ -72,12 +103,24 @@ class ChooseLinkedOnly(FunctionPass):  # type: ignore[misc]
         return True
 
 
-class InnerCompiler(CompilerBase):  # type: ignore[misc]
-    """Numba's usual pipeline with `ChooseLinkedOnly` just before code generation."""
+class OuterCompiler(CompilerBase):  # type: ignore[misc]
+    """Numba's usual pipeline, counting fewer references (see kernels.references)."""
 
     def define_pipelines(self) -> list[Any]:
         """Return the pipeline; called by Numba."""
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(ChooseLinkedOnly, NoPythonSupportedFeatureValidation)
-        passes.finalize()
-        return [passes]
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.passes = [(BorrowingLowering if p is NativeLowering else p, text) for p, text in pipeline.passes]
+        self.extend(pipeline)
+        pipeline.finalize()
+        return [pipeline]
+
+    def extend(self, pipeline: Any) -> None:
+        """Leave the pipeline as it is."""
+
+
+class InnerCompiler(OuterCompiler):
+    """The same with `ChooseLinkedOnly` just before code generation."""
+
+    def extend(self, pipeline: Any) -> None:
+        """Insert `ChooseLinkedOnly`."""
+        pipeline.add_pass_after(ChooseLinkedOnly, NoPythonSupportedFeatureValidation)

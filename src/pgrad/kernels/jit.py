@@ -26,19 +26,15 @@ import numba
 import numba.extending
 
 from pgrad.kernels.fingerprint import fingerprint, foreign_types
-from pgrad.kernels.inline_compiler import InnerCompiler
+from pgrad.kernels.inline_compiler import InnerCompiler, OuterCompiler
 from pgrad.kernels.numba_cache import Unkept, cache_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 REORDERING = {"reassoc", "contract", "nsz", "arcp"}
-OPTIONS = {"nogil": True, "error_model": "numpy"}
-INNER_OPTIONS = {
-    **OPTIONS,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "pipeline_class": InnerCompiler,
-}
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+OUTER_OPTIONS = {**OPTIONS, "pipeline_class": OuterCompiler}
+INNER_OPTIONS = {**OPTIONS, "pipeline_class": InnerCompiler, "no_cpython_wrapper": True}
 COMPILED_ROOMS = ("kernels", "envs", "estimators", "rollouts", "algorithms")
 NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an edit there keeps the cache
     "algorithms/actor_critic.py",
@@ -171,7 +167,7 @@ class Compiled:
 
     def _face(self, folder: str | None) -> Callable[..., Any]:
         function = self.__wrapped__  # type: ignore[attr-defined]
-        face = numba.njit(**OPTIONS, **self.options)(function)
+        face = numba.njit(**OUTER_OPTIONS, **self.options)(function)
         if CACHE_FOLDER is None:
             face._cache = Unkept(cache_root())
         elif folder is not None:
