@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.policies.distributions import GaussianDistribution
+from pgrad.policies.distributions import BETA, BetaDistribution, GaussianDistribution, distribution_of
 from pgrad.spaces import Box
 
 BOUNDS = Box((-2.0, 0.0), (2.0, 3.0))
@@ -63,3 +63,56 @@ def test_the_entropy_is_the_mean_of_minus_the_log_density(squash: bool) -> None:
     expected = -torch.trapezoid(normal.log_prob(u).exp() * log_density, u, dim=0).sum(-1)
     ours = GaussianDistribution(MEAN, LOG_STD, BOUNDS, squash)
     np.testing.assert_allclose(ours.entropy(), expected, rtol=1e-6)
+
+
+ALPHA, BETA_PARAMETER = np.array([[1.0, 1.7], [3.0, 40.0]]), np.array([[1.2, 9.0], [2.5, 1.0]])
+
+
+def beta_reference() -> torch.distributions.Distribution:
+    beta = torch.distributions.Beta(torch.tensor(ALPHA), torch.tensor(BETA_PARAMETER))
+    return torch.distributions.TransformedDistribution(beta, [torch.distributions.AffineTransform(LOW, HIGH - LOW)])
+
+
+def test_a_betas_density_entropy_and_mean_are_torchs() -> None:
+    ours, theirs = BetaDistribution(ALPHA, BETA_PARAMETER, BOUNDS), beta_reference()
+    for action in actions(50):
+        expected = theirs.log_prob(torch.tensor(action)).sum(-1)
+        np.testing.assert_allclose(ours.log_prob(action), expected, rtol=1e-9)
+    entropy = torch.distributions.Beta(torch.tensor(ALPHA), torch.tensor(BETA_PARAMETER)).entropy()
+    np.testing.assert_allclose(ours.entropy(), (entropy + torch.log(HIGH - LOW)).sum(-1), rtol=1e-9)
+    share = ALPHA / (ALPHA + BETA_PARAMETER)
+    np.testing.assert_allclose(ours.mode(), LOW.numpy() + share * (HIGH - LOW).numpy(), rtol=1e-12)
+
+
+def test_what_training_draws_has_a_betas_density() -> None:
+    """Of u, of which tanh u = 2 x - 1."""
+    ours = BetaDistribution(ALPHA, BETA_PARAMETER, BOUNDS)
+    beta = torch.distributions.Beta(torch.tensor(ALPHA), torch.tensor(BETA_PARAMETER))
+    stretched = torch.distributions.TransformedDistribution(beta, [torch.distributions.AffineTransform(-1.0, 2.0)])
+    for u in np.random.default_rng(1).normal(0, 1.5, (50, 2, 2)):
+        expected = stretched.log_prob(torch.tanh(torch.tensor(u))).sum(-1)
+        np.testing.assert_allclose(ours.log_prob_drawn(u), expected, rtol=1e-9)
+
+
+def test_at_the_bounds_and_outside_a_betas_density_is_zero() -> None:
+    ours = BetaDistribution(ALPHA, BETA_PARAMETER, BOUNDS)
+    for outside in ([-2.0, 1.0], [2.0, 1.0], [0.0, 3.0], [0.0, 0.0], [0.0, -0.1]):
+        density = ours.log_prob(np.array([outside, [0.0, 1.0]]))
+        assert density[0] == -np.inf and np.isfinite(density[1])
+
+
+def test_beta_draws_have_its_mean_and_spread() -> None:
+    ours = BetaDistribution(np.tile(ALPHA[:1], (100_000, 1)), np.tile(BETA_PARAMETER[:1], (100_000, 1)), BOUNDS)
+    drawn = ours.sample(np.random.default_rng(0))
+    beta = torch.distributions.Beta(torch.tensor(ALPHA[0]), torch.tensor(BETA_PARAMETER[0]))
+    deviation = ((HIGH - LOW) * beta.stddev).numpy()
+    np.testing.assert_allclose(drawn.mean(axis=0), ours.mode()[0], atol=5 * deviation.max() / np.sqrt(100_000))
+    np.testing.assert_allclose(drawn.std(axis=0), deviation, rtol=0.02)
+
+
+def test_outputs_are_read_as_alpha_and_then_beta_of_every_component() -> None:
+    outputs = np.array([[-30.0, 0.0, 3.0, 100.0]])
+    ours = distribution_of(outputs, BOUNDS, action_distribution=BETA)
+    assert isinstance(ours, BetaDistribution)
+    np.testing.assert_allclose(ours.alpha, [[1.0, 1 + np.log(2)]], rtol=1e-12)
+    np.testing.assert_allclose(ours.beta, [[1 + np.log1p(np.exp(3)), 101.0]], rtol=1e-12)
