@@ -556,6 +556,13 @@ def test_bad_numbers_in_a_batch_change_no_parameter(
     assert bytes_of(learner) == before
 
 
+def test_an_iteration_that_a_fault_stops_still_says_what_it_saw() -> None:
+    batch = random_batch()
+    metrics = improved(SETTINGS, random_learner(), batch._replace(reward=spoilt(batch.reward, 0, np.nan)))[1]
+    assert metrics["total_steps"] == batch.total_steps > 0 == metrics["episodes"]
+    assert np.isnan([*metrics.values()][2:]).all()
+
+
 def test_infinities_that_cancel_are_still_seen() -> None:
     settings, learner, batch = SETTINGS, random_learner(), random_batch()
     reward = spoilt(spoilt(batch.reward, 3, np.inf), 4, -np.inf)

@@ -50,10 +50,10 @@ def test_later_steps_of_an_iteration_and_gradients_that_are_not_finite_are_left_
 
 
 def test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds() -> None:
-    action = np.array([[-1.5, 0.0, 1.0, 9.0], [0.0, 3.0, -4.0, 9.0]], np.float32)
+    action = np.array([[-1.5, 0.0, 2.0, 9.0], [0.0, 3.0, -4.0, 9.0]], np.float32)
     nothing = np.empty(0, np.float32)
-    head = GaussianHead(nothing, (bound_of(-1.0, 1.0), bound_of(-np.inf, 2.0)), False)
-    assert share_clipped(head, action, 4) == 4 / 8 and share_clipped(head, action, 2) == 2 / 4
+    head = GaussianHead(nothing, (bound_of(0.0, 4.0), bound_of(-np.inf, 2.0)), False)
+    assert share_clipped(head, action, 4) == 5 / 8 and share_clipped(head, action, 2) == 2 / 4
     assert np.isnan(share_clipped(head._replace(squash=True), action, 4))
 
 

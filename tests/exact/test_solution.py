@@ -188,6 +188,14 @@ def test_a_policy_that_is_almost_certain_keeps_all_digits(logits: tuple[float, .
     np.testing.assert_allclose(solution.gradient[:3], expected, rtol=1e-13)
 
 
+def test_a_state_that_is_never_reached_has_no_part_in_the_natural_gradient() -> None:
+    transition = np.zeros((3, 2, 3))
+    transition[0, :, 1] = transition[2, :, 1] = 1  # from 0 and from 2, where no episode comes, to the end
+    mdp = exact.MDP(transition, [[1, 3], [0, 0], [5, 6]], [1, 0, 0], [0, 1, 0], 0.9)
+    solution = exact.solve(mdp, exact.Tabular(3, 2)(np.zeros(6)))
+    np.testing.assert_allclose(solution.natural_gradient, [-1, 1, 0, 0, 0, 0], atol=1e-13)
+
+
 def test_what_is_rarer_still_is_left_alone() -> None:
     """The third action is e^56 = 2e24 times as rare as the second: only those two are told apart, by [−1/2, 1/2]."""
     solution = exact.solve(exact.bandit([1.0, 2.0, 3.0]), exact.Tabular(2, 3)([(112, 56, 0), (0, 0, 0)]))

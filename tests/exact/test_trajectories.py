@@ -124,6 +124,13 @@ def test_infinitely_many_trajectories_are_refused() -> None:
     mdp = garnet(None)
     with pytest.raises(MDPError, match="infinitely many trajectories, as it has a cycle and no time_limit"):
         exact.enumerate_trajectories(mdp, tabular(mdp))
+    leading_nowhere = exact.MDP(np.eye(2)[:, None, ::-1], np.zeros((2, 1)), [1, 0], [0, 0], 0.9)  # 0 → 1 → 0
+    with pytest.raises(MDPError, match="infinitely many trajectories"):
+        exact.enumerate_trajectories(leading_nowhere, tabular(leading_nowhere))
+    elsewhere = np.zeros((3, 1, 3))
+    elsewhere[0, 0, 1] = elsewhere[2, 0, 2] = 1  # a cycle that no episode reaches
+    out_of_reach = exact.MDP(elsewhere, np.zeros((3, 1)), [1, 0, 0], [0, 1, 0], 0.9)
+    assert len(exact.enumerate_trajectories(out_of_reach, tabular(out_of_reach))[0]) == 1
     straight = exact.Tabular(4, 2)([[-np.inf, 0]] * 3 + [[0, 0]])
     assert len(exact.enumerate_trajectories(exact.chain(3), straight)[0]) == 1, "the policy can cut a cycle"
 

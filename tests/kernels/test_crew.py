@@ -36,6 +36,26 @@ def test_each_block_is_computed_once(size: int, count: int) -> None:
     assert ((workers >= 0) & (workers < size)).all()
 
 
+@strict
+def share_and_count(crew: Crew, calls: Any, workers: Any, times: int) -> int:
+    """Return after how many loops some block was not computed yet."""
+    late = 0
+    for k in range(times):
+        run_blocks(crew, mark, (calls, workers), calls.size)
+        complete = True
+        for block in range(calls.size):
+            complete = complete and calls[block] == k + 1
+        late += 0 if complete else 1
+    return late
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_block_is_computed_when_the_loop_ends(size: int) -> None:
+    crew, calls, workers = new_crew(size), np.zeros(3, np.int64), np.zeros(3, np.int64)
+    with helping(crew):
+        assert share_and_count(crew, calls, workers, 5_000 if size > 1 else 50) == 0
+
+
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="interpreted blocks are a plain loop")
 def test_helpers_take_part() -> None:
     crew, calls, workers = new_crew(2), np.zeros(64, np.int64), np.zeros(64, np.int64)
@@ -66,6 +86,9 @@ def test_helpers_end_where_an_exception_leaves_the_block() -> None:
     np.testing.assert_array_equal(workers, 0)
 
 
-def test_one_worker_is_alone() -> None:
+def test_one_worker_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     assert new_crew(1) is ALONE
     assert new_crew(2).board.size == WORDS
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert new_crew(2) is ALONE

@@ -15,7 +15,7 @@ from edits import ROOMS, ROOT, SOURCES, Edit, every_mechanical, replacing
 from harness import OPTIONS, Harness, Verdict, digest
 
 HERE = Path(__file__).parent
-TESTS = [f"tests/{room}" for room in (*ROOMS, "torch")]
+TESTS = [f"tests/{room}" for room in (*ROOMS, "torch", "presets", "experiments")]
 APART = ("jit", "fingerprint", "numba_cache")  # tests of how Numba is used, which the errors do not touch
 
 

@@ -45,10 +45,11 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "kernels/heads.py": [
         "tests/kernels/test_heads.py::test_actions_are_taken_in_order_or_in_an_order",
         "tests/kernels/test_heads.py::test_each_number_has_bounds_of_its_own",
+        "tests/algorithms/test_signal_to_noise.py::test_training_records_what_its_first_steps_see",
     ],
     "kernels/lanes.py": ["tests/kernels/test_lanes.py"],
     "kernels/random.py": ["tests/kernels/test_random.py"],
-    "rollouts/rollout.py": ["tests/rollouts/test_compiled_rollout.py"],
+    "rollouts/rollout.py": ["tests/algorithms/test_signal_to_noise.py::test_training_records_what_its_first_steps_see"],
 }
 ONLY_COMPILED = {"kernels/crew.py"}  # files with no part that means the same interpreted
 PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out

@@ -10,7 +10,9 @@ import torch
 
 from pgrad.errors import InputError
 from pgrad.kernels.mlp import num_parameters
-from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue, initial_parameters, orthogonal, split
+from pgrad.policies.distributions import num_outputs
+from pgrad.policies.mlp import MLPNetwork, MLPPolicy, MLPValue, initial_parameters, initial_policy, orthogonal, split
+from pgrad.spaces import Box, MultiDiscrete
 
 SHAPES = [(4, 2), (3, 8, 2), (5, 6, 7, 3), (2, 3, 1)]
 
@@ -103,6 +105,16 @@ def test_one_observation_is_a_batch_of_one() -> None:
     assert policy.log_prob(obs[1], 1).tolist() == policy.log_prob(obs, [0, 1, 0, 0])[1]
     assert policy.logits(obs[:0]).shape == (0, 2)
     assert policy.logits(obs[1].tolist()).tolist() == policy.logits(obs[1]).tolist()
+
+
+@pytest.mark.parametrize("actions", [Box((-1.0, -2.0), (1.0, 2.0)), MultiDiscrete((2, 3))])
+def test_several_numbers_are_acted_for_one_observation_or_many(actions: Box | MultiDiscrete) -> None:
+    sizes = (3, 5, num_outputs(actions, "state-independent"))
+    parameters = np.random.default_rng(0).normal(size=num_parameters(sizes) + 2 * isinstance(actions, Box))
+    policy = MLPPolicy(parameters.astype(np.float32), sizes, actions=actions)
+    obs = random_obs(policy, 4)
+    assert policy.act(obs).shape == (4, 2)
+    assert policy.act(obs[1]).tolist() == policy.act(obs)[1].tolist()
 
 
 def test_acting_without_randomness_takes_the_most_probable_action() -> None:
@@ -201,6 +213,16 @@ def test_the_seed_decides_the_parameters(initialization: str) -> None:
 def test_a_small_output_gain_makes_the_policy_nearly_uniform() -> None:
     policy = MLPPolicy(initial_parameters((4, 64, 2), "orthogonal", 0.01, np.random.default_rng(0)), (4, 64, 2))
     np.testing.assert_allclose(policy.probabilities(random_obs(policy, 100)), 0.5, atol=0.03)
+
+
+def test_a_policy_begins_with_small_outputs_and_the_deviation_asked_for() -> None:
+    """The last layer's weights are orthogonal times 0.01; log σ is its bias, or a parameter of its own."""
+    actions, rng = Box((-1.0, -1.0), (1.0, 1.0)), np.random.default_rng(0)
+    weight, bias = split(initial_policy((3, 8, 4), "orthogonal", actions, "state-dependent", 0.5, rng), (3, 8, 4))[-1]
+    np.testing.assert_allclose(weight @ weight.T, 1e-4 * np.eye(4), atol=1e-9)
+    np.testing.assert_allclose(bias, [0, 0, np.log(0.5), np.log(0.5)], rtol=1e-6)
+    parameters = initial_policy((3, 8, 2), "orthogonal", actions, "state-independent", 0.5, rng)
+    np.testing.assert_allclose(parameters[-2:], np.log(0.5), rtol=1e-6)
 
 
 def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:

@@ -106,6 +106,12 @@ def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> N
     batch = rollout(counting, actor(), num_steps=50)
     assert batch.num_trajectories == 3
     assert 100 < batch.reward.size <= 150, "some steps may only reset"
+    check_rows(batch)
+    for num_steps in range(2, 10):  # some of these end with an episode
+        check_rows(rollout(counting, actor(), num_steps=num_steps))
+
+
+def check_rows(batch: Batch) -> None:
     for identity in range(3):
         samples = np.flatnonzero(batch.trajectory == identity)
         np.testing.assert_array_equal(batch.obs[0, samples], identity)

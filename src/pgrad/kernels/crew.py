@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -36,8 +36,8 @@ ALONE = Crew(np.empty(0, np.int64), 1)
 
 
 def new_crew(workers: int) -> Crew:
-    """Return a crew of so many threads; the helpers among them work only within `helping`."""
-    return Crew(np.zeros(WORDS, np.int64), workers) if workers > 1 else ALONE
+    """Return a crew of so many threads; the helpers among them work only within `helping`. Interpreted it is one."""
+    return Crew(np.zeros(WORDS, np.int64), workers) if workers > 1 and not config.DISABLE_JIT else ALONE
 
 
 @contextmanager

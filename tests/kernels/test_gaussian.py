@@ -1,0 +1,55 @@
+"""The Gaussian head's Fisher matrix and divergence, against torch.distributions."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from pgrad.kernels import gaussian
+
+LANES = 3
+Array = npt.NDArray[Any]
+
+
+def outputs_of(seed: int, parts: int, by_state: bool) -> tuple[Array, Array]:
+    """Means, and log σ below them or in an array of their own."""
+    rng = np.random.default_rng(seed)
+    outputs = 0.6 * rng.normal(size=(parts * (2 if by_state else 1), LANES)).astype(np.float32)
+    return outputs, np.empty(0, np.float32) if by_state else rng.normal(size=parts).astype(np.float32)
+
+
+def distributions(outputs: torch.Tensor, log_std: torch.Tensor) -> torch.distributions.Normal:
+    mean, own = (outputs, log_std[:, None]) if log_std.numel() else outputs.chunk(2)
+    return torch.distributions.Normal(mean, own.expand(mean.shape).exp())
+
+
+def doubled(*arrays: Array) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.tensor(array.astype(np.float64)) for array in arrays)
+
+
+@pytest.mark.parametrize("by_state", [False, True])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_the_fisher_matrix_is_the_curvature_of_the_divergence(parts: int, by_state: bool) -> None:
+    outputs, log_std = outputs_of(0, parts, by_state)
+    tangent, extra_tangent = outputs_of(1, parts, by_state)
+    product, extra = np.full_like(outputs, np.nan), np.full((log_std.size, LANES), np.nan, np.float32)
+    gaussian.fisher_product(outputs, log_std, tangent, extra_tangent, product, extra, LANES)
+    at = doubled(outputs, log_std)
+
+    def divergence(*moved: torch.Tensor) -> torch.Tensor:
+        return torch.distributions.kl_divergence(distributions(*at), distributions(*moved)).sum()
+
+    hvp: Any = torch.autograd.functional.hvp
+    expected = hvp(divergence, at, doubled(tangent, extra_tangent), strict=False)[1]
+    np.testing.assert_allclose(product, expected[0], rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(extra.sum(axis=1), expected[1], rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("by_state", [False, True])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_the_divergence_is_torchs(parts: int, by_state: bool) -> None:
+    old, new = outputs_of(2, parts, by_state), outputs_of(3, parts, by_state)
+    expected = torch.distributions.kl_divergence(distributions(*doubled(*old)), distributions(*doubled(*new)))
+    assert gaussian.divergence(*old, *new, LANES) == pytest.approx(expected.sum().item(), rel=1e-5)
