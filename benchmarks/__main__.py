@@ -14,6 +14,7 @@ NAMES = (
     "gymnasium_env",
     "environments",
     "learning",
+    "ladder",
     "torch_path",
     "solve",
     "notebook",

@@ -8,7 +8,7 @@ import numpy as np
 
 import pgrad
 from pgrad.training.loops import new_loop
-from pgrad.training.train import prepare
+from pgrad.training.prepare import prepare
 
 SEEDS, EVERY, THRESHOLD = range(100, 200), 5_000, 475.0
 

@@ -16,7 +16,7 @@ from pgrad.envs.make import COMPILED
 from pgrad.presets import preset as preset_module
 from pgrad.presets.choose import choose
 from pgrad.presets.preset import GENERAL, differing, parsed, read, shipped, spaces_of, written
-from pgrad.training.train import prepare
+from pgrad.training.prepare import prepare
 
 GOOD: dict[str, Any] = {
     "format": 1,
@@ -134,7 +134,7 @@ def test_a_presets_time_limit_is_the_environments() -> None:
 
 def test_settings_for_other_actions_are_left_out_of_a_preset_for_any(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = parsed("wide", {**GOOD, "env": GENERAL, "settings": {"initial_std": 3.0, "discount": 0.5}})
-    monkeypatch.setattr("pgrad.training.train.choose", lambda *_: wide)
+    monkeypatch.setattr("pgrad.training.prepare.choose", lambda *_: wide)
     discrete, continuous = (prepare(env)[0] for env in ("CartPole-v1", "Pendulum-v1"))
     assert (discrete.initial_std, discrete.discount) == (FIELDS["initial_std"].default, 0.5)
     assert (continuous.initial_std, continuous.discount) == (3.0, 0.5)

@@ -23,7 +23,8 @@ from pgrad.presets.preset import Preset
 from pgrad.runs.atomic import read_asked_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.training.loops import require_memory
-from pgrad.training.train import prepare, train
+from pgrad.training.prepare import prepare
+from pgrad.training.train import train
 from pgrad.training.warm_up import compile_beside
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked

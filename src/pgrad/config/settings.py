@@ -51,7 +51,7 @@ def _field(default: Any, help: str, valid: Range | Iterable[str] | None = None) 
 class Config:
     """All settings of a training. Field by field: `pgrad train --help`.
 
-    `preset` is a record of where settings came from: training.train.prepare takes presets, a Config states all.
+    `preset` is a record of where settings came from: training.prepare.prepare takes presets, a Config states all.
     """
 
     env: str = _field("CartPole-v1", "environment id")

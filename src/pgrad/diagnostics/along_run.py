@@ -14,7 +14,7 @@ from pgrad.errors import ConfigError, RunError
 from pgrad.estimators.catalogue import CATALOGUE
 from pgrad.policies.mlp import require_fit
 from pgrad.runs.folder import SavedRun, load_run
-from pgrad.training.train import env_of
+from pgrad.training.prepare import env_of
 
 LAST = "last"
 TRAJECTORIES, TRAJECTORIES_ALONG = 10_000, 1_000  # at one policy, at each of several

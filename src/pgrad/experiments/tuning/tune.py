@@ -18,7 +18,7 @@ from pgrad.runs.atomic import write_atomically
 from pgrad.runs.folder import RUNS, run_name
 from pgrad.system import available_cores
 from pgrad.training.loops import require_memory
-from pgrad.training.train import prepare
+from pgrad.training.prepare import prepare
 
 FIRST_SEED = 1000  # smaller ones are for reporting what was found
 SHOWN = 10  # trials in the table
