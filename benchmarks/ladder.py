@@ -23,7 +23,7 @@ COMMON = {"hidden": (64, 64), "normalize_obs": True, "normalize_rewards": True, 
 ENVS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"seeds": "100-129", "total_steps": 100_000},
     "LunarLander-v3": {"seeds": "100-109", "total_steps": 300_000, **COMMON},
-    "RobotArm-v0": {"seeds": "100-129", "total_steps": 300_000, **COMMON},
+    "RobotArm-v0": {"seeds": "100-129", "total_steps": 500_000, **COMMON},
 }
 NUM_STEPS = 128  # of each environment in a batch, for the rungs that do not wait for whole episodes
 
