@@ -57,17 +57,19 @@ def draw(axes: Axes, rung: str, result: pgrad.Result) -> None:
 
 def main() -> None:
     """Print the table and draw the figure."""
-    figure, panels = new_panels(13.0, 4.4, 1, len(ENVS))
     print("| environment | rung | seeds | sampled | worst seed | greedy | worst seed |\n|---|---|---|---|---|---|---|")
-    for axes, env_id in zip(panels, ENVS, strict=True):
+    made = []
+    for env_id in ENVS:
+        try:
+            pgrad.make(env_id)
+            made.append(env_id)
+        except pgrad.EnvError as error:
+            print(f"| {env_id} | | | | | | {error} |")
+    figure, panels = new_panels(1.0 + 4.0 * len(made), 4.4, 1, len(made))
+    for axes, env_id in zip(panels, made, strict=True):
         axes.set_title(env_id, loc="left")
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k")
-        try:
-            pgrad.make(env_id)
-        except pgrad.EnvError as error:
-            print(f"| {env_id} | | | | | | {error} |")
-            continue
         for rung in RUNGS:
             result = trained(env_id, rung)
             print(row(env_id, rung, result), flush=True)

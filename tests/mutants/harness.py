@@ -291,6 +291,13 @@ def is_compiled(edit: Edit) -> bool:
     return edit.function.endswith("_compiled") or edit.file in ONLY_COMPILED
 
 
+@functools.cache
+def imported_by(test_file: str) -> frozenset[str]:
+    """The modules that a file of tests imports names from."""
+    tree = ast.parse((ROOT / test_file).read_bytes())
+    return frozenset(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+
+
 def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
     """Tests that might notice, in a good order: callers of the function or, for what runs on import, of its file."""
     if is_compiled(edit):
@@ -299,8 +306,13 @@ def tests_for(edit: Edit, known: dict[str, Known]) -> list[str]:
         wanted = f"{edit.file} {edit.function}"
         chosen = [name for name, test in known.items() if wanted in test.calls]
     else:
-        near = importers(edit.file)
-        chosen = [name for name, test in known.items() if any(call.partition(" ")[0] in near for call in test.calls)]
+        near, module = importers(edit.file), module_of(edit.file)
+        chosen = [
+            name
+            for name, test in known.items()
+            if any(call.partition(" ")[0] in near for call in test.calls)
+            or module in imported_by(name.partition("::")[0])
+        ]
     cases = defaultdict(list)  # of one test
     for name in sorted(chosen, key=lambda name: known[name].seconds):
         cases[name.partition("[")[0]].append(name)

@@ -113,6 +113,7 @@ def test_several_numbers_are_acted_for_one_observation_or_many(actions: Box | Mu
     parameters = np.random.default_rng(0).normal(size=num_parameters(sizes) + 2 * isinstance(actions, Box))
     policy = MLPPolicy(parameters.astype(np.float32), sizes, actions=actions)
     obs = random_obs(policy, 4)
+    assert MLPPolicy(policy.parameters, sizes, actions=actions, squash=True).squash == isinstance(actions, Box)
     assert policy.act(obs).shape == (4, 2)
     assert policy.act(obs[1]).tolist() == policy.act(obs)[1].tolist()
 
