@@ -12,16 +12,12 @@ SOURCES = ROOT / "src" / "pgrad"
 # What estimates and learns. Left out: how Numba and its cache are used, guards around users' code, and presets, whose
 # numbers are choices: docs/results.md says what they reach.
 ROOMS = ("kernels", "estimators", "rollouts", "algorithms", "policies", "exact")
-LEFT_OUT = {
-    "algorithms/actor_critic.py",
-    "algorithms/natural.py",
-    "algorithms/notebook.py",
-    "algorithms/ppo.py",
-    "algorithms/reinforce.py",
-    "algorithms/reward_to_go.py",
-    "algorithms/total_return.py",
-    "algorithms/trpo.py",
-    "algorithms/value_baseline.py",
+PRESETS = {
+    f"algorithms/{path.name}"
+    for path in (SOURCES / "algorithms").glob("*.py")
+    if "\nPRESET: " in path.read_text(encoding="utf-8")
+}
+LEFT_OUT = PRESETS | {
     "kernels/compile_clock.py",
     "kernels/fingerprint.py",
     "kernels/inline_compiler.py",
