@@ -9,7 +9,6 @@ This uses Numba's documented extension point for compiler pipelines, but overrid
 compiles with it, so that a release of Numba which moves them is noticed.
 """
 
-import weakref
 from typing import Any
 
 from llvmlite.binding import Linkage
@@ -55,7 +54,6 @@ class LinkedOnly(JITCodeLibrary):  # type: ignore[misc]
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.external:
                 function.linkage = "linkonce_odr"
-        self._final_module.__library = weakref.proxy(self)
         self._finalized = True
 
     def _get_module_for_linking(self) -> Any:
