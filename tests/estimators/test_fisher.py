@@ -25,6 +25,7 @@ HEADS: dict[str, tuple[Space, str, bool]] = {
     "softmax": (Discrete(4), "state-independent", False),
     "multi-discrete": (MultiDiscrete((3, 2)), "state-independent", False),
     "gaussian": (Box(-1.0, 1.0, 2), "state-independent", False),
+    "gsde": (Box(-1.0, 1.0, 2), "gsde", False),
     "squashed, σ by the network": (Box(-2.0, 1.0, 2), "state-dependent", True),
 }
 HIDDEN: list[tuple[int, ...]] = [(), (5,), (6, 5)]

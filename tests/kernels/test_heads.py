@@ -16,7 +16,7 @@ from pgrad.kernels.heads import NO_MASK, GaussianHead, env_actions, first_action
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK
 from pgrad.kernels.random import fold_in
-from pgrad.policies.distributions import BETA, GAUSSIAN, STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
+from pgrad.policies.distributions import BETA, GAUSSIAN, GSDE, STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
@@ -32,6 +32,8 @@ CASES: list[tuple[str, Space, str, bool]] = [
     ("gaussian, its σ by the network", BOUNDS, STATE_DEPENDENT, False),
     ("squashed", BOUNDS, STATE_INDEPENDENT, True),
     ("squashed, its σ by the network", BOUNDS, STATE_DEPENDENT, True),
+    ("gsde", BOUNDS, GSDE, False),
+    ("squashed gsde", BOUNDS, GSDE, True),
     ("beta", BOUNDS, BETA, False),
     ("one number", Box(-1.0, 1.0), STATE_INDEPENDENT, False),
 ]
@@ -90,11 +92,15 @@ def torch_objective(
     elif isinstance(policy.actions, Box):
         d = policy.actions.flat_size
         log_std = theta[-d:].expand(x.shape[0], d) if x.shape[1] == d else x[:, d:].clip(-5, 2)
+        if policy.std == GSDE:
+            seen = torch.tensor(np.column_stack([policy.features(obs.T), np.ones(obs.shape[1])]))
+            log_std = ((seen**2 @ (2 * theta[-4 * d :]).exp().reshape(4, d)).log() / 2).clip(-5, 2)
         normal, u = torch.distributions.Normal(x[:, :d], log_std.exp()), torch.tensor(drawn.T.astype(np.float64))
         log_prob, entropy = normal.log_prob(u).sum(1), normal.entropy().sum(1)
         if policy.squash:
             z = ((u - x[:, :d]) / log_std.exp()).detach()
-            entropy = entropy + torch.log1p(-(torch.tanh(x[:, :d] + log_std.exp() * z) ** 2)).sum(1)
+            along = x[:, :d] + log_std.exp() * z
+            entropy = entropy + 2 * (math.log(2) - along - torch.nn.functional.softplus(-2 * along)).sum(1)
     else:
         x = torch.where(torch.tensor(mask.T), x, -math.inf) if mask.size else x
         parts = torch.split(x / policy.temperature, list(policy.actions.counts), dim=1)

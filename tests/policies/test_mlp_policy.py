@@ -224,6 +224,9 @@ def test_a_policy_begins_with_small_outputs_and_the_deviation_asked_for() -> Non
     np.testing.assert_allclose(bias, [0, 0, np.log(0.5), np.log(0.5)], rtol=1e-6)
     parameters = initial_policy((3, 8, 2), "orthogonal", actions, "state-independent", 0.5, rng)
     np.testing.assert_allclose(parameters[-2:], np.log(0.5), rtol=1e-6)
+    parameters = initial_policy((3, 8, 2), "orthogonal", actions, "gsde", 0.5, rng)
+    policy: Any = MLPPolicy(parameters, (3, 8, 2), actions=actions, std="gsde").distribution(np.array([[1.0, -1, 1]]))
+    np.testing.assert_allclose(policy.log_std, np.log(0.5), rtol=1e-6)
 
 
 def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:

@@ -190,14 +190,14 @@ def test_a_module_whose_parameters_are_not_finite_is_refused(tmp_path: Path) -> 
     pgrad.save(pgrad.train("CartPole-v1", policy=module, total_steps=200, evaluation_episodes=0), tmp_path / "run")
     path = tmp_path / "run" / "seed-0" / "policy.safetensors"
     pgrad.load(path, module=module)
-    with reading(path, "pgrad-module-2", "policy") as (tensors, description):
+    with reading(path, "pgrad-module-3", "policy") as (tensors, description):
         tensors["module.bias"] = np.array([0, np.nan], np.float32)
-    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-3", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors: bias has values that are not finite"):
         pgrad.load(path, module=module)
     tensors["module.bias"] = np.zeros(2, np.float32)
     tensors["another"] = np.zeros(2, np.float32)
-    write(path, "pgrad-module-2", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, "pgrad-module-3", tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors holds 'another', which is no part of it"):
         pgrad.load(path, module=module)
 
@@ -226,6 +226,7 @@ def described(**changes: Any) -> str:
         "std": "state-independent",
         "squash": False,
         "action_distribution": "gaussian",
+        "noise_steps": 1,
         "temperature": 1.0,
         "env": "CartPole-v1",
         "training": {},
@@ -242,6 +243,7 @@ def described(**changes: Any) -> str:
         (described(temperature=10**400), "too large"),
         (described(training={"iterations": "9" * 5000}), "its iterations are '9+"),
         (described(training={"max_episode_steps": "soon"}), "its max_episode_steps are 'soon'"),
+        (described(noise_steps=0), "noise_steps must be at least 1, not 0"),
         (described(training={"iterations": 3}), "its training is not told in text"),
         (described(env=["CartPole-v1"]), "its environment is not named by text"),
         (described(padding="x" * 2**20), "its description has 1,048,[0-9]+ characters, at most 1,048,576 are read"),

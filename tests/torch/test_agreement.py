@@ -33,6 +33,8 @@ HEADS: dict[str, tuple[Space, str, bool]] = {
     "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
     "squashed": (Box(-2.0, 1.0, 2), "state-independent", True),
     "squashed, state-dependent": (Box(-2.0, 1.0, 3), "state-dependent", True),
+    "gsde": (Box(-2.0, 1.0, 3), "gsde", False),
+    "squashed gsde": (Box(-2.0, 1.0, 2), "gsde", True),
     "beta": (Box(-2.0, 1.0, 3), BETA, False),
 }
 
@@ -41,7 +43,7 @@ def compiled_policy(actions: Space, std: str, squash: bool, normalised: bool = F
     """Random, far from uniform, with σ around e^-0.5; `std` may be BETA, whose two outputs are those of a Beta."""
     action_distribution, std = (BETA, "state-dependent") if std == BETA else (GAUSSIAN, std)
     rng = np.random.default_rng(5)
-    outputs = {"state-dependent": 2, "state-independent": 1}[std] * actions.flat_size
+    outputs = (2 if std == "state-dependent" else 1) * actions.flat_size
     sizes = (4, 16, 16, outputs)
     parameters = initial_policy(sizes, "uniform", actions, std, 0.6, rng) * np.float32(1.5)
     inputs = (rng.normal(size=4), rng.uniform(0.5, 2, 4)) if normalised else (np.empty(0), np.empty(0))
@@ -63,6 +65,8 @@ def as_module(policy: MLPPolicy) -> TorchPolicy:
         policy.temperature,
         policy.squash,
         action_distribution=policy.action_distribution,
+        std=policy.std,
+        noise_steps=policy.noise_steps,
     )
 
 

@@ -20,7 +20,7 @@ from pgrad.envs.make import compiled_env
 from pgrad.kernels.random import uniform
 from pgrad.runs.torch_file import save_module
 from pgrad.spaces import Box
-from pgrad.torch import ConvPolicy, PolicyNetwork, from_module, to_module
+from pgrad.torch import ConvPolicy, MLPModule, PolicyNetwork, from_module, to_module
 
 SHORT: dict[str, Any] = {"total_steps": 1500, "evaluation_episodes": 0}
 REINFORCE: dict[str, Any] = {"algorithm": "reinforce", "evaluation_episodes": 0}
@@ -121,6 +121,39 @@ def test_every_kind_of_module_trains(backend: str, policy: Any, settings: dict[s
     if "baseline" not in settings:
         assert np.isfinite(history[:, 6:8]).all()
         assert np.isfinite(moved.seeds[0].critic.value(np.zeros((3, 4)))).all()  # type: ignore[union-attr]
+
+
+class Swinging(nn.Module):
+    """A module of its own kind with noise that is linear in the observation."""
+
+    def __init__(self, rows: int = 4) -> None:
+        super().__init__()
+        self.mean = nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Linear(8, 1))
+        self.log_std = nn.Parameter(torch.zeros(rows, 1))
+
+    def forward(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.mean(obs), self.log_std
+
+
+@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
+@pytest.mark.parametrize("policy", [Swinging, lambda: MLPModule((3, 8, 1), actions=Box(-2.0, 2.0, 1), std="gsde")])
+def test_modules_train_with_held_noise(backend: str, policy: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {**SHORT, "std": "gsde", "noise_steps": 4, "backend": backend}
+    result = pgrad.train("Pendulum-v1", policy=policy, **options)
+    trained = result.policies[0]
+    assert (trained.std, trained.noise_steps) == ("gsde", 4)
+    assert np.abs(numbers(trained.module)).max() > 0
+    assert trained.module.log_std.detach().abs().max() > 1e-3, "the noise is learnt"
+    pgrad.save(result, tmp_path / "run")
+    loaded = pgrad.load(tmp_path / "run", module=policy())
+    assert (loaded.std, loaded.noise_steps) == ("gsde", 4)
+    obs = np.ones((5, 3), np.float32)
+    np.testing.assert_array_equal(loaded.log_prob(obs, np.zeros(5)), trained.log_prob(obs, np.zeros(5)))
+
+
+def test_weights_of_the_noise_have_a_row_for_each_observation_and_one_more() -> None:
+    with pytest.raises(pgrad.PolicyError, match=r"log_std .* for std 'gsde' must have shape \(4, 1\), not \(3, 1\)"):
+        pgrad.train("Pendulum-v1", policy=Swinging(3), std="gsde", **SHORT)
 
 
 def test_parameters_in_common_are_counted_once_whoever_holds_them() -> None:

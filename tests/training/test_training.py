@@ -506,3 +506,15 @@ def test_a_beta_policy_is_saved_and_evaluated(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.act(obs), result.policies[0].act(obs))
     evaluated = pgrad.evaluate(loaded, episodes=2)
     np.testing.assert_array_equal(evaluated.returns.shape, result.seeds[0].evaluation.returns.shape)  # type: ignore[union-attr]
+
+
+def test_a_policy_with_held_noise_is_saved_and_evaluated(tmp_path: Path) -> None:
+    settings = {"preset": "none", "total_steps": 600, "evaluation_episodes": 2, "num_envs": 2}
+    result = pgrad.train("Pendulum-v1", std="gsde", noise_steps=8, **settings)  # type: ignore[arg-type]
+    save(result, run := tmp_path / "run")
+    loaded = pgrad.load(run)
+    assert (loaded.std, loaded.noise_steps, loaded.num_extra) == ("gsde", 8, 4)
+    np.testing.assert_array_equal(loaded.parameters, result.policies[0].parameters)
+    again, other = (pgrad.evaluate(policy, episodes=2) for policy in (loaded, replace(loaded, noise_steps=1)))
+    np.testing.assert_array_equal(again.returns, result.seeds[0].evaluation.returns)  # type: ignore[union-attr]
+    assert not np.array_equal(other.returns, again.returns)

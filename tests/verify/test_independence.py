@@ -45,7 +45,7 @@ def made(actions: Floats, dynamics: Floats, start: Floats) -> Drawn:
 
 def test_all_hold() -> None:
     checks = list(independence_checks(seed=3))
-    assert len(checks) == 3 * 5 - 1 + 3 * 3
+    assert len(checks) == 4 * 5 - 1 + 4 * 3
     assert [check for check in checks if not check.holds] == []
 
 
@@ -117,4 +117,4 @@ def test_choices_have_mean_zero_under_their_probabilities() -> None:
 
 
 def test_every_head_is_looked_at() -> None:
-    assert set(BITS) == {"softmax", "MultiDiscrete", "Gaussian"}
+    assert set(BITS) == {"softmax", "MultiDiscrete", "Gaussian", "gSDE"}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pgrad.estimators.spec import BASELINES
-from pgrad.policies.distributions import BETA, STATE_INDEPENDENT
+from pgrad.policies.distributions import BETA, GSDE, STATE_INDEPENDENT
 
 if TYPE_CHECKING:
     from pgrad.config.settings import Config
@@ -111,6 +111,10 @@ RULES: tuple[tuple[Callable[["Config"], bool], str], ...] = (
             "state: remove it",
         )
         for name, default in (("squash", False), ("std", STATE_INDEPENDENT), ("initial_std", 1.0))
+    ),
+    (
+        lambda c: c.noise_steps > 1 and c.std != GSDE,
+        "noise_steps is for std 'gsde', whose noise can be held, not '{std}': remove it",
     ),
     (
         lambda c: c.value_hidden is not None and c.baseline in _WITHOUT_V,

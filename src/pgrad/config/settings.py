@@ -80,9 +80,11 @@ class Config:
     )
     std: str = _field(
         STATE_INDEPENDENT,
-        "standard deviation of continuous actions: one learned parameter each, or a network output",
+        "standard deviation of continuous actions: one learned parameter each, a network output, or gsde: noise that "
+        "is linear in the observation",
         STDS,
     )
+    noise_steps: int = _field(1, "steps for which std gsde holds its noise; more than 1 biases the gradient", COUNT)
     initial_std: float = _field(
         1.0, "initial standard deviation of continuous actions, in half-widths of their bounds", POSITIVE
     )
@@ -174,6 +176,7 @@ class TrainSettings(TypedDict, total=False):
     temperature: float
     action_distribution: str
     std: str
+    noise_steps: float
     initial_std: float
     squash: bool
     normalize_obs: bool

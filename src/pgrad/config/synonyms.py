@@ -55,6 +55,7 @@ SYNONYMS = {
     "return_scaling": "normalize_rewards",
     "reward_normalization": "normalize_rewards",
     "rollout_fragment_length": "num_steps",
+    "sde_sample_freq": "noise_steps",
     "squash_output": "squash",
     "step_per_collect": "num_steps",
     "tau": "temperature",
@@ -65,6 +66,7 @@ SYNONYMS = {
     "update_epochs": "num_epochs",
     "use_critic": "baseline",
     "use_gae": "estimator",
+    "use_sde": "std",
 }
 EXPLAINED = {
     **dict.fromkeys(

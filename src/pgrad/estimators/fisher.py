@@ -14,7 +14,7 @@ import numpy as np
 from pgrad.estimators.gradient import sum_of
 from pgrad.kernels.crew import run_blocks
 from pgrad.kernels.dense import accumulate_sum
-from pgrad.kernels.heads import Policy, divergence, fisher_product, num_extra
+from pgrad.kernels.heads import Policy, divergence, first_row, fisher_product, num_extra
 from pgrad.kernels.jit import dense, strict
 from pgrad.kernels.mlp import (
     BLOCK,
@@ -66,7 +66,7 @@ def fisher_product_of_block(
     net, head, start, product = policy.network, policy.head, block * BLOCK, parts[block]
     lanes, zeros = min(BLOCK, batch.reward.size - start), np.zeros(4, f4)
     activations, tangents, deltas = scratch[worker, 0], scratch[worker, 1], scratch[worker, 2]
-    extra, outputs = np.empty((num_extra(head), lanes), f4), net.rows - net.sizes[-1]
+    extra, outputs = np.empty((num_extra(head), lanes), f4), first_row(head, net)
     beside = product.size - num_extra(head)
     load_block(net, batch.obs, start, activations, lanes)
     forward_block(net, activations, True, lanes)
@@ -97,7 +97,7 @@ def divergence_of_block(
     """Set parts[block] to Σ_b KL over a block of samples: see `mean_divergence`."""
     net, old, start = policy.network, old_net.parameters, block * BLOCK
     lanes, before, now = min(BLOCK, batch.reward.size - start), scratch[worker, 0], scratch[worker, 1]
-    outputs, beside = net.rows - net.sizes[-1], old.size - num_extra(policy.head)
+    outputs, beside = first_row(policy.head, net), old.size - num_extra(policy.head)
     load_block(old_net, batch.obs, start, before, lanes)
     load_block(net, batch.obs, start, now, lanes)
     forward_block(old_net, before, False, lanes)

@@ -12,7 +12,7 @@ from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.ratio import ENTROPY, ON_POLICY, TOLD, clip_weights, count_ratios
 from pgrad.kernels.crew import ALONE, Crew, run_blocks
 from pgrad.kernels.dense import accumulate_sum
-from pgrad.kernels.heads import Policy, load_actions, new_actions, num_extra, scores
+from pgrad.kernels.heads import Policy, first_row, load_actions, new_actions, num_extra, scores
 from pgrad.kernels.jit import dense, strict
 from pgrad.kernels.mlp import (
     BLOCK,
@@ -88,7 +88,7 @@ def add_block(
     activations, deltas = scratch[worker, 0], scratch[worker, 1]
     zeros, multiplier, in_order = np.zeros(4, f4), np.empty(lanes, f4), np.empty(0, np.int64)
     extra, taken = np.empty((num_extra(head), lanes), f4), new_actions(batch.action, lanes)
-    outputs, beside = net.rows - net.sizes[-1], gradient.size - num_extra(head)
+    outputs, beside = first_row(head, net), gradient.size - num_extra(head)
     load_block(net, batch.obs, start, activations, lanes)
     load_actions(batch.action, in_order, taken, start, lanes)
     for n in range(lanes):
@@ -131,7 +131,7 @@ def trajectory_gradients(
     at_outputs, beside = np.empty((width, BLOCK), f4), np.empty((num_beside, BLOCK), f4)
     weighted, multiplier = np.empty((num_beside, BLOCK), f4), np.empty(BLOCK, f4)
     allowed = np.empty((mask.shape[0], BLOCK), np.bool_)
-    outputs = net.rows - width
+    seen, outputs = first_row(head, net), net.rows - width
     for trajectory in range(first.size - 1):
         for start in range(first[trajectory], first[trajectory + 1], BLOCK):
             lanes = min(BLOCK, first[trajectory + 1] - start)
@@ -144,8 +144,8 @@ def trajectory_gradients(
                     allowed[k, n] = mask[k, b]
             normalise_inputs(net, activations, lanes)
             forward_block(net, activations, True, lanes)
-            forbid(activations[outputs:], allowed, 0, lanes)
-            scores(head, activations[outputs:], at_outputs, beside, taken, ones, 0.0, lanes)
+            forbid(activations[seen:], allowed, 0, lanes)
+            scores(head, activations[seen:], at_outputs, beside, taken, ones, 0.0, lanes)
             for k in range(num_weights):
                 gradient = gradients[k, trajectory]
                 for n in range(lanes):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pgrad.kernels.crew import run_blocks
 from pgrad.kernels.fast_math import exp
-from pgrad.kernels.heads import Policy, add_log_probs, load_actions, new_actions
+from pgrad.kernels.heads import Policy, add_log_probs, first_row, load_actions, new_actions
 from pgrad.kernels.jit import Omitted, compiled_as, dense, strict
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_scratch, num_blocks
 from pgrad.kernels.softmax import forbid
@@ -109,7 +109,7 @@ def log_probs(policy: Policy, batch: Batch) -> Array:
 def log_probs_of_block(policy: Policy, batch: Batch, scratch: Array, result: Array, worker: int, block: int) -> None:
     """Add log π(a_b | s_b) of a block's samples to their places in `result` [B]."""
     net, start, activations = policy.network, block * BLOCK, scratch[worker, 0]
-    lanes, outputs = min(BLOCK, result.size - start), net.rows - net.sizes[-1]
+    lanes, outputs = min(BLOCK, result.size - start), first_row(policy.head, net)
     taken, in_order = new_actions(batch.action, lanes), np.empty(0, np.int64)
     load_block(net, batch.obs, start, activations, lanes)
     load_actions(batch.action, in_order, taken, start, lanes)

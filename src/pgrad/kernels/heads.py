@@ -14,7 +14,7 @@ A new distribution is one NamedTuple with eight methods, which run compiled:
 `scores` is the gradient of Σ_n weight_n · log π(action_n) + bonus · H(π_n): at the outputs into `delta`, and each
 lane's share for the extra parameters, which are the last of all, into `extra`. `fisher_product` is the Fisher matrix at
 the outputs (and extra parameters) times `tangent` (and `extra_tangent`), into `delta` (and `extra`). `outputs` may be
-overwritten.
+overwritten. A GSDEHead, whose spread depends on the observation, gets all of a block's rows for it (`first_row`).
 
 Actions are stored as sampled: [B] integers for one discrete action, [D, B] otherwise, integers or the continuous
 numbers in units of the environment's bounds, before they are clipped or squashed to these.
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.kernels import beta, gaussian, softmax
+from pgrad.kernels import beta, gaussian, gsde, softmax
 from pgrad.kernels.jit import compiled_as, strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import MLP
@@ -201,6 +201,55 @@ class GaussianHead(NamedTuple):
         return within(action, b, self.bounds, self.squash)
 
 
+class GSDEHead(NamedTuple):
+    """D continuous numbers with noise that is linear in the observation and held for some steps: see kernels.gsde."""
+
+    log_std: npt.NDArray[np.float32]  # [(O + 1) · D] the end of the parameters
+    bounds: tuple[gaussian.Bound, ...]  # [D] of the environment's actions
+    squash: bool  # to the bounds by tanh, or clip
+    noise_steps: int  # of an episode, for which the noise is held
+
+    def num_extra(self) -> int:
+        """Return (O + 1) · D."""
+        return self.log_std.size
+
+    def draw(self, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
+        """Sample action[d, at + n] from a block's rows [rows, lanes]."""
+        gsde.sample(outputs, self.log_std, bits, action, at, lanes)
+
+    def mode(self, outputs: Array, action: Array, at: int, lanes: int) -> None:
+        """Set action[d, at + n] to the mean."""
+        first = outputs.shape[0] - action.shape[0]
+        for d in range(action.shape[0]):
+            for n in range(lanes):
+                action[d, at + n] = outputs[first + d, n]
+
+    def add_log_probs(self, outputs: Array, action: Array, result: Array, lanes: int) -> None:
+        """Add the log-density of the sample action[:, n] to result[n], from a block's rows [rows, lanes]."""
+        gsde.add_log_probs(outputs, self.log_std, action, result, lanes)
+
+    def scores(
+        self, outputs: Array, delta: Array, extra: Array, action: Array, weight: Array, bonus: float, lanes: int
+    ) -> float:
+        """Compute the gradient with a block's rows [rows, lanes], delta's last D, extra [(O + 1) · D, lanes]."""
+        return gsde.scores(outputs, self.log_std, delta, extra, action, weight, bonus, self.squash, lanes)
+
+    def fisher_product(
+        self, outputs: Array, tangent: Array, extra_tangent: Array, delta: Array, extra: Array, lanes: int
+    ) -> None:
+        """Compute the product with a block's rows [rows, lanes], the last D of tangent and delta, and extra."""
+        parts = len(self.bounds)
+        gsde.fisher_product(outputs, self.log_std, parts, tangent, extra_tangent, delta, extra, lanes)
+
+    def divergence(self, old_outputs: Array, old_extra: Array, outputs: Array, lanes: int) -> float:
+        """Compute it from a block's rows [rows, lanes] of both."""
+        return gsde.divergence(old_outputs, old_extra, outputs, self.log_std, len(self.bounds), lanes)
+
+    def env_action(self, action: Array, b: int) -> tuple[float, ...]:
+        """Return the numbers within the bounds."""
+        return within(action, b, self.bounds, self.squash)
+
+
 class BetaHead(NamedTuple):
     """D continuous numbers within finite bounds, independent of each other given the state."""
 
@@ -268,6 +317,30 @@ def _within_compiled(action: Any, b: Any, bounds: Any, squash: Any) -> Any:
 def num_extra(head: Any) -> int:
     """Return the number of parameters that are in no layer of the network."""
     return head.num_extra()  # type: ignore[no-any-return]
+
+
+def first_row(head: Any, net: MLP) -> int:
+    """Return from where on a head gets a block's rows: that of the first output, or of the first input."""
+    return 0 if isinstance(head, GSDEHead) else net.rows - int(net.sizes[-1])
+
+
+@compiled_as(first_row)
+def _first_row_compiled(head: Any, net: Any) -> Any:
+    if head.instance_class is GSDEHead:
+        return lambda head, net: 0
+    return lambda head, net: net.rows - net.sizes[-1]
+
+
+def noise_step(head: Any, step: int) -> int:
+    """Return whose random bits an action takes at a step of an episode: the step's own, or those that are held."""
+    return step // head.noise_steps if isinstance(head, GSDEHead) else step
+
+
+@compiled_as(noise_step)
+def _noise_step_compiled(head: Any, step: Any) -> Any:
+    if head.instance_class is GSDEHead:
+        return lambda head, step: step // head.noise_steps
+    return lambda head, step: step
 
 
 def draw(head: Any, outputs: Array, bits: Array, action: Array, at: int, lanes: int) -> None:
@@ -355,18 +428,18 @@ def _env_action_compiled(head: Any, action: Any, b: Any) -> Any:
 
 def share_clipped(head: Any, action: Array, count: int) -> float:
     """Return the share of the first `count` actions' numbers that the bounds clip; NaN for heads that never clip."""
-    return share_outside(head, action, count) if isinstance(head, GaussianHead) else np.nan
+    return share_outside(head, action, count) if isinstance(head, GaussianHead | GSDEHead) else np.nan
 
 
 @compiled_as(share_clipped)
 def _share_clipped_compiled(head: Any, action: Any, count: Any) -> Any:
-    if head.instance_class is GaussianHead:
+    if head.instance_class in (GaussianHead, GSDEHead):
         return lambda head, action, count: share_outside(head, action, count)
     return lambda head, action, count: np.nan
 
 
 @strict
-def share_outside(head: GaussianHead, action: Array, count: int) -> float:
+def share_outside(head: GaussianHead | GSDEHead, action: Array, count: int) -> float:
     """Return the share of the numbers action[:, :count], as drawn, that are outside the bounds; NaN if squashed."""
     if head.squash:
         return np.nan

@@ -19,8 +19,8 @@ from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
 Floats = npt.NDArray[np.float64]
 
-STATE_INDEPENDENT, STATE_DEPENDENT = "state-independent", "state-dependent"
-STDS = (STATE_INDEPENDENT, STATE_DEPENDENT)
+STATE_INDEPENDENT, STATE_DEPENDENT, GSDE = "state-independent", "state-dependent", "gsde"
+STDS = (STATE_INDEPENDENT, STATE_DEPENDENT, GSDE)
 GAUSSIAN, BETA = "gaussian", "beta"
 ACTION_DISTRIBUTIONS = (GAUSSIAN, BETA)
 
@@ -35,9 +35,24 @@ def num_outputs(actions: Space, std: str) -> int:
     return sum(actions.counts)
 
 
-def num_extra(actions: Space, std: str) -> int:
-    """Return the number of parameters beside the network's layers: each log σ that does not depend on the state."""
-    return actions.flat_size if isinstance(actions, Box) and std == STATE_INDEPENDENT else 0
+def num_extra(actions: Space, std: str, inputs: int) -> int:
+    """Return the number of parameters beside the layers of a network with so many inputs: each log σ that is none's.
+
+    That is one for each continuous number or, with "gsde", one for each pair of such a number and an input or 1.
+    """
+    if not isinstance(actions, Box) or std == STATE_DEPENDENT:
+        return 0
+    return actions.flat_size * (inputs + 1 if std == GSDE else 1)
+
+
+def gsde_log_std(log_std: npt.NDArray[Any], features: Floats) -> Floats:
+    """Return log σ [N, D] of noise Σ_i φ_i W_id with W_id ~ N(0, σ_id²), within its bounds.
+
+    log_std [(O + 1) · D] are the log σ_id, the last D those of φ = 1; features [N, O] the observations.
+    """
+    variance = np.exp(2 * log_std.astype(np.float64)).reshape(features.shape[1] + 1, -1)
+    log_std_of_sum = 0.5 * np.log(features**2 @ variance[:-1] + variance[-1])
+    return np.asarray(np.clip(log_std_of_sum, LOG_STD_LOW, LOG_STD_HIGH))
 
 
 def require_bounds(actions: Box, what: str = "can be squashed to them") -> None:
@@ -55,6 +70,12 @@ def require_beta(actions: Space, std: str, squash: bool) -> None:
         raise InputError(
             "a Beta distribution is within its bounds by itself, and both its parameters depend on the state"
         )
+
+
+def require_noise_steps(noise_steps: int) -> None:
+    """Raise InputError where noise cannot be held for so many steps."""
+    if noise_steps < 1:
+        raise InputError(f"noise_steps must be at least 1, not {noise_steps}")
 
 
 def bounds_of(actions: Box) -> tuple[Bound, ...]:
@@ -271,7 +292,7 @@ def distribution_of(
 ) -> Distribution:
     """Return the distribution that outputs [N, ...] describe.
 
-    log_std [D] is given if the outputs do not hold it; mask [N, Σ counts] is true for allowed actions.
+    log_std [D] or [N, D] is given if the outputs do not hold it; mask [N, Σ counts] is true for allowed actions.
     """
     if isinstance(actions, Box):
         if action_distribution == BETA:

@@ -13,11 +13,12 @@ from pgrad.envs.make import Env
 from pgrad.errors import EnvError, InputError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
-from pgrad.kernels.mlp import MLP, NOT_NORMALISED, forward, network, num_parameters
+from pgrad.kernels.mlp import INPUT_LIMIT, MLP, NOT_NORMALISED, forward, network, num_parameters
 from pgrad.policies.distributions import (
     ACTION_DISTRIBUTIONS,
     BETA,
     GAUSSIAN,
+    GSDE,
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
     STDS,
@@ -25,10 +26,12 @@ from pgrad.policies.distributions import (
     bounds_of,
     checked_actions,
     distribution_of,
+    gsde_log_std,
     num_extra,
     num_outputs,
     require_beta,
     require_bounds,
+    require_noise_steps,
 )
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
 
@@ -110,7 +113,8 @@ class MLPPolicy(MLPNetwork):
     """π(a | s): softmax(outputs / τ) for discrete and multi-discrete actions, a Gaussian or Beta for continuous ones.
 
     Methods take one observation [O] or a batch [N, O] and return one result or N; `mask`, where a method takes one, has
-    a boolean for each choice, [A] or [N, A]. A log σ that does not depend on the state is the end of `parameters`.
+    a boolean for each choice, [A] or [N, A]. A log σ that is no output of the network is the end of `parameters`: one
+    for each continuous number or, with std "gsde", as kernels.gsde has them.
     """
 
     temperature: float = 1.0
@@ -120,6 +124,7 @@ class MLPPolicy(MLPNetwork):
     std: str = STATE_INDEPENDENT
     squash: bool = False  # continuous actions to their bounds by tanh, or clip
     action_distribution: str = GAUSSIAN  # or "beta", of continuous actions; both of its parameters are outputs
+    noise_steps: int = 1  # for which acting in an episode holds the noise of "gsde"
 
     def __post_init__(self) -> None:
         if self.actions is None:
@@ -131,6 +136,7 @@ class MLPPolicy(MLPNetwork):
             raise InputError(f"unknown action_distribution {self.action_distribution!r}: {known}")
         if self.action_distribution == BETA:
             require_beta(self.actions, self.std, self.squash)
+        require_noise_steps(self.noise_steps)
         wanted = num_outputs(self.actions, self.std)
         if self.sizes[-1] != wanted:
             raise InputError(
@@ -149,12 +155,12 @@ class MLPPolicy(MLPNetwork):
 
     @property
     def num_extra(self) -> int:
-        """D if the actions are continuous and log σ does not depend on the state, else 0."""
-        return num_extra(self.actions, self.std)
+        """How many log σ of continuous actions are parameters beside the layers: see distributions.num_extra."""
+        return num_extra(self.actions, self.std, self.sizes[0])
 
     @property
     def log_std(self) -> Parameters | None:
-        """log σ [D] as a view, if it does not depend on the state; else None."""
+        """The log σ that are no outputs of the network, [D] or [(O + 1) · D], as a view; None if there are none."""
         return self.parameters[self.parameters.size - self.num_extra :] if self.num_extra else None
 
     @cached_property
@@ -162,15 +168,31 @@ class MLPPolicy(MLPNetwork):
         """The policy for compiled code."""
         return heads.Policy(
             self.network,
-            head_of(self.parameters, self.actions, self.std, self.squash, self.temperature, self.action_distribution),
+            head_of(
+                self.parameters[num_parameters(self.sizes) :],
+                self.actions,
+                self.std,
+                self.squash,
+                self.temperature,
+                self.action_distribution,
+                self.noise_steps,
+            ),
         )
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
         """Return π(· | s) for every observation of a batch [N, O], or for one as a batch of one."""
         outputs = np.atleast_2d(self.outputs(obs))
+        log_std: npt.NDArray[Any] | None = self.log_std
+        if self.std == GSDE and log_std is not None:
+            log_std = gsde_log_std(log_std, self.features(obs))
         return distribution_of(
-            outputs, self.actions, self.temperature, self.log_std, self.squash, mask, self.action_distribution
+            outputs, self.actions, self.temperature, log_std, self.squash, mask, self.action_distribution
         )
+
+    def features(self, obs: npt.ArrayLike) -> Floats:
+        """Return a batch of observations as the first layer sees them, normalised if inputs are; [N, O]."""
+        batch = as_batch(obs, self.sizes[0]).astype(np.float64)
+        return np.clip((batch - self.shift) * self.scale, -INPUT_LIMIT, INPUT_LIMIT) if self.shift.size else batch
 
     def logits(self, obs: npt.ArrayLike) -> Floats:
         """Return the action preferences, before the temperature; [A] or [N, A]. InputError for continuous actions."""
@@ -215,20 +237,22 @@ def require_fit(policy: MLPPolicy, env: Env) -> None:
 
 
 def head_of(
-    parameters: Parameters,
+    log_std: Parameters,
     actions: Space,
     std: str,
     squash: bool,
     temperature: float,
     action_distribution: str = GAUSSIAN,
+    noise_steps: int = 1,
 ) -> Any:
-    """Return the head for compiled code; log σ is a view of the end of `parameters`."""
+    """Return the head for compiled code; log_std are the parameters after the layers', of which it is a view."""
     if isinstance(actions, Discrete):
         return heads.CategoricalHead(1 / temperature)
     if isinstance(actions, Box):
         if action_distribution == BETA:
             return heads.BetaHead(bounds_of(actions))
-        log_std = parameters[parameters.size - num_extra(actions, std) :]
+        if std == GSDE:
+            return heads.GSDEHead(log_std, bounds_of(actions), squash, noise_steps)
         return heads.GaussianHead(log_std, bounds_of(actions), squash)
     return heads.MultiCategoricalHead(1 / temperature, np.array(actions.counts, np.int64), (0,) * len(actions.counts))
 
@@ -272,12 +296,13 @@ def initial_policy(
     """Return random parameters [P] of a policy that is nearly the same in all states, with σ = initial_std.
 
     For that, orthogonal weights of its last layer, those of logits, means and log σ alike, are times 0.01 (Andrychowicz
-    et al. 2021, section 3.2).
+    et al. 2021, section 3.2). With std "gsde", σ is initial_std where every observation is ± 1.
     """
     parameters = initial_parameters(sizes, initialization, 0.01, rng)
     if isinstance(actions, Box) and std == STATE_DEPENDENT:
         split(parameters, sizes)[-1][1][actions.flat_size :] = math.log(initial_std)
-    return np.concatenate([parameters, np.full(num_extra(actions, std), math.log(initial_std), np.float32)])
+    each = initial_std / math.sqrt(sizes[0] + 1) if std == GSDE else initial_std
+    return np.concatenate([parameters, np.full(num_extra(actions, std, sizes[0]), math.log(each), np.float32)])
 
 
 def initial_parameters(

@@ -6,7 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import PolicyError
-from pgrad.kernels.heads import NO_MASK, BetaHead, CategoricalHead, GaussianHead, Policy, draw, env_actions, mode
+from pgrad.kernels.heads import (
+    NO_MASK,
+    BetaHead,
+    CategoricalHead,
+    GaussianHead,
+    GSDEHead,
+    Policy,
+    draw,
+    env_actions,
+    first_row,
+    mode,
+    noise_step,
+)
 from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import BLOCK, forward_block, load_block, new_block
 from pgrad.kernels.random import fold_in
@@ -23,12 +35,13 @@ def act_block(
 ) -> None:
     """Choose an action for each lane from the normalised observations in `rows`; write it to `action` from `at` on.
 
-    It is sampled with the `steps[n]`-th random bits of keys[n], or with `greedy` the most probable one. mask [Σ counts
+    It is sampled with the `steps[n]`-th random bits of keys[n] (a head may hold them longer), or with `greedy` the most
+    probable one. mask [Σ counts
     or 0, ≥ at + lanes] says which are allowed.
     """
     net = policy.network
     forward_block(net, rows, False, lanes)
-    choose_block(policy.head, rows[net.rows - net.sizes[-1] :], mask, keys, steps, greedy, action, at, lanes)
+    choose_block(policy.head, rows[first_row(policy.head, net) :], mask, keys, steps, greedy, action, at, lanes)
 
 
 @strict
@@ -42,7 +55,7 @@ def choose_block(
         return
     bits = np.empty(lanes, np.uint64)
     for n in range(lanes):
-        bits[n] = fold_in(keys[n], steps[n])
+        bits[n] = fold_in(keys[n], noise_step(head, steps[n]))
     draw(head, outputs, bits, action, at, lanes)
 
 
@@ -103,7 +116,7 @@ def room_for_actions(head: Any, size: int) -> npt.NDArray[Any]:
     """Make room for so many sampled actions, [N] or [D, N]."""
     if isinstance(head, CategoricalHead):
         return np.empty(size, np.int32)
-    if isinstance(head, GaussianHead | BetaHead):
+    if isinstance(head, GaussianHead | GSDEHead | BetaHead):
         return np.empty((len(head.bounds), size), f4)
     return np.empty((head.counts.size, size), np.int32)
 

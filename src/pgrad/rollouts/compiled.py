@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pgrad.envs.dynamics import Dynamics, State, has_mask, mask_into, observe_into, reset, step
 from pgrad.kernels.crew import ALONE, Crew, run_blocks
-from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions
+from pgrad.kernels.heads import NO_MASK, Policy, env_action, first_actions, first_row
 from pgrad.kernels.jit import both, inlined, strict
 from pgrad.kernels.lanes import read_lane, write_lane
 from pgrad.kernels.mlp import BLOCK, forward_block, new_block, normalise_inputs, transpose_weights
@@ -123,7 +123,7 @@ def act_and_step(
         forward_narrow(net, lanes.narrow, rows, count)
     else:
         forward_block(net, rows, False, count)
-    outputs = rows[net.rows - net.sizes[-1] :]
+    outputs = rows[first_row(policy.head, net) :]
     choose_block(policy.head, outputs, batch.mask, keys, steps, False, batch.action, at, count)
     step_states(env, policy.head, lanes, batch.action, batch.reward, batch.terminated, at, start, count)
 

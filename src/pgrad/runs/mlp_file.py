@@ -23,8 +23,8 @@ from pgrad.runs.atomic import require_regular_file, write_atomically
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 HEADER = "pgrad"
-POLICY, VALUE, CHECKPOINTS = "pgrad-policy-2", "pgrad-value-1", "pgrad-checkpoints-1"
-AS_MODULE = "pgrad-module-2"  # see runs.torch_file
+POLICY, VALUE, CHECKPOINTS = "pgrad-policy-3", "pgrad-value-1", "pgrad-checkpoints-1"
+AS_MODULE = "pgrad-module-3"  # see runs.torch_file
 LONGEST_DESCRIPTION = 2**20  # characters of JSON; a policy's own has a thousand
 
 KINDS = {  # what the outputs describe of continuous actions
@@ -58,6 +58,7 @@ def save_policy(policy: MLPPolicy, path: Path) -> None:
         "std": policy.std,
         "squash": policy.squash,
         "action_distribution": policy.action_distribution,
+        "noise_steps": policy.noise_steps,
         "temperature": policy.temperature,
         "env": policy.env,
         "training": policy.metadata,
@@ -83,6 +84,7 @@ def load_policy(path: Path) -> MLPPolicy:
             description["std"],
             bool(description["squash"]),
             description["action_distribution"],
+            int(description["noise_steps"]),
             **inputs,
         )
 

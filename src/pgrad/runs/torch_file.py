@@ -37,6 +37,8 @@ def save_module(policy: "TorchPolicy", path: Path) -> None:
         "actions": {"space": type(policy.actions).__name__, **dataclasses.asdict(policy.actions)},
         "squash": policy.squash,
         "action_distribution": policy.action_distribution,
+        "std": policy.std,
+        "noise_steps": policy.noise_steps,
         "temperature": policy.temperature,
         "env": policy.env,
         "training": policy.metadata,
@@ -98,6 +100,8 @@ def _policy(path: Path, module: "nn.Module", tensors: Tensors, description: dict
         description["env"],
         training_of(description),
         description["action_distribution"],
+        description["std"],
+        int(description["noise_steps"]),
     )
 
 

@@ -14,8 +14,8 @@ import torch
 
 from pgrad.errors import PolicyError
 from pgrad.kernels.heads import NO_MASK, Policy
-from pgrad.kernels.mlp import network
-from pgrad.policies.distributions import STATE_DEPENDENT
+from pgrad.kernels.mlp import network, num_parameters
+from pgrad.policies.distributions import GSDE, STATE_DEPENDENT
 from pgrad.policies.mlp import head_of
 from pgrad.rollouts.actions import (
     CompiledActor,
@@ -28,7 +28,7 @@ from pgrad.rollouts.actions import (
 from pgrad.spaces import Box, Discrete
 from pgrad.torch.conversion import from_module, in_order
 from pgrad.torch.devices import seeded, to_numpy
-from pgrad.torch.module_output import NEEDS_LOGITS, ActionDistribution, Beta, CustomDistribution, Logits
+from pgrad.torch.module_output import NEEDS_LOGITS, ActionDistribution, Beta, CustomDistribution, LinearNoise, Logits
 from pgrad.torch.optimizers import CompiledOptimizer, Optimizer
 from pgrad.torch.policy import TorchPolicy
 
@@ -51,7 +51,13 @@ def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | Compile
                 shift, scale = (inputs.shift, inputs.scale) if inputs.shift.size else (start.shift, start.scale)
                 flat = optimizer.network.parameters
                 head = head_of(
-                    flat, policy.actions, start.std, policy.squash, policy.temperature, policy.action_distribution
+                    flat[num_parameters(start.sizes) :],
+                    policy.actions,
+                    start.std,
+                    policy.squash,
+                    policy.temperature,
+                    policy.action_distribution,
+                    policy.noise_steps,
                 )
                 return CompiledActor(Policy(network(flat, start.sizes, start.activation, shift, scale), head))
     return TorchActor(policy)
@@ -60,10 +66,17 @@ def actor_of(policy: TorchPolicy, optimizer: Optimizer) -> "TorchActor | Compile
 def head_for(policy: TorchPolicy, distribution: ActionDistribution | None = None) -> Any:
     """Return the head that makes actions of a module's outputs; of its own distribution, whose actions need no units.
 
-    A head for continuous actions takes log σ from the outputs.
+    A Gaussian head takes log σ from the outputs; that of "gsde" is to be given the weights' own.
     """
+    std = policy.std if policy.std == GSDE else STATE_DEPENDENT
     head = head_of(
-        NOTHING, policy.actions, STATE_DEPENDENT, policy.squash, policy.temperature, policy.action_distribution
+        NOTHING,
+        policy.actions,
+        std,
+        policy.squash,
+        policy.temperature,
+        policy.action_distribution,
+        policy.noise_steps,
     )
     if isinstance(distribution, CustomDistribution) and isinstance(policy.actions, Box):
         return head._replace(bounds=tuple(bound._replace(middle=0.0, scale=1.0) for bound in head.bounds))
@@ -91,6 +104,9 @@ class TorchActor:
             tensor = distribution.logits
         elif isinstance(distribution, Beta):
             tensor = torch.cat([distribution.a, distribution.b], dim=-1)
+        elif isinstance(distribution, LinearNoise):
+            tensor = torch.cat([distribution.features, distribution.gaussian.mean], dim=-1)
+            head = self.head._replace(log_std=to_numpy(distribution.log_weight_std).astype(np.float32).ravel())
         elif distribution.log_std.dim() == 1:
             tensor = distribution.mean
             head = self.head._replace(log_std=to_numpy(distribution.log_std).astype(np.float32))

@@ -35,7 +35,7 @@ def to_module(network: MLPNetwork) -> MLPModule:
             layer.weight.copy_(torch.tensor(weight))
             layer.bias.copy_(torch.tensor(bias))
         if module.log_std is not None:
-            module.log_std.copy_(torch.tensor(network.parameters[-network.num_extra :]))
+            module.log_std.copy_(torch.tensor(network.parameters[-network.num_extra :]).view_as(module.log_std))
     return module
 
 
@@ -133,6 +133,7 @@ def _from_policy(policy: TorchPolicy) -> MLPPolicy:
     """Convert with the temperature, squash, normalisation of inputs and metadata of training."""
     squash = policy.squash and isinstance(policy.actions, Box)
     converted = from_module(policy.module, policy.actions, policy.temperature, squash, policy.action_distribution)
+    converted = replace(converted, noise_steps=policy.noise_steps)
     inputs = policy.inputs
     if inputs.shift.size:
         if converted.shift.size:

@@ -2,6 +2,7 @@
 
     discrete actions     logits [N, Σ counts]                       or a Distribution
     continuous actions   (mean [N, D], log_std [N, D] or [D])       or a Distribution
+    std "gsde"                   (mean [N, D], log_std [O + 1, D]), weights of the observation and 1 (kernels.gsde)
     action_distribution "beta"   (a [N, D], b [N, D]), of which α = 1 + softplus(a) and β = 1 + softplus(b)
 
 Each may come with V(s): (one of these, value), value [N] or [N, 1]; (mean, log_std, value) works too. They mean what
@@ -22,7 +23,7 @@ from torch.nn.functional import softplus
 from pgrad.errors import PolicyError
 from pgrad.kernels.gaussian import HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, LOG_STD_HIGH, LOG_STD_LOW
 from pgrad.kernels.softmax import FORBIDDEN
-from pgrad.policies.distributions import BETA, GAUSSIAN
+from pgrad.policies.distributions import BETA, GAUSSIAN, GSDE
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.spaces import Box, Space
 from pgrad.torch.devices import seeded
@@ -89,6 +90,22 @@ class Gaussian(NamedTuple):
         wider = old.log_std - self.log_std
         z = (old.mean - self.mean) * (-self.log_std).exp()
         return (0.5 * ((2 * wider).exp() + z * z - 1) - wider).sum(dim=-1)
+
+
+class LinearNoise(NamedTuple):
+    """A Gaussian with the noise Σ_i φ_i W_id, W_id ~ N(0, σ_id²), of features φ = (observation, 1)."""
+
+    features: Tensor  # [N, O]
+    log_weight_std: Tensor  # [O + 1, D] log σ_id
+    gaussian: Gaussian  # of u
+
+    def log_prob_and_entropy(self, action: Tensor, mask: Tensor | None, bonus: bool) -> tuple[Tensor, Tensor]:
+        """Return the Gaussian's."""
+        return self.gaussian.log_prob_and_entropy(action, mask, bonus)
+
+    def divergence(self, old: "LinearNoise", mask: Tensor | None) -> Tensor:
+        """Return the Gaussians'."""
+        return self.gaussian.divergence(old.gaussian, mask)
 
 
 class Beta(NamedTuple):
@@ -186,7 +203,7 @@ class CustomDistribution(NamedTuple):
 
 NEEDS_LOGITS = "a mask of allowed actions needs a module that returns logits, not a {kind}"
 
-ActionDistribution = Logits | Gaussian | Beta | CustomDistribution
+ActionDistribution = Logits | Gaussian | LinearNoise | Beta | CustomDistribution
 
 
 class ModuleOutput(NamedTuple):
@@ -200,25 +217,26 @@ def parse_output(
     output: Any,
     name: str,
     actions: Space,
-    batch: int,
+    x: Tensor,
     temperature: float,
     squash: bool,
-    device: torch.device,
+    std: str,
     action_distribution: str = GAUSSIAN,
 ) -> ModuleOutput:
     """Return a module's output as a distribution over `actions` and V(s), or None if it returned no value.
 
     output       what forward returned; the forms are in this module's docstring
     name         the module's class, for messages
-    batch        N, the number of observations that it was given
+    x            the observations [N, ...] that it was given, on the device where its tensors must be
     temperature  τ, which divides logits
     squash       squash (mean, log_std) to the bounds by tanh; else actions are clipped
-    device       where its tensors must be
+    std          "gsde" if log_std are weights of the observation
     action_distribution  "beta" if the two tensors for continuous actions are a and b
 
     Tensors of less precision than float32 become float32. Raises PolicyError if types, shapes or devices do not fit.
     """
     policy, value = _policy_and_value(output, actions)
+    batch, device = x.shape[0], x.device
     if value is not None:
         value = checked_value(value, name, batch, device)
     if isinstance(policy, Distribution):
@@ -237,6 +255,13 @@ def parse_output(
             a, b = (_checked(each, f"what {name} returned", ((batch, parts),), device) for each in policy)
             return ModuleOutput(Beta(a, b), value)
         mean = _checked(mean, f"the mean that {name} returned", ((batch, parts),), device)
+        if std == GSDE:
+            features = x.reshape(batch, -1)
+            shape = (features.shape[1] + 1, parts)
+            log_std = _checked(log_std, f"the log_std that {name} returned for std 'gsde'", (shape,), device)
+            variance = features**2 @ (2 * log_std[:-1]).exp() + (2 * log_std[-1]).exp()
+            spread = (0.5 * variance.log()).clamp(LOG_STD_LOW, LOG_STD_HIGH)
+            return ModuleOutput(LinearNoise(features, log_std, Gaussian(mean, spread, squash)), value)
         log_std = _checked(log_std, f"the log_std that {name} returned", ((batch, parts), (parts,)), device)
         if log_std.dim() == 2:
             log_std = log_std.clamp(LOG_STD_LOW, LOG_STD_HIGH)

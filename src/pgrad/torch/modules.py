@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pgrad.errors import PolicyError, nearest
 from pgrad.kernels.mlp import INPUT_LIMIT
-from pgrad.policies.distributions import STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
+from pgrad.policies.distributions import GSDE, STATE_DEPENDENT, STATE_INDEPENDENT, num_outputs
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -51,7 +51,8 @@ class MLPModule(nn.Module):
     sizes         (inputs, hidden …, outputs)
     activation    "tanh" or "relu", between the layers
     actions       the environment's action space, or None for a value network
-    std           of continuous actions: "state-independent", log σ is a parameter [D]; "state-dependent", an output
+    std           of continuous actions: "state-independent", log σ is a parameter [D]; "state-dependent", an output;
+                  "gsde", a parameter [O + 1, D]
     shift, scale  [O] each, buffers: inputs become (obs - shift) · scale, clamped; empty for none
 
     Raises PolicyError for an unknown activation or a wrong number of outputs.
@@ -79,13 +80,14 @@ class MLPModule(nn.Module):
         for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs, dtype=torch.float32), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
-        free = isinstance(actions, Box) and std == STATE_INDEPENDENT
-        self.log_std = nn.Parameter(torch.zeros(sizes[-1], dtype=torch.float32)) if free else None
+        free = isinstance(actions, Box) and std != STATE_DEPENDENT
+        shape = (sizes[0] + 1, sizes[-1]) if std == GSDE else (sizes[-1],)
+        self.log_std = nn.Parameter(torch.zeros(shape, dtype=torch.float32)) if free else None
         self.register_buffer("shift", torch.as_tensor(np.array(shift, np.float32)))
         self.register_buffer("scale", torch.as_tensor(np.array(scale, np.float32)))
 
     def forward(self, obs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return logits [N, Σ counts], or mean [N, D] and log_std [D] or [N, D], or V [N, 1], for a batch [N, O]."""
+        """Return logits [N, Σ counts], or mean [N, D] and log_std, see `std`, or V [N, 1], for a batch [N, O]."""
         if self.shift.numel():
             obs = ((obs - self.shift) * self.scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
         outputs = self.layers(obs)

@@ -18,11 +18,13 @@ from pgrad.policies.distributions import (
     BETA,
     GAUSSIAN,
     STATE_DEPENDENT,
+    STATE_INDEPENDENT,
     Distribution,
     checked_actions,
     distribution_of,
     require_beta,
     require_bounds,
+    require_noise_steps,
 )
 from pgrad.policies.mlp import as_numbers
 from pgrad.rollouts.actions import OutputsNotFinite
@@ -32,6 +34,7 @@ from pgrad.torch.module_output import (
     NEEDS_LOGITS,
     Beta,
     CustomDistribution,
+    LinearNoise,
     Logits,
     ModuleOutput,
     checked_value,
@@ -120,6 +123,8 @@ class TorchPolicy:
     temperature  τ of softmax(logits / τ)
     squash       continuous actions are squashed to the bounds by tanh; else clipped
     action_distribution  "beta" if the two tensors that the module returns are a Beta's, not a Gaussian's
+    std          "gsde" if the module's log_std are weights of the observation
+    noise_steps  for which acting in an episode holds the noise of "gsde"
     env          id of the environment that it was trained on, or None
     metadata     how it was trained
 
@@ -136,10 +141,13 @@ class TorchPolicy:
     env: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     action_distribution: str = GAUSSIAN
+    std: str = STATE_INDEPENDENT
+    noise_steps: int = 1
 
     def __post_init__(self) -> None:
         if self.action_distribution == BETA:
             require_beta(self.actions, STATE_DEPENDENT, self.squash)
+        require_noise_steps(self.noise_steps)
         if self.squash and isinstance(self.actions, Box):
             require_bounds(self.actions)
 
@@ -159,9 +167,9 @@ class TorchPolicy:
     def forward(self, x: Tensor) -> ModuleOutput:
         """Return the module's parsed output for prepared observations [N, *shape]; raise PolicyError if it is unfit."""
         output = call(self.module, x, "policy")
-        name, batch = type(self.module).__name__, x.shape[0]
+        name = type(self.module).__name__
         return parse_output(
-            output, name, self.actions, batch, self.temperature, self.squash, x.device, self.action_distribution
+            output, name, self.actions, x, self.temperature, self.squash, self.std, self.action_distribution
         )
 
     def distribution(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Distribution:
@@ -178,7 +186,9 @@ class TorchPolicy:
         if isinstance(found, Beta):
             outputs = _doubles(torch.cat([found.a, found.b], dim=-1))
             return distribution_of(outputs, self.actions, action_distribution=BETA)
-        return distribution_of(_doubles(found.mean), self.actions, log_std=_doubles(found.log_std), squash=found.squash)
+        gaussian = found.gaussian if isinstance(found, LinearNoise) else found
+        mean, log_std = _doubles(gaussian.mean), _doubles(gaussian.log_std)
+        return distribution_of(mean, self.actions, log_std=log_std, squash=gaussian.squash)
 
     def probabilities(self, obs: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
         """Return π(· | s), [A] or [N, A]; raise InputError if actions are not Discrete."""

@@ -17,7 +17,7 @@ from pgrad.envs.make import Env
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, OPTIMAL, STANDARDIZATIONS, VALUE, EstimatorSpec
 from pgrad.kernels.heads import Policy
 from pgrad.kernels.jit import Included, Omitted
-from pgrad.kernels.mlp import network
+from pgrad.kernels.mlp import network, num_parameters
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import BETA, STATE_DEPENDENT, num_outputs
@@ -118,7 +118,15 @@ def new_learner(config: Config, env: Env, seed: int, num_trajectories: int) -> L
     return Learner(
         policy=Policy(
             network(policy, sizes, config.activation, *inputs),
-            head_of(policy, env.actions, config.std, config.squash, config.temperature, config.action_distribution),
+            head_of(
+                policy[num_parameters(sizes) :],
+                env.actions,
+                config.std,
+                config.squash,
+                config.temperature,
+                config.action_distribution,
+                config.noise_steps,
+            ),
         ),
         critic=network(critic, critic_sizes, config.activation, *(inputs if has_critic else ())),
         policy_state=new_optimizer_state(policy),
@@ -152,6 +160,7 @@ def policy_of(config: Config, env: Env, learner: Learner, **metadata: Any) -> ML
         std_of(config),
         config.squash,
         config.action_distribution,
+        config.noise_steps,
         shift=net.shift.copy(),
         scale=net.scale.copy(),
     )

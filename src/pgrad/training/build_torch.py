@@ -50,6 +50,8 @@ def new_torch_learner(
             env.id,
             labels_of(config, seed=seed),
             config.action_distribution,
+            config.std,
+            config.noise_steps,
         )
         output = probe(policy, config, env)
         critic = new_critic(policy, value, output, config, env, seed)

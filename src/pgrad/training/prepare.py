@@ -14,7 +14,7 @@ from pgrad.presets.choose import AUTO, choose
 from pgrad.presets.preset import NONE, Preset
 from pgrad.spaces import Box, actions_in_words
 
-FOR_GAUSSIAN = ("std", "initial_std", "squash")
+FOR_GAUSSIAN = ("std", "noise_steps", "initial_std", "squash")
 FOR_CONTINUOUS_ACTIONS = (*FOR_GAUSSIAN, "action_distribution")
 STATED = frozenset(FIELDS) - {"env", "preset"}  # where all these are given, nothing is left to a preset
 

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from pgrad.config.settings import Config, TorchOptions, TrainSettings, check_arguments
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import ConfigError, EnvError, TrainingDiverged, collecting
+from pgrad.policies.distributions import GSDE
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import NONE
 from pgrad.system import available_cores, require_torch
@@ -16,7 +17,7 @@ from pgrad.training.prepare import env_of, name_of, prepare
 from pgrad.training.result import Result
 from pgrad.training.seeds import Progress, SeedPool
 
-FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads
+FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads, but for std GSDE
 
 
 class Interrupted(KeyboardInterrupt):
@@ -142,7 +143,7 @@ def _torch_options(
     require_torch()
     from pgrad.torch.devices import device_of
 
-    idle = [name for name in FOR_COMPILED if settings.get(name) is not None]
+    idle = [name for name in FOR_COMPILED if settings.get(name) not in (None, GSDE)]
     problems = [f"{name} does not apply to a PyTorch policy; remove it" for name in idle]
     with collecting(problems):
         check_arguments(value_coef=value_coef)

@@ -230,7 +230,7 @@ def not_greedy(seed: int) -> int:
     wrong = 0
     for head in HEADS[:3]:
         policy, batch = policy_of(head, seed), batch_of(head, seed)
-        outputs = formulas.perceptron(policy, policy.parameters.astype(np.float64), batch.obs)
+        outputs = formulas.head_outputs(policy, policy.parameters.astype(np.float64), batch.obs)
         mask = batch.mask.T if head.masked else None
         nothing = np.zeros(batch.reward.size, np.uint64), np.zeros(batch.reward.size, np.int32)
         action = CompiledActor(policy.compiled, greedy=True)(batch.obs.T, mask, *nothing)

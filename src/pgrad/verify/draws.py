@@ -11,7 +11,7 @@ import numpy as np
 from pgrad.envs.noise import Noise
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.random import fold_in, normal, uniform
-from pgrad.policies.distributions import BETA, GAUSSIAN, STATE_DEPENDENT, STATE_INDEPENDENT
+from pgrad.policies.distributions import BETA, GAUSSIAN, GSDE, STATE_DEPENDENT, STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan, new_simulation
@@ -33,6 +33,7 @@ CASES = (
     (Noise(), Head("Gaussian", CONTINUOUS)),
     (Noise(), Head("Gaussian, σ of the state", CONTINUOUS, STATE_DEPENDENT, log_std=STDS)),
     (Noise(), Head("squashed Gaussian", CONTINUOUS, STATE_INDEPENDENT, squash=True)),
+    (Noise(), Head("gSDE", CONTINUOUS, GSDE)),
     (Noise(), Head("Beta", CONTINUOUS, STATE_DEPENDENT, action_distribution=BETA)),
 )
 FLOAT32 = 1e-5
@@ -83,14 +84,14 @@ def maze_batch(policy: MLPPolicy, seed: int) -> Batch:
 
 def probabilities(policy: MLPPolicy, batch: Batch) -> list[Floats]:
     """Return π of every choice of each discrete component, [A, B] each."""
-    outputs = formulas.perceptron(policy, policy.parameters.astype(np.float64), batch.obs)
+    outputs = formulas.head_outputs(policy, policy.parameters.astype(np.float64), batch.obs)
     return [np.exp(part) for part in formulas.log_probabilities(policy, outputs, batch.mask)]
 
 
 def standardised(policy: MLPPolicy, batch: Batch) -> Floats:
     """Return (u - μ) / σ of continuous actions u, [D, B]."""
     theta = policy.parameters.astype(np.float64)
-    mean, log_std = formulas.mean_and_log_std(policy, theta, formulas.perceptron(policy, theta, batch.obs))
+    mean, log_std = formulas.mean_and_log_std(policy, theta, formulas.head_outputs(policy, theta, batch.obs))
     return np.asarray((batch.action - mean) / np.exp(log_std))
 
 
@@ -125,7 +126,7 @@ def beta_errors(policy: MLPPolicy, batch: Batch) -> tuple[Floats, float]:
     function, by Simpson's rule in u.
     """
     alpha, beta = formulas.concentrations(
-        policy, formulas.perceptron(policy, policy.parameters.astype(np.float64), batch.obs)
+        policy, formulas.head_outputs(policy, policy.parameters.astype(np.float64), batch.obs)
     )
     u = batch.action.astype(np.float64)
     x, psi = 1 / (1 + np.exp(-2 * u)), formulas.digamma(alpha + beta)

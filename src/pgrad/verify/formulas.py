@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.exact.mdp import Floats
-from pgrad.policies.distributions import BETA, STATE_DEPENDENT
+from pgrad.policies.distributions import BETA, GSDE, STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPNetwork, MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box
@@ -28,20 +28,34 @@ VARIANCE_FLOOR = 1e-8  # added to the variance of what is normalised
 
 def layers(net: MLPNetwork, theta: Floats, obs: Array) -> list[Floats]:
     """Return what each layer computes before its activation, [units, B] each; the last are the outputs."""
-    x, start, computed = obs.astype(np.float64), 0, []
-    if net.shift.size:
-        x = np.clip((x - net.shift[:, None]) * net.scale[:, None], -INPUT_BOUND, INPUT_BOUND)
-    for inputs, outputs in itertools.pairwise(net.sizes):
-        weight = theta[start : start + outputs * inputs].reshape(outputs, inputs)
-        start += outputs * (inputs + 1)
+    x, start, computed = inputs(net, obs), 0, []
+    for units, outputs in itertools.pairwise(net.sizes):
+        weight = theta[start : start + outputs * units].reshape(outputs, units)
+        start += outputs * (units + 1)
         computed.append(weight @ x + theta[start - outputs : start, None])
         x = np.tanh(computed[-1]) if net.activation == "tanh" else np.maximum(computed[-1], 0.0)
     return computed
 
 
+def inputs(net: MLPNetwork, obs: Array) -> Floats:
+    """Return what the first layer sees, [O, B]."""
+    x = obs.astype(np.float64)
+    return np.clip((x - net.shift[:, None]) * net.scale[:, None], -INPUT_BOUND, INPUT_BOUND) if net.shift.size else x
+
+
 def perceptron(net: MLPNetwork, theta: Floats, obs: Array) -> Floats:
     """Return the network's outputs, [outputs, B]."""
     return layers(net, theta, obs)[-1]
+
+
+def head_outputs(policy: MLPPolicy, theta: Floats, obs: Array) -> Floats:
+    """Return what describes the distribution of actions: the network's outputs and, of std "gsde", log σ below μ."""
+    outputs = perceptron(policy, theta, obs)
+    if policy.std != GSDE:
+        return outputs
+    features = np.concatenate([inputs(policy, obs), np.ones((1, obs.shape[1]))])
+    variance = np.exp(2 * theta[-len(features) * len(outputs) :]).reshape(len(features), -1)
+    return np.concatenate([outputs, np.log(np.einsum("ib,id->db", features**2, variance)) / 2])
 
 
 def log_probabilities(policy: MLPPolicy, outputs: Floats, mask: Array) -> list[Floats]:
@@ -54,7 +68,7 @@ def log_probabilities(policy: MLPPolicy, outputs: Floats, mask: Array) -> list[F
 def mean_and_log_std(policy: MLPPolicy, theta: Floats, outputs: Floats) -> tuple[Floats, Floats]:
     """Return μ and log σ of continuous actions, [D, B] both."""
     size = policy.actions.flat_size
-    if policy.std == STATE_DEPENDENT:
+    if policy.std != STATE_INDEPENDENT:
         return outputs[:size], np.clip(outputs[size:], *LOG_STD_BOUNDS)
     return outputs, np.repeat(theta[-size:, None], outputs.shape[1], axis=1)
 
@@ -118,15 +132,15 @@ def policy_gradient(policy: MLPPolicy, batch: Batch, weight: Floats, bonus: floa
     action, mask = batch.action[..., : weight.size], batch.mask[:, : weight.size]
     noise = np.zeros(0)
     if isinstance(policy.actions, Box) and policy.action_distribution != BETA:
-        mean, log_std = mean_and_log_std(policy, theta, perceptron(policy, theta, obs))
+        mean, log_std = mean_and_log_std(policy, theta, head_outputs(policy, theta, obs))
         noise = (action - mean) / np.exp(log_std)
 
     def objective(theta: Floats) -> float:
-        outputs = perceptron(policy, theta, obs)
+        outputs = head_outputs(policy, theta, obs)
         surprise, spread = log_prob(policy, theta, outputs, action, mask), entropy(policy, theta, outputs, noise, mask)
         return float(weight @ surprise + bonus * spread.sum())
 
-    now = entropy(policy, theta, perceptron(policy, theta, obs), noise, mask)
+    now = entropy(policy, theta, head_outputs(policy, theta, obs), noise, mask)
     return central_differences(objective, theta), float(now.mean())
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,11 @@ from pgrad.kernels.heads import NO_MASK
 from pgrad.policies.distributions import (
     BETA,
     GAUSSIAN,
+    GSDE,
     STATE_DEPENDENT,
     STATE_INDEPENDENT,
     distribution_of,
+    gsde_log_std,
     num_extra,
     num_outputs,
 )
@@ -45,7 +47,7 @@ class Head(NamedTuple):
     std: str = STATE_INDEPENDENT
     squash: bool = False
     temperature: float = 1.0
-    log_std: tuple[float, ...] = ()  # [D] about which log σ varies by ± 0.3 from state to state
+    log_std: tuple[float, ...] = ()  # [D] about which log σ varies by ± 0.3 from state to state; of gSDE, each log σ_id
     masked: bool = False
     hidden: tuple[int, ...] = (7,)
     activation: str = "tanh"
@@ -68,6 +70,9 @@ HEADS = (
     Head("squashed Gaussian, σ of the state within its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=INSIDE),
     Head("squashed Gaussian, σ of the state at its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=AT_BOUNDS),
     Head("squashed Gaussian, σ of the state beyond its bounds", NUMBERS, STATE_DEPENDENT, True, log_std=BEYOND),
+    Head("gSDE", NUMBERS, GSDE, hidden=(6, 5)),
+    Head("gSDE, σ beyond its bounds", NUMBERS, GSDE, log_std=BEYOND),
+    Head("squashed gSDE", NUMBERS, GSDE, squash=True, activation="relu"),
     Head("Beta", NUMBERS, STATE_DEPENDENT, hidden=(6, 5), action_distribution=BETA),
     Head("Beta, far from even", NUMBERS, STATE_DEPENDENT, log_std=SHARP, activation="relu", action_distribution=BETA),
 )
@@ -97,12 +102,14 @@ def policy_of(head: Head, seed: int, obs_size: int = OBS_SIZE) -> MLPPolicy:
     rng, outputs = np.random.default_rng(seed), num_outputs(head.actions, head.std)
     sizes = (obs_size, *head.hidden, outputs)
     layers = [rng.normal(scale=0.7 / np.sqrt(a), size=(b, a + 1)) for a, b in itertools.pairwise(sizes)]
-    if head.log_std:
+    if head.log_std and head.std == STATE_DEPENDENT:
         parts = len(head.log_std)
         layers[-1][parts:, :-1] *= 0.3 / np.sqrt((layers[-1][parts:, :-1] ** 2).sum(axis=1, keepdims=True))
         layers[-1][parts:, -1] = head.log_std
     flat = [part for layer in layers for part in (layer[:, :-1].ravel(), layer[:, -1])]
-    extra = rng.normal(scale=0.5, size=num_extra(head.actions, head.std))
+    extra = rng.normal(scale=0.5, size=num_extra(head.actions, head.std, obs_size))
+    if head.log_std and head.std == GSDE:
+        extra += np.tile(head.log_std, obs_size + 1)
     theta = np.concatenate([*flat, extra]).astype(np.float32)
     return MLPPolicy(
         theta,
@@ -123,10 +130,10 @@ def batch_of(head: Head, seed: int) -> Batch:
     obs = rng.normal(size=(OBS_SIZE, 2 * SAMPLES)).astype(np.float32)
     obs = np.compress(smooth(policy, theta, obs), obs, axis=1)[:, :SAMPLES].copy()
     if head.action_distribution == BETA:
-        x = rng.beta(*formulas.concentrations(policy, formulas.perceptron(policy, theta, obs)))
+        x = rng.beta(*formulas.concentrations(policy, formulas.head_outputs(policy, theta, obs)))
         action = (np.log(x / (1 - x)) / 2).astype(np.float32)
     elif isinstance(head.actions, Box):
-        mean, log_std = formulas.mean_and_log_std(policy, theta, formulas.perceptron(policy, theta, obs))
+        mean, log_std = formulas.mean_and_log_std(policy, theta, formulas.head_outputs(policy, theta, obs))
         action = (mean + np.exp(log_std) * rng.normal(size=mean.shape)).astype(np.float32)
     else:
         counts = head.actions.counts
@@ -142,10 +149,10 @@ def batch_of(head: Head, seed: int) -> Batch:
 
 def smooth(policy: MLPPolicy, theta: Floats, obs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Return which observations are far enough from every kink, of a ReLU or at a bound of log σ, to have a slope."""
-    *hidden, outputs = formulas.layers(policy, theta, obs)
+    *hidden, _ = formulas.layers(policy, theta, obs)
     kinks = [np.abs(units) for units in hidden if policy.activation == "relu"]
-    if policy.std == STATE_DEPENDENT and policy.action_distribution == GAUSSIAN:
-        log_std = outputs[policy.actions.flat_size :]
+    if policy.std != STATE_INDEPENDENT and policy.action_distribution == GAUSSIAN:
+        log_std = formulas.head_outputs(policy, theta, obs)[policy.actions.flat_size :]
         kinks += [np.abs(log_std - bound) for bound in formulas.LOG_STD_BOUNDS]
     return np.asarray(np.all(np.concatenate([np.ones((1, obs.shape[1])), *kinks]) > KINK, axis=0))
 
@@ -175,10 +182,19 @@ def as_python_sees_it(head: Head, seed: int) -> float:
     """
     policy, batch = policy_of(head, seed), batch_of(head, seed)
     theta, action = policy.parameters.astype(np.float64), batch.action.astype(np.float64)
-    outputs = formulas.perceptron(policy, theta, batch.obs)
+    outputs = formulas.head_outputs(policy, theta, batch.obs)
+    log_std: npt.NDArray[Any] | None = policy.log_std
     mask = batch.mask.T if head.masked else None
+    if head.std == GSDE and log_std is not None:
+        log_std = gsde_log_std(log_std, batch.obs.T.astype(np.float64))
     seen = distribution_of(
-        outputs.T, head.actions, head.temperature, policy.log_std, head.squash, mask, head.action_distribution
+        outputs[: policy.sizes[-1]].T,
+        head.actions,
+        head.temperature,
+        log_std,
+        head.squash,
+        mask,
+        head.action_distribution,
     )
     inverted = head.squash or head.action_distribution == BETA
     if inverted:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pgrad.envs.noise import Noise
 from pgrad.exact.mdp import Floats
 from pgrad.kernels.random import fold_in
+from pgrad.policies.distributions import GSDE, STATE_INDEPENDENT, num_extra
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import Plan
@@ -47,8 +48,9 @@ def independence_checks(seed: int) -> Iterator[Check]:
     """Yield checks for each head: of a training of dice, and of rollouts that show the environment's numbers."""
     plan = Plan(EPISODES, 0, LIMIT, np.uint64(fold_in(seed, 4)))
     runs = {"softmax": [drawn_dice(batch) for batch in dice_batches(plan, LANES)]}
-    for name, env in (("MultiDiscrete", Noise(CHOICES)), ("Gaussian", Noise())):
-        policy = constant(env)
+    own = STATE_INDEPENDENT
+    for name, env, std in (("MultiDiscrete", Noise(CHOICES), own), ("Gaussian", Noise(), own), ("gSDE", Noise(), GSDE)):
+        policy = constant(env, std)
         runs[name] = [drawn_noise(policy, batch) for batch in noise_batches(env, policy, seed)]
     for name, run in runs.items():
         for what, measure in MEASURES[0 if len(run[0].actions) > 1 else 1 :]:
@@ -57,11 +59,11 @@ def independence_checks(seed: int) -> Iterator[Check]:
             yield Check(f"{name}: sequences of {what} that occur twice", float(twice(run, what, bits)), 0.0)
 
 
-def constant(env: Noise) -> MLPPolicy:
-    """Return a policy with equal preferences, or of standard normal numbers."""
+def constant(env: Noise, std: str) -> MLPPolicy:
+    """Return a policy with equal preferences, or of normal numbers of mean zero with every log σ zero."""
     outputs = 3 * max(env.choices, 1)
-    extra = 0 if env.choices else outputs
-    return MLPPolicy(np.zeros(5 * outputs + extra, np.float32), (4, outputs), actions=env.action_space)
+    parameters = np.zeros(5 * outputs + num_extra(env.action_space, std, 4), np.float32)
+    return MLPPolicy(parameters, (4, outputs), actions=env.action_space, std=std)
 
 
 def drawn_noise(policy: MLPPolicy, batch: Batch) -> Drawn:
@@ -202,4 +204,5 @@ BITS = {  # of each draw, at least
     "softmax": {ACTIONS: 5, DYNAMICS: 5, STARTS: 5},
     "MultiDiscrete": {ACTIONS: 9, DYNAMICS: 53, STARTS: 23},
     "Gaussian": {ACTIONS: 50, DYNAMICS: 53, STARTS: 23},
+    "gSDE": {ACTIONS: 50, DYNAMICS: 53, STARTS: 23},
 }

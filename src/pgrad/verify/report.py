@@ -23,6 +23,7 @@ from pgrad.verify.claims import (
 )
 from pgrad.verify.draws import draw_checks
 from pgrad.verify.heads import distribution_checks, head_checks
+from pgrad.verify.held_noise import held_noise_checks
 from pgrad.verify.identities import identity_checks
 from pgrad.verify.independence import independence_checks
 from pgrad.verify.iterations import iteration_checks
@@ -35,6 +36,7 @@ TRAINS: tuple[tuple[str, Callable[[int], Iterator[Check]]], ...] = (
     ("every head's ∇ log π and entropy in compiled code (largest relative deviation from float64)", head_checks),
     ("random numbers and actions have their distributions (standard errors)", draw_checks),
     ("what is drawn is independent (standard errors), and never drawn twice", independence_checks),
+    ("gSDE: noise that rollouts hold, and the bias of holding it (relative; standard errors)", held_noise_checks),
     ("rollouts record what happens: dice thrown one by one in Python (wrong entries)", bookkeeping_checks),
     ("what PPO, the natural gradient and TRPO add, in compiled code (largest relative deviation)", rung_checks),
     ("training iterations replayed in NumPy (largest deviation, as part of a step)", iteration_checks),

@@ -11,7 +11,7 @@ from pgrad.estimators.fisher import fisher_vector_product
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.estimators.ratio import CLIPPED, KL, ClippedRatio, log_probs
 from pgrad.exact.mdp import Floats
-from pgrad.policies.distributions import BETA, STATE_DEPENDENT
+from pgrad.policies.distributions import BETA, STATE_INDEPENDENT
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.rollouts.batch import Batch
 from pgrad.spaces import Box
@@ -57,7 +57,7 @@ def moved(policy: MLPPolicy, seed: int, scale: float = MOVED) -> MLPPolicy:
 def log_ratio(old: MLPPolicy, theta: Floats, batch: Batch) -> Floats:
     """Return log ρ of each sample in float64, from the old policy to parameters theta [P]; [B]."""
     now, before = (
-        formulas.log_prob(old, parameters, formulas.perceptron(old, parameters, batch.obs), batch.action, batch.mask)
+        formulas.log_prob(old, parameters, formulas.head_outputs(old, parameters, batch.obs), batch.action, batch.mask)
         for parameters in (theta, old.parameters.astype(np.float64))
     )
     return np.asarray(now - before)
@@ -92,8 +92,8 @@ def clipped_gradient(head: Head, seed: int, scale: float = MOVED) -> float:
 def fisher_matrix(head: Head, policy: MLPPolicy, batch: Batch) -> Floats:
     """Return F = 1/B Σ_b J_bᵀ M_b J_b in float64, [P, P]: J by central differences, M written out for each head."""
     theta = policy.parameters.astype(np.float64)
-    jacobian = central_differences(lambda theta: formulas.perceptron(policy, theta, batch.obs), theta)  # [P, K, B]
-    outputs = formulas.perceptron(policy, theta, batch.obs)
+    jacobian = central_differences(lambda theta: formulas.head_outputs(policy, theta, batch.obs), theta)  # [P, K, B]
+    outputs = formulas.head_outputs(policy, theta, batch.obs)
     total = np.zeros((theta.size, theta.size))
     if not isinstance(head.actions, Box):
         first = 0
@@ -107,7 +107,7 @@ def fisher_matrix(head: Head, policy: MLPPolicy, batch: Batch) -> Floats:
         return np.asarray(beta_fisher(policy, outputs, jacobian) / SAMPLES)
     mean, log_std = formulas.mean_and_log_std(policy, theta, outputs)
     total += np.einsum("db,pdb,qdb->pq", np.exp(-2 * log_std), jacobian[:, : len(mean)], jacobian[:, : len(mean)])
-    if head.std == STATE_DEPENDENT:
+    if head.std != STATE_INDEPENDENT:
         free = outputs[len(mean) :] == log_std
         total += np.einsum("db,pdb,qdb->pq", 2.0 * free, jacobian[:, len(mean) :], jacobian[:, len(mean) :])
     else:
@@ -166,7 +166,7 @@ def outside(head: Head, seed: int) -> float:
 
 def divergence(head: Head, old: MLPPolicy, theta: Floats, batch: Batch) -> float:
     """Return 1/B Σ_b KL(π_old(· | s_b) ‖ π_θ(· | s_b)) in nats, in float64."""
-    pairs = [(phi, formulas.perceptron(old, phi, batch.obs)) for phi in (old.parameters.astype(np.float64), theta)]
+    pairs = [(phi, formulas.head_outputs(old, phi, batch.obs)) for phi in (old.parameters.astype(np.float64), theta)]
     if head.action_distribution == BETA:
         (a, b), (new_a, new_b) = (formulas.concentrations(old, outputs) for _, outputs in pairs)
         psi, psi_a, psi_b = (formulas.digamma(x) for x in (a + b, a, b))
