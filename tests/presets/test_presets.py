@@ -303,3 +303,9 @@ def test_an_environment_that_changed_under_its_name_takes_the_general_one(
 
 def test_presets_say_nothing_of_algorithms_that_do_not_exist() -> None:
     assert {read(name).algorithm for name in shipped()} <= set(ALGORITHMS)
+
+
+def test_a_presets_held_noise_is_left_out_with_another_std() -> None:
+    held, other = (prepare("MountainCarContinuous-v0", layer)[0] for layer in ({}, {"std": "state-independent"}))
+    assert (held.std, held.noise_steps) == ("gsde", 16)
+    assert (other.std, other.noise_steps) == ("state-independent", 1)

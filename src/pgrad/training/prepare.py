@@ -9,7 +9,7 @@ from pgrad.config.resolve import resolve
 from pgrad.config.settings import FIELDS, Config, checked
 from pgrad.envs.make import AnyEnv, Env, make
 from pgrad.errors import ConfigError, EnvError, collecting
-from pgrad.policies.distributions import BETA
+from pgrad.policies.distributions import BETA, GSDE
 from pgrad.presets.choose import AUTO, choose
 from pgrad.presets.preset import NONE, Preset
 from pgrad.spaces import Box, actions_in_words
@@ -84,6 +84,8 @@ def _text(preset: Any) -> str:
 def _applicable(preset: Preset | None, env: Env | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset's settings but those that are for other actions, or for another distribution of them."""
     idle: tuple[str, ...] = FOR_GAUSSIAN if given.get("action_distribution") == BETA else ()
+    if given.get("std", GSDE) != GSDE:
+        idle += ("noise_steps",)
     if env is not None and not isinstance(env.actions, Box):
         idle = FOR_CONTINUOUS_ACTIONS
     return {name: value for name, value in (preset.settings if preset else {}).items() if name not in idle}
