@@ -4,6 +4,7 @@ from pgrad import exact, verify
 from pgrad.config.settings import Config
 from pgrad.diagnostics.along_run import diagnose
 from pgrad.envs.make import Env, make
+from pgrad.episode import Episode, collect_episode, play
 from pgrad.errors import (
     ConfigError,
     EnvError,
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigError",
     "Env",
     "EnvError",
+    "Episode",
     "EstimatorError",
     "Evaluation",
     "InputError",
@@ -45,6 +47,7 @@ __all__ = [
     "TrainingDiverged",
     "Tuning",
     "__version__",
+    "collect_episode",
     "diagnose",
     "discounted_return",
     "estimate_policy_gradient",
@@ -53,6 +56,7 @@ __all__ = [
     "load",
     "load_value",
     "make",
+    "play",
     "rewards_to_go",
     "save",
     "softmax",

@@ -4,7 +4,8 @@ import functools
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -105,6 +106,28 @@ def evaluate(
     PolicyError for parameters that are not finite, and EnvError for an environment that cannot be made, does not fit
     the policy, fails, hangs, or has an episode that does not end.
     """
+    frozen, original, asked = ready(
+        policy,
+        env,
+        episodes=episodes,
+        discount=discount,
+        seed=seed,
+        greedy=greedy,
+        max_episode_steps=max_episode_steps,
+        step_timeout=step_timeout,
+        trust=trust,
+    )
+    announce(original, asked["episodes"])
+    watchdog, timeout = Watchdog(), asked["step_timeout"]
+    evaluation = watched(functools.partial(_played, frozen, original, asked, watchdog, progress), watchdog, timeout)
+    settings = {"env": original.id, "evaluation_seed": asked["seed"], "greedy": asked["greedy"]}
+    return replace(evaluation, settings={**settings, "max_episode_steps": original.max_episode_steps})
+
+
+def ready(
+    policy: "Policy | str | os.PathLike[str]", env: AnyEnv | None, **arguments: Any
+) -> tuple["Policy", Env, dict[str, Any]]:
+    """Return the policy, the environment to report on and the arguments, once all are right; raises as `evaluate`."""
     if isinstance(policy, str | os.PathLike):
         policy = load(policy)
     if not hasattr(policy, "metadata"):
@@ -114,26 +137,13 @@ def evaluate(
     if env is None and policy.env is None:
         problems.append("env must be given: the policy does not say what it was trained on")
     with collecting(problems):
-        asked = check_arguments(
-            episodes=episodes,
-            discount=discount,
-            seed=seed,
-            greedy=greedy,
-            max_episode_steps=max_episode_steps,
-            step_timeout=step_timeout,
-            trust=trust,
-        )
+        asked = check_arguments(**arguments)
     if problems:
         raise ConfigError(problems)
     require_finite(policy)
     if asked["max_episode_steps"] is None and env is None:
         asked["max_episode_steps"] = trained_limit(policy)
-    original = original_for(policy, env, asked["max_episode_steps"], asked["trust"])
-    announce(original, asked["episodes"])
-    watchdog, timeout = Watchdog(), asked["step_timeout"]
-    evaluation = watched(functools.partial(_played, policy, original, asked, watchdog, progress), watchdog, timeout)
-    settings = {"env": original.id, "evaluation_seed": asked["seed"], "greedy": asked["greedy"]}
-    return replace(evaluation, settings={**settings, "max_episode_steps": original.max_episode_steps})
+    return policy, original_for(policy, env, asked["max_episode_steps"], asked["trust"]), asked
 
 
 def original_for(policy: "Policy", env: AnyEnv | None, max_episode_steps: int | None, trust: bool) -> Env:
@@ -170,17 +180,23 @@ def _played(
     policy: "Policy", original: Env, asked: dict[str, Any], watchdog: Watchdog, progress: Progress | None
 ) -> Evaluation:
     """Play the episodes side by side in as many environments as there are episodes, at most MAX_ENVS."""
+    actor, episodes = actor_for(policy, original, asked["greedy"]), asked["episodes"]
+    with lanes_of(original, min(episodes, MAX_ENVS), asked, watchdog) as (lanes, longest):
+        return played(lanes, actor, episodes, asked["discount"], longest, progress)
+
+
+@contextmanager
+def lanes_of(original: Env, count: int, asked: dict[str, Any], watchdog: Watchdog) -> Iterator[tuple[EnvLanes, int]]:
+    """Yield `count` environments to play in, and the steps at which an episode counts as endless."""
     from pgrad.vector.vector_env import VectorEnv
 
-    description = original.description
+    description, key = original.description, fold_in(asked["seed"], EVALUATION_STREAM)
     assert description is not None, "every original has one"
-    actor = actor_for(policy, original, asked["greedy"])
-    key, episodes = fold_in(asked["seed"], EVALUATION_STREAM), asked["episodes"]
-    count, vectorization = min(episodes, MAX_ENVS), "gymnasium" if description.original else "envpool"
+    vectorization = "gymnasium" if description.original else "envpool"
     longest = max(original.max_episode_steps or 0, LONGEST_EPISODE)
     envs = VectorEnv(description, count, key, vectorization, asked["step_timeout"], watchdog)
     try:
-        return played(EnvLanes(envs, key), actor, episodes, asked["discount"], longest, progress)
+        yield EnvLanes(envs, key), longest
     except Endless as endless:
         raise EnvError(
             f"an episode of '{original.id}' has not ended after {longest:,} steps: set max_episode_steps"

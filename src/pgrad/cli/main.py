@@ -19,6 +19,7 @@ pgrad: policy gradients done right.
   pgrad train ENV      train a policy on an environment, for one seed or many
   pgrad tune ENV       search for settings, and write them as a preset
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
+  pgrad play RUN       show an episode of a trained policy, or write it as a video
   pgrad diagnose RUN   measure signal and noise of every gradient estimator at a trained policy
   pgrad verify         prove every gradient estimator against the exact gradient
   pgrad algorithms     list the algorithms, and the term that each adds
@@ -34,6 +35,7 @@ COMMANDS = {
     "train": "train",
     "tune": "tune",
     "eval": "evaluate",
+    "play": "play",
     "diagnose": "diagnose",
     "verify": "verify",
     "algorithms": "algorithms",

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.envs.make import Env
+from pgrad.envs.make import AnyEnv, Env, make
 from pgrad.errors import EnvError, InputError, nearest
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
@@ -34,6 +35,8 @@ from pgrad.policies.distributions import (
     require_noise_steps,
 )
 from pgrad.spaces import Box, Discrete, Space, actions_in_words
+
+INITIALIZATION_STREAM = 0  # of a run's random numbers; training.build has the others
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -152,6 +155,28 @@ class MLPPolicy(MLPNetwork):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, {self.env}>"
+
+    @classmethod
+    def initial(
+        cls, env: AnyEnv, hidden: int | Sequence[int] = 64, activation: str = "tanh", seed: int = 0
+    ) -> "MLPPolicy":
+        """Return an untrained policy for an environment: nearly uniform, continuous actions with σ = 1 half-width.
+
+        env         whatever `pgrad.make` takes
+        hidden      units of each hidden layer; () for a linear policy
+        activation  "tanh" or "relu", between the layers
+        seed        of the weights: `train` begins with the same, where its settings are these and no others
+
+        Raises EnvError for no environment, InputError for an unknown activation or layers without units.
+        """
+        made = make(env)
+        layers = [hidden] if isinstance(hidden, int) else list(hidden)
+        if not all(isinstance(units, int) and units > 0 for units in layers):
+            raise InputError(f"hidden layers need a number of units each, such as 64 or (64, 64), not {hidden!r}")
+        sizes = (made.obs_size, *layers, num_outputs(made.actions, STATE_INDEPENDENT))
+        rng = np.random.default_rng([seed, INITIALIZATION_STREAM])
+        parameters = initial_policy(sizes, "orthogonal", made.actions, STATE_INDEPENDENT, 1.0, rng)
+        return cls(parameters, sizes, activation, env=made.id, actions=made.actions)
 
     @property
     def num_extra(self) -> int:

@@ -21,11 +21,19 @@ from pgrad.kernels.mlp import network, num_parameters
 from pgrad.kernels.optimizers import OPTIMIZERS
 from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import BETA, STATE_DEPENDENT, num_outputs
-from pgrad.policies.mlp import MLPPolicy, MLPValue, head_of, initial_parameters, initial_policy, split
+from pgrad.policies.mlp import (
+    INITIALIZATION_STREAM,
+    MLPPolicy,
+    MLPValue,
+    head_of,
+    initial_parameters,
+    initial_policy,
+    split,
+)
 
 ENDLESS = 2**62
 
-INITIALIZATION_STREAM, ROLLOUT_STREAM, MINIBATCH_STREAM = range(3)  # the random streams of a run
+ROLLOUT_STREAM, MINIBATCH_STREAM = 1, 2  # the random streams of a run, beside INITIALIZATION_STREAM
 
 
 def estimator_of(config: Config) -> EstimatorSpec:

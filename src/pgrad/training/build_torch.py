@@ -15,7 +15,7 @@ from pgrad.errors import ConfigError, PolicyError
 from pgrad.estimators.spec import BASELINES, VALUE
 from pgrad.kernels.random import fold_in
 from pgrad.policies.distributions import GAUSSIAN
-from pgrad.policies.mlp import MLPPolicy, MLPValue, initial_parameters
+from pgrad.policies.mlp import INITIALIZATION_STREAM, MLPPolicy, MLPValue, initial_parameters
 from pgrad.spaces import Discrete, actions_in_words
 from pgrad.torch.actor import actor_of, head_for
 from pgrad.torch.conversion import in_order, to_module
@@ -24,7 +24,7 @@ from pgrad.torch.learner import TorchLearner
 from pgrad.torch.module_output import CustomDistribution, ModuleOutput
 from pgrad.torch.optimizers import new_optimizer, trained_parameters
 from pgrad.torch.policy import Inputs, TorchPolicy, TorchValue, copied, shape_of
-from pgrad.training.build import INITIALIZATION_STREAM, MINIBATCH_STREAM, labels_of, settings_of, value_sizes
+from pgrad.training.build import MINIBATCH_STREAM, labels_of, settings_of, value_sizes
 
 PROBE = 2  # observations of zeros to try modules with
 

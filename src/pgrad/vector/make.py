@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from pgrad.vector.hints import explain_failure, package_of
 from pgrad.vector.spaces import actions_of, observations_of
 from pgrad.vector.spec import Description, GymnasiumEnv, quietly
 from pgrad.vector.wrappers import stateful_notes, wrappers_of
+
+PICTURES_A_SECOND = 30  # where an environment does not say
 
 # What gymnasium.make warns of.
 OUT_OF_DATE = re.compile(r"out of date.*upgrading to version `(v\d+)`")
@@ -162,7 +165,7 @@ def _of_instance(instance: GymnasiumEnv) -> Description:
             f"this {name} cannot be copied ({type(error).__name__}: {error}), and training steps several of it; "
             "pass a function that makes one: lambda: MyEnv(...)"
         ) from error
-    return _described(instance, name, functools.partial(copy.deepcopy, pristine))
+    return _described(instance, name, functools.partial(_copied, pristine))
 
 
 def name_of(instance: GymnasiumEnv) -> str:
@@ -208,8 +211,60 @@ def limited(description: Description, max_episode_steps: int) -> Description:
     )
 
 
-def _limited(make: Callable[[], GymnasiumEnv], max_episode_steps: int) -> GymnasiumEnv:
-    made = make()
+def shown(description: Description, render_mode: str, episodes: list[list[Any]]) -> tuple[Description, float]:
+    """Return a copy whose environments show what happens, and their pictures a second.
+
+    render_mode  "human" for a window; "rgb_array" for pictures
+    episodes     to which each episode's pictures are added
+
+    Raises EnvError where it has no such mode, or whoever makes it does not say which.
+    """
+    one = description.make(render_mode=render_mode)
+    _discard(one)
+    if one.render_mode != render_mode:
+        modes = ", ".join(map(repr, one.metadata.get("render_modes", ()))) or "none"
+        raise EnvError(
+            f"'{description.name}' has render_mode {one.render_mode!r}, not '{render_mode}' (known: {modes}): pass a "
+            "function that makes it and has an argument render_mode"
+        )
+    make = functools.partial(description.make, render_mode=render_mode)
+    if render_mode != "human":
+        make = functools.partial(_filmed, make, episodes)
+    copied = dataclasses.replace(description, make=make, spec=None, by_id=False, envpool=False)
+    return copied, float(one.metadata.get("render_fps") or PICTURES_A_SECOND)
+
+
+def _filmed(make: Callable[[], GymnasiumEnv], episodes: list[list[Any]]) -> GymnasiumEnv:
+    return Camera(make(), episodes)
+
+
+class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Keeps the pictures of each episode."""
+
+    def __init__(self, env: GymnasiumEnv, episodes: list[list[Any]]) -> None:
+        super().__init__(env)
+        self.episodes = episodes
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset, and take the first picture."""
+        result = super().reset(**options)
+        self.episodes.append([self.env.render()])
+        return result
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and take a picture."""
+        result = super().step(action)
+        self.episodes[-1].append(self.env.render())
+        return result
+
+
+def _copied(pristine: GymnasiumEnv, **_: Any) -> GymnasiumEnv:
+    """Return a copy, whose render mode is that of the instance."""
+    return copy.deepcopy(pristine)
+
+
+def _limited(make: Callable[..., GymnasiumEnv], max_episode_steps: int, **options: Any) -> GymnasiumEnv:
+    made = make(**options)
     theirs = _time_limits(made)
     for wrapper in theirs:
         wrapper._max_episode_steps = max_episode_steps
@@ -266,18 +321,20 @@ def _time_limits(env: GymnasiumEnv) -> list[gymnasium.wrappers.TimeLimit[Any, An
     return [wrapper for wrapper in wrappers_of(env) if isinstance(wrapper, gymnasium.wrappers.TimeLimit)]
 
 
-def _from_spec(spec: EnvSpec) -> GymnasiumEnv:
+def _from_spec(spec: EnvSpec, **options: Any) -> GymnasiumEnv:
     try:
         with quietly():
-            return gymnasium.make(spec, disable_env_checker=True)
+            return gymnasium.make(spec, disable_env_checker=True, **options)
     except (Exception, SystemExit) as error:
         raise EnvError(f"'{spec.id}' cannot be made: {type(error).__name__}: {error}") from error
 
 
-def _from_factory(factory: Callable[[], GymnasiumEnv], name: str) -> GymnasiumEnv:
+def _from_factory(factory: Callable[..., GymnasiumEnv], name: str, **options: Any) -> GymnasiumEnv:
+    """Call a factory, with those options that it names."""
     try:
+        known = inspect.signature(factory).parameters
         with quietly():
-            made = factory()
+            made = factory(**{option: value for option, value in options.items() if option in known})
     except (Exception, SystemExit) as error:
         raise EnvError(f"the factory {name} raised {type(error).__name__}: {error}") from error
     if not isinstance(made, gymnasium.Env):

@@ -24,7 +24,7 @@ class Description:
     name: str  # its id (also `module:id`), or the name of its class
     observations: Observations
     actions: Actions
-    make: Callable[[], GymnasiumEnv]
+    make: Callable[..., GymnasiumEnv]  # perhaps with a render_mode
     max_episode_steps: int | None = None
     reward_threshold: float | None = None
     spec: EnvSpec | None = None  # where it came from the registry, by its id or as an instance
