@@ -93,6 +93,8 @@ def test_what_cannot_be_summed_is_named(function: Any, rewards: Any, discount: f
         ([[-1.0] * 8, [-1.0] * 2], [[1.0] * 8, [1.0] * 2], -5.0),
         (np.array([-1.0, -2.0]), np.array([10.0, 1.0]), -12.0),
         ([[]], [[]], 0.0),
+        ([[-1.0, -2.0], [-3.0]], [10.0, 2.0], (-30 - 6) / 2),
+        ([(-1.0, -2.0), (-3.0, -4.0)], np.array([10.0, 2.0]), (-30 - 14) / 2),
     ],
 )
 def test_the_surrogate_by_hand(log_probs: Any, returns: Any, expected: float) -> None:
@@ -177,6 +179,9 @@ def test_its_expectation_is_the_gradient(psi: str) -> None:
         ([-1.0, -2.0], [1.0, None], "returns must be real numbers"),
         ([-1.0, -2.0], [1.0, math.nan], "finite"),
         ([[-1.0], [-2.0]], [[1.0], [math.inf]], "finite"),
+        ([[-1.0], [-2.0]], [1.0], "log_probs has 2 episodes, returns has 1"),
+        ([[-1.0]], [1.0, 2.0], "log_probs has 1 episodes, returns has 2"),
+        ([[-1.0], [-2.0]], [1.0, math.nan], "finite"),
         ([-1.0], torch.ones(1, requires_grad=True), "real numbers"),
     ],
 )

@@ -61,13 +61,17 @@ def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -
     itself. The sum runs over the steps and only episodes are averaged: a mean over steps would weigh them by episode
     length.
 
-    log_probs  [T], or [T, P] for scores; or a list with one such item for each of N episodes
-    returns    [T] the return that multiplies each step; or a list with one such item for each episode
+    log_probs  [T], or an array [T, P] for scores; or a list with one such item for each of N episodes
+    returns    [T] the return that multiplies each step; or a list with one such item for each episode; or, where
+               log_probs is a list of lists, [N] one return for all steps of each episode
 
     Unbiased if G_t is γ^t times the reward-to-go, or the discounted return G_0 of the whole episode; without γ^t it is
     not the gradient of any objective (Nota and Thomas 2020). Raises InputError where lengths differ, nothing is given,
     returns are not finite numbers, or one array of returns could mean several episodes or one. Williams (1992), section
     5.
+
+    >>> estimate_policy_gradient([[-0.5, -1.0], [-2.0]], [4.0, 1.0])  # (-1.5 · 4 - 2 · 1) / 2
+    -4.0
     """
     if getattr(returns, "ndim", 1) > 1:
         raise InputError(
@@ -76,12 +80,14 @@ def estimate_policy_gradient(log_probs: Sequence[Any], returns: Sequence[Any]) -
         )
     if len(returns) == 0:
         raise InputError("returns are empty: there is nothing to estimate from")
-    if _is_number(returns[0]):
+    one_each = _is_number(returns[0]) and len(log_probs) > 0 and all(isinstance(x, list | tuple) for x in log_probs)
+    if _is_number(returns[0]) and not one_each:
         log_probs, returns = [log_probs], [returns]
     if len(log_probs) != len(returns):
         raise InputError(f"log_probs has {len(log_probs)} episodes, returns has {len(returns)}")
     total: Any = 0.0
-    for x, g in zip(log_probs, returns, strict=True):
+    for x, own in zip(log_probs, returns, strict=True):
+        g = [own] * len(x) if one_each else own
         size = len(_one_episode(g, "returns"))
         if _is_number(x):
             raise InputError("log_probs are of one episode, returns of a list of episodes: give both alike")
