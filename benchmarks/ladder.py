@@ -7,17 +7,23 @@ environments for all. Returns are those of training: of policies that sample, an
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
-
 import pgrad
 from pgrad.algorithms import ALGORITHMS
-from pgrad.experiments.statistics import mean_interval, mean_interval_of_columns, shown
-from pgrad.reports.figures import WINDOW, new_panels, save_figure, smoothed_curves
+from pgrad.experiments.statistics import mean_interval, shown
+from pgrad.reports.figures import WINDOW, draw_curve, new_panels, save_figure
 
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "ladder.png"
 RUNGS = [name for name in ALGORITHMS if name != "notebook"]
-# Okabe and Ito's colours, which colour-blind readers tell apart.
-COLOURS = ("#999999", "#E69F00", "#F0E442", "#56B4E9", "#009E73", "#0072B2", "#CC79A7", "#D55E00")
+COLOURS = (
+    "#999999",
+    "#E69F00",
+    "#F0E442",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#CC79A7",
+    "#D55E00",
+)  # from pale to strong
 COMMON = {"hidden": (64, 64), "normalize_obs": True, "normalize_rewards": True, "num_envs": 16}
 ENVS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"seeds": "100-129", "total_steps": 100_000},
@@ -33,18 +39,6 @@ def trained(env_id: str, rung: str) -> pgrad.Result:
     if "hidden" in settings and ALGORITHMS[rung].get("episodes_per_iteration") is None:
         settings["num_steps"] = NUM_STEPS
     return pgrad.train(env_id, algorithm=rung, preset="none", evaluation_episodes=0, **settings)
-
-
-def draw(axes: Axes, rung: str, result: pgrad.Result) -> str:
-    """Add a rung's curve, the mean over seeds of running means and its 95 % interval; return the table's row."""
-    logs = [seed.history.episodes for seed in result.seeds]
-    grid, curves = smoothed_curves([log.total_steps for log in logs], [log.episode_return for log in logs])
-    mean, low, high = mean_interval_of_columns(curves)
-    colour = COLOURS[RUNGS.index(rung)]
-    axes.plot(grid, mean, color=colour, linewidth=1.6, label=rung)
-    axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
-    last = curves[:, -1]
-    return f"| {result.env.id} | `{rung}` | {last.size} | {mean_interval(last)} | {shown(last.min())} |"
 
 
 def main() -> None:
@@ -63,7 +57,9 @@ def main() -> None:
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k")
         for rung in RUNGS:
-            print(draw(axes, rung, trained(env_id, rung)), flush=True)
+            last = draw_curve(axes, trained(env_id, rung), rung, COLOURS[RUNGS.index(rung)])
+            assert last is not None, "all rungs finish episodes"
+            print(f"| {env_id} | `{rung}` | {last.size} | {mean_interval(last)} | {shown(last.min())} |", flush=True)
     panels[0].set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")
     panels[0].legend(frameon=False, fontsize=8)
     save_figure(figure, IMAGE)

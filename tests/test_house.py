@@ -63,6 +63,7 @@ PUBLIC = [
     "Tuning",
     "__version__",
     "collect_episode",
+    "compare",
     "diagnose",
     "discounted_return",
     "estimate_policy_gradient",

@@ -23,7 +23,7 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
 from pgrad.runs.folder import save
 from pgrad.runs.load import load, load_value
-from pgrad.training.result import Result
+from pgrad.training.result import Result, compare
 from pgrad.training.train import train
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ __all__ = [
     "Tuning",
     "__version__",
     "collect_episode",
+    "compare",
     "diagnose",
     "discounted_return",
     "estimate_policy_gradient",

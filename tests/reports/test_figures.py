@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pgrad.config.resolve import resolve
 from pgrad.envs.make import Env, make
-from pgrad.errors import RunError
+from pgrad.errors import InputError, RunError
 from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.reports import figures
@@ -20,7 +20,7 @@ from pgrad.reports.figures import action_probabilities, figures_of, running_mean
 from pgrad.rollouts.batch import Episodes
 from pgrad.spaces import Discrete
 from pgrad.training.loops import History
-from pgrad.training.result import Result, SeedResult
+from pgrad.training.result import Result, SeedResult, compare
 
 FIVE_STATES = [
     (0, 0, 0, 0),
@@ -137,6 +137,31 @@ def test_the_curve_is_the_mean_over_seeds_of_running_means_with_its_interval() -
     assert corners[:, 1].max() == pytest.approx(float(high[0]))
     assert low[0] < 30 < high[0]
     assert band.get_label().replace("\n", " ") == interval_name(3, "seeds")
+
+
+def test_results_are_compared_on_one_axes() -> None:
+    """The same curves as alone, each with its interval, under the names given."""
+    both = {"short": new_result([[10] * 60, [20] * 30]), "long": new_result([[50] * 60, [70] * 30])}
+    figure = compare(both)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["short", "long"]
+    for name, value in (("short", 15), ("long", 60)):
+        x, y = xy(line(figure, name))
+        np.testing.assert_allclose(y, value)
+        alone = xy(line(training_curve(both[name]), "50-episode"))[0]
+        np.testing.assert_array_equal(x, alone)
+    assert len([c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]) == 2
+    assert len({line.get_color() for line in figure.axes[0].lines}) == 2
+
+
+def test_what_cannot_be_compared_is_named() -> None:
+    one = new_result([[10] * 60])
+    with pytest.raises(InputError, match="must be of one environment, and are of none"):
+        compare({})
+    with pytest.raises(InputError, match=r"are of Acrobot-v1, CartPole-v1"):
+        compare({"a": one, "b": new_result([[10]], make("Acrobot-v1"))})
+    for nothing in ([[]], [[10], [500]]):
+        with pytest.raises(InputError, match="'b' has no step that all of its seeds' finished episodes reach"):
+            compare({"a": one, "b": new_result(nothing)})
 
 
 def test_the_curve_follows_the_returns() -> None:

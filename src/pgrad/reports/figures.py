@@ -1,7 +1,7 @@
 """Figures: data in, figure out. No pyplot: nothing global, any thread."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from pgrad.errors import InputError
 from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#777777"
+# Okabe and Ito's colours, which colour-blind readers tell apart; yellow, which is faint on white, last.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999", "#F0E442")
 GRID_POINTS = 200  # of the smoothed curve
 WINDOW = 50  # episodes in the running mean
 FAINT_POINTS = 20_000  # with more dots than this, each gets fainter
@@ -93,6 +96,46 @@ def training_curve(result: "Result") -> Figure:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", framealpha=0.9, edgecolor="none")
     return figure
+
+
+def comparison(results: "Mapping[str, Result]") -> Figure:
+    """Draw the curves of several trainings of one environment on one pair of axes, by what they are called.
+
+    Each is the mean over seeds of the running means of 50 episodes, with its 95 % interval at each point, against
+    environment steps. Raises InputError where there is no result, one without episodes, or one of another environment.
+    """
+    environments = {result.env.id for result in results.values()}
+    if len(environments) != 1:
+        known = ", ".join(sorted(environments)) or "none"
+        raise InputError(f"results to compare must be of one environment, and are of {known}")
+    figure, axes = new_figure(8.0, 4.5)
+    for k, (label, result) in enumerate(results.items()):
+        if draw_curve(axes, result, label, COLOURS[k % len(COLOURS)]) is None:
+            raise InputError(f"'{label}' has no step that all of its seeds' finished episodes reach: train longer")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")
+    axes.set_title(environments.pop(), loc="left")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.legend(loc="best", framealpha=0.9, edgecolor="none")
+    return figure
+
+
+def draw_curve(axes: Axes, result: "Result", label: str, colour: str) -> Floats | None:
+    """Draw the mean over seeds of their running means, with its interval; return where they end, [S].
+
+    None, and nothing is drawn, where there is no step that the episodes of all seeds reach.
+    """
+    logs = [seed.history.episodes for seed in result.seeds]
+    if not logs or min(log.length.size for log in logs) == 0:
+        return None
+    grid, curves = smoothed_curves([log.total_steps for log in logs], [log.episode_return for log in logs])
+    if grid[0] > grid[-1]:
+        return None
+    mean, low, high = mean_interval_of_columns(curves)
+    axes.plot(grid, mean, color=colour, linewidth=1.6, label=label)
+    if len(logs) > 1:
+        axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
+    return np.asarray(curves[:, -1])
 
 
 def smoothed_curves(ends: list[npt.NDArray[Any]], returns: list[Floats]) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,16 @@ class Result:
         from pgrad.reports.figures import training_curve
 
         return training_curve(self)
+
+
+def compare(results: Mapping[str, Result]) -> Figure:
+    """Draw the curves of several results on one pair of axes: `compare({"Adam": one, "SGD": another})`.
+
+    See reports.figures.comparison.
+    """
+    from pgrad.reports.figures import comparison
+
+    return comparison(results)
 
 
 def best_in_words(better: list[tuple[SeedResult, Best]], count: int) -> str:
