@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from pgrad.algorithms.epochs import Part
 from pgrad.algorithms.iteration import (
     BAD_GRADIENT,
     BAD_OBS,
@@ -19,15 +20,18 @@ from pgrad.algorithms.iteration import (
     FINE,
     METRICS,
     advantages,
+    ascend,
     rates_after,
     step_along,
     train_iteration,
 )
 from pgrad.algorithms.learner import Checkpoints, Learner, OptimizerState, Settings, new_optimizer_state
+from pgrad.algorithms.natural_step import NaturalStep, natural_step
 from pgrad.algorithms.normalization import new_normalization
 from pgrad.algorithms.signal_to_noise import new_signal
 from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.gradient import policy_gradient, value_gradient
+from pgrad.estimators.ratio import ON_POLICY
 from pgrad.estimators.spec import (
     BY_BATCH,
     BY_EPISODE,
@@ -482,6 +486,37 @@ def test_an_iteration_is_the_diagram(baseline: int) -> None:
     assert list(metrics) == list(METRICS)
     assert metrics["total_steps"] == 437 and metrics["episodes"] == 0
     np.testing.assert_allclose(list(metrics.values())[3:], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("line_search", [False, True])
+def test_a_natural_step_takes_the_optimisers_place(line_search: bool) -> None:
+    """Its length is the rate and its KL the metric; what was before it is kept, and the signal sees its gradient."""
+    learner, reference, batch = random_learner(), random_learner(), random_batch()
+    step = NaturalStep(0.02, 0.1, 5, line_search)
+    settings, before = changed(SETTINGS, step=step), reference.policy.network.parameters.copy()
+    status, metrics = improved(settings, learner, batch)
+    advantage = advantages(settings, reference.policy, reference.critic, batch)
+    gradient, _ = policy_gradient(reference.policy, batch, advantage, 0.0)
+    length, kl = natural_step(step, reference.policy, batch, advantage.weight, gradient)
+    assert (status, metrics["learning_rate"], metrics["kl"]) == (FINE, length, kl)
+    assert 0 < kl < 0.05 and length > 0
+    assert metrics["gradient_norm"] == pytest.approx(np.linalg.norm(gradient))
+    np.testing.assert_array_equal(learner.policy.network.parameters, reference.policy.network.parameters)
+    np.testing.assert_array_equal(learner.policy_state.before, before)
+    np.testing.assert_array_equal(learner.signal.gradient, gradient)
+
+
+def test_a_natural_step_along_no_number_takes_the_last_step_back() -> None:
+    learner, batch = random_learner(), random_batch()
+    learner.policy_state.before[:] = 0.25
+    settings = changed(SETTINGS, step=NaturalStep(0.02, 0.1, 5, False))
+    advantage = Advantages(np.full(batch.reward.size, 1e300), 1.0, np.empty(0), np.nan)
+    part = Part(batch, advantage, ON_POLICY, np.empty(0))
+    gradient = np.full(learner.policy.network.parameters.size, np.nan, np.float32)
+    taken = ascend(settings.step, settings, learner, part, gradient, 0.1)
+    assert (taken.fault, taken.rate) == (BAD_GRADIENT, 0.0)
+    assert np.isnan(taken.norm) and np.isnan(taken.kl)
+    assert (learner.policy.network.parameters == 0.25).all()
 
 
 def test_adam_counts_the_iterations() -> None:

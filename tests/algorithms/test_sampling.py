@@ -26,6 +26,7 @@ def test_chunks_begin_anew_or_go_on(anew: bool, monkeypatch: pytest.MonkeyPatch)
 
     def train_chunk(settings: Any, learner: Any, simulation: Any, metrics: Any) -> tuple[int, int]:
         keys.append(int(simulation.plan.run_key))
+        assert simulation.plan[:3] == (3, 0, 500), "how much to collect stays as it was"
         began.append(int(simulation.lanes.counters[BEGUN]))
         simulation.lanes.counters[BEGUN] += 3
         learner.policy.network.parameters[:] += 1

@@ -87,7 +87,7 @@ def test_the_error_of_sine_and_cosine_grows_slowly_with_the_angle(angle: float) 
 
 
 def test_exp() -> None:
-    x = np.linspace(-87, 88, 350_001, dtype=np.float32)
+    x = np.linspace(-87, 88, 70_001, dtype=np.float32)
     exact = np.exp(x.astype(np.float64))
     assert (np.abs(every_exp(x) - exact) / exact).max() < 1.2e-7 + SLACK
 
@@ -103,7 +103,7 @@ def test_exp_is_clamped_outside_its_range() -> None:
 
 
 def test_tanh() -> None:
-    x = np.linspace(-20, 20, 400_001, dtype=np.float32)
+    x = np.linspace(-20, 20, 80_001, dtype=np.float32)
     y = every_tanh(x)
     assert np.abs(y - np.tanh(x.astype(np.float64))).max() < 3e-7 + SLACK
     assert (y == -y[::-1]).all(), "tanh is odd"
@@ -117,13 +117,13 @@ def test_tanh_is_relatively_exact_near_zero() -> None:
 
 
 def test_log() -> None:
-    x = np.concatenate([np.geomspace(1.2e-38, 0.5, 100_001), np.geomspace(2, 3e38, 100_001)]).astype(np.float32)
+    x = np.concatenate([np.geomspace(1.2e-38, 0.5, 20_001), np.geomspace(2, 3e38, 20_001)]).astype(np.float32)
     exact = np.log(x.astype(np.float64))
     assert (np.abs(every_log(x) - exact) / np.abs(exact)).max() < 2e-7 + SLACK
 
 
 def test_log_near_one() -> None:
-    x = np.linspace(0.5, 2, 100_001, dtype=np.float32)
+    x = np.linspace(0.5, 2, 20_001, dtype=np.float32)
     assert np.abs(every_log(x) - np.log(x.astype(np.float64))).max() < 1.2e-7 + SLACK
     assert every_log(np.ones(1, np.float32))[0] == 0.0
 

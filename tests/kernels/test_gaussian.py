@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pgrad.kernels import gaussian
+from pgrad.kernels.random import fold_in
 
 LANES = 3
 Array = npt.NDArray[Any]
@@ -45,6 +46,14 @@ def test_the_fisher_matrix_is_the_curvature_of_the_divergence(parts: int, by_sta
     expected = hvp(divergence, at, doubled(tangent, extra_tangent), strict=False)[1]
     np.testing.assert_allclose(product, expected[0], rtol=2e-5, atol=1e-5)
     np.testing.assert_allclose(extra.sum(axis=1), expected[1], rtol=2e-5, atol=1e-5)
+
+
+def test_the_least_likely_bits_give_a_finite_number() -> None:
+    """23 zeros for the radius: √(-2 log 2⁻²⁴) = 5.77. Bits 5,618,432 are the first with them."""
+    bits, action = np.array([5_618_432], np.uint64), np.empty((2, 1), np.float32)
+    assert fold_in(5_618_432, 0) >> 41 == 0
+    gaussian.sample(np.zeros((2, 1), np.float32), np.zeros(2, np.float32), bits, action, 0, 1)
+    assert float(np.hypot(*action[:, 0])) == pytest.approx(np.sqrt(48 * np.log(2)), rel=1e-5)
 
 
 @pytest.mark.parametrize("by_state", [False, True])

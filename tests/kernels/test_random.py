@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pgrad.kernels.jit import strict
-from pgrad.kernels.random import GOLDEN, MASK, fold_in, normal, uniform, unit
+from pgrad.kernels.random import ACTION_KEY, DYNAMICS_KEY, GOLDEN, MASK, RESET_KEY, fold_in, normal, uniform, unit
 
 HUGE = [0, 1, 2, 2**31 - 1, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
 
@@ -121,3 +121,7 @@ def test_normal_numbers_have_the_moments_of_the_normal_distribution() -> None:
     z = np.array([normal(7, index) for index in range(n)])
     for power, (moment, variance) in enumerate(((0, 1), (1, 2), (0, 15), (3, 96)), start=1):
         assert abs((z**power).mean() - moment) < 4.5 * np.sqrt(variance / n)
+
+
+def test_the_streams_of_an_episode_are_three() -> None:
+    assert len({RESET_KEY, ACTION_KEY, DYNAMICS_KEY}) == 3

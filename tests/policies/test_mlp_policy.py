@@ -235,3 +235,11 @@ def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:
     for ask in (policy.probabilities, policy.entropy):
         with pytest.raises(InputError, match=r"mask .* must have shape \(1, 2\), not \(3,\)"):
             ask(obs, mask=[True] * 3)
+
+
+def test_only_bounded_actions_are_squashed() -> None:
+    unbounded = Box(-np.inf, np.inf, 1)
+    with pytest.raises(InputError, match="only actions with finite bounds can be squashed"):
+        MLPPolicy(np.zeros(6, np.float32), (4, 1), actions=unbounded, squash=True)
+    assert not MLPPolicy(np.zeros(6, np.float32), (4, 1), actions=unbounded).squash
+    assert MLPPolicy(np.zeros(6, np.float32), (4, 1), actions=Box(-1.0, 1.0, 1), squash=True).squash
