@@ -1,6 +1,8 @@
 """Figures show what they say: the assertions are on what is drawn."""
 
+import html
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +234,13 @@ def test_a_result_has_the_figures_of_its_first_policy() -> None:
     heights = [bar.get_height() for bar in drawn["action_probabilities"].axes[0].containers[0]]
     np.testing.assert_allclose(heights, result.policies[0].probabilities(np.array(FIVE_STATES))[:, 0])
     assert len(dots(result.plot())) == 2
+
+
+def test_notebooks_show_figures_and_results_without_pyplot() -> None:
+    assert new_result([[10] * 60]).plot()._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    nothing = replace(new_result([[10]]), seeds=())
+    assert nothing._repr_html_() == f"<pre>{html.escape(nothing.summary())}</pre>"
+    assert "CartPole-v1 · reinforce · 0 seeds" in nothing._repr_html_()
 
 
 def test_figures_are_saved_as_png_from_any_thread_without_pyplot(tmp_path: Path) -> None:

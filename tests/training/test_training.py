@@ -118,8 +118,8 @@ def test_notebook_is_the_notebook() -> None:
     history = result.seeds[0].history
     assert history.metrics.shape[0] == history.episodes.length.size == 300
     assert result.policies[0].num_parameters == 898
-    assert np.isnan(history.metrics[:, 6]).all()
-    assert (history.metrics[:, 5] == 0.01).all()
+    assert np.isnan(history.metric("value_loss")).all()
+    assert (history.metric("learning_rate") == 0.01).all()
     config = result.config
     assert (config.baseline, config.estimator, config.discounting) == ("none", "reward-to-go", "dropped")
     assert (config.normalizer, config.discount, config.standardize) == ("episode", 0.99, "none")
@@ -153,7 +153,9 @@ def test_ten_iterations_of_the_notebook_are_pytorchs() -> None:
 def test_metrics_describe_the_run() -> None:
     result = pgrad.train("CartPole-v1", preset="none", evaluation_episodes=0, total_steps=20_000)
     history = result.seeds[0].history
-    steps, episodes, entropy, rate = (history.metrics[:, column] for column in (0, 1, 3, 5))
+    steps, episodes, entropy, rate = map(history.metric, ("total_steps", "episodes", "entropy", "learning_rate"))
+    with pytest.raises(pgrad.InputError, match="unknown metric 'entropie': did you mean 'entropy'"):
+        history.metric("entropie")
     np.testing.assert_array_equal(np.diff(steps), 128)
     assert episodes.sum() == history.episodes.length.size
     assert entropy[0] == pytest.approx(np.log(2), abs=1e-3)

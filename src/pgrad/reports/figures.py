@@ -37,6 +37,15 @@ CARTPOLE_STATES = (
 )
 
 
+class ShownFigure(Figure):
+    """A figure that notebooks show, without pyplot's help."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=100)
+        return image.getvalue()
+
+
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """Make a figure with one pair of axes, inches wide and high."""
     figure, (axes,) = new_panels(width, height, 1, 1)
@@ -45,7 +54,7 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 def new_panels(width: float, height: float, rows: int, columns: int, **settings: Any) -> tuple[Figure, list[Axes]]:
     """Make a figure with several pairs of axes, inches wide and high; settings are those of Figure.subplots."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(rows, columns, squeeze=False, **settings).ravel())
     for axes in panels:

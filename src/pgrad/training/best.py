@@ -59,7 +59,7 @@ def candidates(history: History, checkpoints: Checkpoints) -> list[int]:
 
 def steps_at(history: History, checkpoints: Checkpoints) -> npt.NDArray[np.int64]:
     """Return the environment steps taken at each checkpoint, [K]."""
-    steps = np.concatenate([[0.0], history.metrics[:, 0]])
+    steps = np.concatenate([[0.0], history.metric("total_steps")])
     return np.asarray(steps[checkpoints.iteration], np.int64)
 
 

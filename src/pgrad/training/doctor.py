@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.algorithms.iteration import METRICS
 from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.evaluation import Evaluation
@@ -51,7 +50,7 @@ class Patient:
 
     def column(self, name: str) -> Floats:
         """Return a column of metrics.csv, [iterations]."""
-        return np.asarray(self.history.metrics[:, METRICS.index(name)])
+        return self.history.metric(name)
 
     @property
     def returns(self) -> Floats:

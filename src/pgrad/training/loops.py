@@ -32,7 +32,7 @@ from pgrad.algorithms.iteration import (
 )
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
-from pgrad.errors import ConfigError
+from pgrad.errors import ConfigError, InputError, nearest
 from pgrad.kernels.crew import ALONE, helping, new_crew
 from pgrad.kernels.fingerprint import foreign_types
 from pgrad.kernels.jit import face_for
@@ -68,11 +68,22 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class History:
-    """What a seed's training recorded."""
+    """What a seed's training recorded.
 
-    metrics: Floats  # [iterations, len(METRICS)]
+    metrics   [iterations, len(METRICS)] the columns of metrics.csv; `metric` returns one by its name
+    episodes  the log of finished episodes: `episode_return`, `length`, and `total_steps` of the run at their end
+    seconds   of training, of this seed alone
+    """
+
+    metrics: Floats
     episodes: Episodes
     seconds: float
+
+    def metric(self, name: str) -> Floats:
+        """Return a metric of every iteration, [iterations], such as "entropy"; raise InputError for no such name."""
+        if name not in METRICS:
+            raise InputError(f"unknown metric '{name}': {nearest(name, METRICS)}")
+        return np.asarray(self.metrics[:, METRICS.index(name)])
 
     def solved_at(self, threshold: float | None) -> int | None:
         """Return the steps after which the last 20 episodes' mean return first reached the threshold, if it did."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,10 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result: {self.env.id}, {self.config.algorithm}, {self._count}, {self.total_steps:,} steps>"
+
+    def _repr_html_(self) -> str:
+        """Return the summary, for notebooks."""
+        return f"<pre>{html.escape(self.summary())}</pre>"
 
     @property
     def _count(self) -> str:
