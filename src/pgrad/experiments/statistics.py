@@ -24,13 +24,15 @@ Floats = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A statistic and its interval."""
+    """A statistic and its interval, of NaN where there is none."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return shown(self.value)
         width, size = self.high - self.low, abs(self.value)
         scale = width if width > NEGLIGIBLE * size else size / 10
         return f"{shown(self.value, scale)} [{shown(self.low, scale)}, {shown(self.high, scale)}]"
@@ -103,7 +105,7 @@ def mean_interval(x: npt.ArrayLike, level: float = LEVEL, seed: int = 0) -> Esti
 def interval_name(n: int, things: str) -> str:
     """Name the interval that `mean_interval` gives for n values, and say what it is worth."""
     if n == 1:
-        return f"no interval over 1 {things.removesuffix('s')}"
+        return f"no interval over 1 {things.removesuffix('s')}: two or more would show how they differ"
     kind = f"Student's t over {n} {things}, exact for normal returns" if n < FEW else f"bootstrap over {n} {things}"
     return f"nominal 95 %, {kind}; may miss what {100 * unseen(n):.2g} % of {things} do"
 
