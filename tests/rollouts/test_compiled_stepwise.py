@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import pgrad
+from pgrad.envs.make import compiled_env
+from pgrad.envs.probes import PROBES
 from pgrad.kernels.heads import CategoricalHead, Policy
 from pgrad.kernels.mlp import network
 from pgrad.policies.mlp import initial_parameters
@@ -64,3 +66,11 @@ def test_it_can_be_stopped_between_two_steps() -> None:
 def test_it_needs_a_compiled_environment() -> None:
     with pytest.raises(pgrad.EnvError, match="'CartPole-v1' has no compiled form"):
         LaneCollector(pgrad.make("CartPole-v1", "gymnasium"), policy().head, Plan(0, 5, 30, np.uint64(1)), LANES)
+
+
+def test_the_log_holds_as_many_episodes_as_there_are_steps() -> None:
+    env = compiled_env("constant", PROBES["constant reward"].env)
+    acting = Policy(network(np.zeros(4, np.float32), (1, 2), "tanh"), CategoricalHead(1.0))
+    batch = LaneCollector(env, acting.head, Plan(0, 4, 9, np.uint64(1)), 2).collect(CompiledActor(acting))
+    assert batch.episodes.length.tolist() == [1] * 8
+    assert batch.episodes.total_steps.tolist() == [2, 2, 4, 4, 6, 6, 8, 8]
