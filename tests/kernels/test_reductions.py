@@ -17,3 +17,8 @@ def test_they_are_numpys(size: int) -> None:
 
 def test_of_nothing_they_are_nan() -> None:
     assert np.isnan([mean(np.empty(0)), variance(np.empty(0))]).all()
+
+
+def test_the_variance_of_large_numbers_is_that_of_their_differences() -> None:
+    """Σ x² - N m² would lose all digits of it."""
+    assert variance(np.array([1e9, 1e9 + 1.0])) == 0.25

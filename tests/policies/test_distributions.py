@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pgrad.policies.distributions import BETA, BetaDistribution, GaussianDistribution, distribution_of
-from pgrad.spaces import Box
+from pgrad.spaces import Box, MultiDiscrete
 
 BOUNDS = Box((-2.0, 0.0), (2.0, 3.0))
 LOW, HIGH = torch.tensor([-2.0, 0.0], dtype=torch.float64), torch.tensor([2.0, 3.0], dtype=torch.float64)
@@ -116,3 +116,10 @@ def test_outputs_are_read_as_alpha_and_then_beta_of_every_component() -> None:
     assert isinstance(ours, BetaDistribution)
     np.testing.assert_allclose(ours.alpha, [[1.0, 1 + np.log(2)]], rtol=1e-12)
     np.testing.assert_allclose(ours.beta, [[1 + np.log1p(np.exp(3)), 101.0]], rtol=1e-12)
+
+
+def test_multi_discrete_draws_are_a_row_for_each_state() -> None:
+    logits = np.array([[50.0, 0, 0, 0, 50], [0, 50, 50, 0, 0], [50, 0, 0, 50, 0]])
+    ours = distribution_of(logits, MultiDiscrete((2, 3)))
+    expected = [[0, 2], [1, 0], [0, 1]]
+    assert ours.sample(np.random.default_rng(0)).tolist() == ours.mode().tolist() == expected

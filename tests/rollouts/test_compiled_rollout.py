@@ -72,6 +72,14 @@ def test_whole_episodes_are_replayed_exactly_by_plain_python() -> None:
             assert batch.terminated[samples[-1]]
 
 
+def test_more_lanes_than_a_block_are_all_stepped() -> None:
+    roller = Roller(lanes=BLOCK + 1, num_steps=2)
+    batch = roller()
+    first, second = np.split(batch.obs, 2, axis=1)
+    assert (first != second).any(axis=0).all()
+    assert (batch.reward == 1).all() and batch.time.tolist() == [0] * (BLOCK + 1) + [1] * (BLOCK + 1)
+
+
 def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -> None:
     """The first 12 episodes are the same 12 whether they run side by side or one after another; only their order in the
     batch differs. Stopping at the first 12 finished of many would pick the shorter ones."""

@@ -36,7 +36,7 @@ def filled(batch: Batch) -> dict[str, Any]:
     return {name: np.array(value) for name, value in arrays.items()}
 
 
-@pytest.mark.parametrize(("episodes", "num_steps"), [(0, 40), (9, 0), (4, 0)])
+@pytest.mark.parametrize(("episodes", "num_steps"), [(0, 40), (9, 0), (4, 0), (1, 0)])
 def test_the_batches_are_those_of_the_compiled_loop(episodes: int, num_steps: int) -> None:
     """Three in a row, over a time limit of 30 so that episodes are truncated too."""
     acting, plan = policy(), Plan(episodes, num_steps, 30, np.uint64(77))
