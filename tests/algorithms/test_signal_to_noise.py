@@ -9,7 +9,7 @@ import pgrad
 from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.signal_to_noise import MEMORY, WAITING, new_signal, signal_to_noise, watch
 from pgrad.kernels.gaussian import bound_of
-from pgrad.kernels.heads import GaussianHead, share_clipped
+from pgrad.kernels.heads import GaussianHead, GSDEHead, share_clipped
 
 
 def begin(signal: Any, gradient: Any) -> None:
@@ -49,10 +49,12 @@ def test_later_steps_of_an_iteration_and_gradients_that_are_not_finite_are_left_
     assert (signal.sums[:2] == 0).all()
 
 
-def test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds() -> None:
+@pytest.mark.parametrize("kind", [GaussianHead, GSDEHead])
+def test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds(kind: Any) -> None:
     action = np.array([[-1.5, 0.0, 2.0, 9.0], [0.0, 3.0, -4.0, 9.0]], np.float32)
     nothing = np.empty(0, np.float32)
-    head = GaussianHead(nothing, (bound_of(0.0, 4.0), bound_of(-np.inf, 2.0)), False)
+    bounds = bound_of(0.0, 4.0), bound_of(-np.inf, 2.0)
+    head = kind(nothing, bounds, False, *([1] if kind is GSDEHead else []))
     assert share_clipped(head, action, 4) == 5 / 8 and share_clipped(head, action, 2) == 2 / 4
     assert np.isnan(share_clipped(head._replace(squash=True), action, 4))
 
