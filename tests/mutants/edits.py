@@ -54,7 +54,9 @@ OPERATORS = {
     ast.Or: ("or", "and"),
 }
 WORDS = {"__repr__", "_spoken", "listed"}  # functions that only word a message
-SYMMETRIC = {"min", "max", "isinstance", "abs", "dot"}  # swapping their arguments changes nothing, or is nonsense
+SYMMETRIC = {  # swapping their arguments changes nothing, or is nonsense
+    *("min", "max", "np.minimum", "np.maximum", "np.add", "isinstance", "abs", "dot", "inner"),
+}
 
 
 class Edit(NamedTuple):
@@ -198,6 +200,12 @@ class Walker(ast.NodeVisitor):
             if one != other and "*" not in one[0] + other[0]:
                 self.found.append((start, end, other + between + one))
         self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        """Leave alone what checks the edits of others, and the last axis, which is the same counted from the front."""
+        last = node.arg == "axis" and isinstance(node.value, ast.UnaryOp)
+        if node.arg != "strict" and not last:
+            self.generic_visit(node)
 
     def condition(self, node: ast.If | ast.IfExp | ast.While) -> None:
         """Turn a condition round that is neither a comparison nor made of parts."""
