@@ -154,6 +154,10 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
             lambda: exact.SoftmaxPolicy([[0, 0]], np.full((1, 2, 1), np.nan)),
             "jacobian must be finite: it is nan at state 0",
         ),
+        (
+            lambda: exact.SoftmaxPolicy([[0, 0]], [[[1.0], [np.nan]]]),
+            r"it is nan at state 0, action 1, θ\[0\]",
+        ),
         (lambda: exact.SoftmaxPolicy("abc", np.zeros((1, 2, 1))), "logits must be an array of real numbers"),
         (lambda: exact.Tabular(0, 2), "num_states must be an integer, at least 1, not 0"),
         (lambda: exact.Tabular(10_000, 10), r"the Jacobian of a tabular policy .* GiB"),

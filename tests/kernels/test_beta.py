@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from pgrad.kernels import beta
+from pgrad.kernels.gaussian import bound_of
+from pgrad.kernels.heads import BetaHead, divergence, fisher_product
 from pgrad.kernels.jit import strict
 from pgrad.kernels.random import fold_in
 
@@ -37,6 +39,16 @@ def test_the_fisher_matrix_is_the_curvature_of_the_divergence() -> None:
     direction = torch.tensor(tangent.astype(np.float64))
     expected = torch.autograd.functional.hvp(divergence, old, direction)[1]  # type: ignore[no-untyped-call]
     np.testing.assert_allclose(product, expected, rtol=2e-5, atol=1e-6)
+
+
+def test_the_head_passes_them_on() -> None:
+    outputs, tangent, nothing = outputs_of(0), outputs_of(1), np.empty((0, LANES), np.float32)
+    head = BetaHead((bound_of(-1.0, 1.0),) * PARTS)
+    product, expected = np.full_like(outputs, np.nan), np.full_like(outputs, np.nan)
+    fisher_product(head, outputs, tangent, nothing, product, nothing, LANES)
+    beta.fisher_product(outputs, tangent, expected, LANES)
+    np.testing.assert_array_equal(product, expected)
+    assert divergence(head, outputs, nothing, tangent, LANES) == beta.divergence(outputs, tangent, LANES)
 
 
 def test_the_divergence_is_torchs() -> None:
