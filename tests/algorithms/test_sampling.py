@@ -19,7 +19,7 @@ CHUNKS, ITERATIONS, KEY = 3, 2, 11
 @pytest.mark.parametrize("anew", [True, False])
 def test_chunks_begin_anew_or_go_on(anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a training that adds 1 to every parameter, and fails in its last chunk."""
-    policy = MLPPolicy(np.zeros(10, np.float32), (4, 2))
+    policy = MLPPolicy(np.arange(10, dtype=np.float32), (4, 2))
     learner = learner_of(policy, MLPValue(np.zeros(5, np.float32), (4, 1)))
     simulation = new_simulation(CartPole(), policy.compiled, Plan(3, 0, 500, np.uint64(KEY)), 2)
     keys, began = list[int](), list[int]()
@@ -39,6 +39,8 @@ def test_chunks_begin_anew_or_go_on(anew: bool, monkeypatch: pytest.MonkeyPatch)
     record.__wrapped__(None, learner, simulation, anew, parameters, metrics)
     assert keys == ([fold_in(KEY, r) for r in range(CHUNKS)] if anew else [KEY] * CHUNKS)
     assert began == ([0] * CHUNKS if anew else [0, 3, 6])
-    assert parameters[0, 0] == 1 and parameters[1, 0] == (1 if anew else 2) and np.isnan(parameters[2]).all()
+    assert parameters[0].tolist() == list(range(1, 11)) and np.isnan(parameters[2]).all()
+    assert parameters[1].tolist() == [number + (0 if anew else 1) for number in range(1, 11)]
     assert (metrics[1] == 2).all()
-    assert (policy.parameters == (0 if anew else CHUNKS)).all(), "they are put back, where each begins from them"
+    put_back = np.arange(10) + (0 if anew else CHUNKS)
+    assert (policy.parameters == put_back).all(), "they are put back, where each begins from them"

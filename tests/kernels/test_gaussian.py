@@ -48,6 +48,14 @@ def test_the_fisher_matrix_is_the_curvature_of_the_divergence(parts: int, by_sta
     np.testing.assert_allclose(extra.sum(axis=1), expected[1], rtol=2e-5, atol=1e-5)
 
 
+def test_beyond_its_bounds_the_networks_log_std_does_not_move() -> None:
+    outputs, tangent = np.zeros((2, LANES), np.float32), np.ones((2, LANES), np.float32)
+    outputs[1] = [-6.0, 0.5, 3.0]
+    product, nothing = np.full_like(outputs, np.nan), np.empty((0, LANES), np.float32)
+    gaussian.fisher_product(outputs, nothing[:, 0], tangent, nothing[:, 0], product, nothing, LANES)
+    np.testing.assert_allclose(product, [np.exp([10.0, -1.0, -4.0]), [0.0, 2.0, 0.0]], rtol=1e-5)
+
+
 def test_the_least_likely_bits_give_a_finite_number() -> None:
     """23 zeros for the radius: √(-2 log 2⁻²⁴) = 5.77. Bits 5,618,432 are the first with them."""
     bits, action = np.array([5_618_432], np.uint64), np.empty((2, 1), np.float32)

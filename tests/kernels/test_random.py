@@ -125,3 +125,8 @@ def test_normal_numbers_have_the_moments_of_the_normal_distribution() -> None:
 
 def test_the_streams_of_an_episode_are_three() -> None:
     assert len({RESET_KEY, ACTION_KEY, DYNAMICS_KEY}) == 3
+
+
+def test_without_bounds_a_number_is_between_0_and_1() -> None:
+    assert uniform(3, 4) == unit(fold_in(3, 4))
+    assert uniform(3, 4, -2.0) == -2.0 + 3.0 * unit(fold_in(3, 4))

@@ -17,6 +17,7 @@ from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import LOGGED, Plan, new_simulation
 from pgrad.rollouts.compiled_stepwise import LaneCollector
 from pgrad.rollouts.rollout import Stopped, rollout
+from pgrad.verify.recorded import maze
 
 ENV = pgrad.make("CartPole-v1")
 LANES = 6
@@ -74,3 +75,15 @@ def test_the_log_holds_as_many_episodes_as_there_are_steps() -> None:
     batch = LaneCollector(env, acting.head, Plan(0, 4, 9, np.uint64(1)), 2).collect(CompiledActor(acting))
     assert batch.episodes.length.tolist() == [1] * 8
     assert batch.episodes.total_steps.tolist() == [2, 2, 4, 4, 6, 6, 8, 8]
+
+
+def test_it_records_which_actions_are_allowed() -> None:
+    env = compiled_env("maze", maze(0))
+    size = env.obs_size
+    parameters = initial_parameters((size, 4), "uniform", 1.0, np.random.default_rng(2))
+    acting, plan = Policy(network(parameters, (size, 4), "tanh"), CategoricalHead(1.0)), Plan(0, 30, 9, np.uint64(3))
+    expected = rollout(new_simulation(env.dynamics, acting, plan, 2), acting)
+    ours = LaneCollector(env, acting.head, plan, 2).collect(CompiledActor(acting))
+    assert 0.5 < expected.mask[:, :60].mean() < 1.0
+    np.testing.assert_array_equal(ours.mask[:, :60], expected.mask[:, :60])
+    np.testing.assert_array_equal(ours.action, expected.action)
