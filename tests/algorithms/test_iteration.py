@@ -40,12 +40,14 @@ from pgrad.estimators.spec import (
     MEAN,
     NO_BASELINE,
     NOT_STANDARDIZED,
+    OPTIMAL,
     REWARD_TO_GO,
     TOTAL_RETURN,
     VALUE,
     EstimatorSpec,
 )
 from pgrad.kernels.heads import CategoricalHead, Policy
+from pgrad.kernels.jit import Included
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
 from pgrad.policies.mlp import MLPPolicy
@@ -302,6 +304,7 @@ def expected_estimate(settings: Settings) -> Array:
         {},
         {"baseline": LEAVE_ONE_OUT},
         {"baseline": VALUE},
+        {"baseline": OPTIMAL, "scores": Included()},
         {"psi": GAE, "baseline": VALUE, "gae_lambda": 1.0},
         {"discount": 1.0, "exact_discounting": False},
     ],
