@@ -119,7 +119,7 @@ def in_numpy(settings: Settings, learner: Learner, batch: Batch) -> dict[str, fl
         if kl > epochs.target_kl:
             break
     means = {"entropy": np.mean(entropies), "gradient_norm": np.mean(norms), "value_loss": np.mean(losses)}
-    return {**means, "kl": kl, "clip_fraction": fraction}
+    return {**means, "kl": kl, "clip_fraction": fraction, "learning_rate": settings.learning_rate}
 
 
 SWITCHES: dict[str, dict[str, Any]] = {

@@ -46,7 +46,8 @@ from pgrad.estimators.spec import (
     VALUE,
     EstimatorSpec,
 )
-from pgrad.kernels.heads import CategoricalHead, Policy
+from pgrad.kernels.gaussian import bound_of
+from pgrad.kernels.heads import CategoricalHead, GaussianHead, Policy
 from pgrad.kernels.jit import Included
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
@@ -520,6 +521,23 @@ def test_a_natural_step_along_no_number_takes_the_last_step_back() -> None:
     assert (taken.fault, taken.rate) == (BAD_GRADIENT, 0.0)
     assert np.isnan(taken.norm) and np.isnan(taken.kl)
     assert (learner.policy.network.parameters == 0.25).all()
+
+
+def test_the_share_of_clipped_actions_is_recorded() -> None:
+    bounds = (bound_of(-1.0, 1.0),)
+    net = random_network((2, 5, 1), 1)
+    parameters = np.append(net.parameters, np.float32(0.0))  # log σ
+    learner = random_learner()._replace(
+        policy=Policy(net._replace(parameters=parameters), GaussianHead(parameters[-1:], bounds, False)),
+        policy_state=new_optimizer_state(parameters),
+        signal=new_signal(parameters.size),
+        checkpoints=room(0),
+    )
+    batch = random_batch()
+    action = np.linspace(-2.0, 2.0, batch.reward.size, dtype=np.float32)[None]
+    status, metrics = improved(changed(SETTINGS, baseline=NO_BASELINE), learner, batch._replace(action=action))
+    assert status == FINE
+    assert metrics["actions_clipped"] == pytest.approx((np.abs(action) > 1).mean())
 
 
 def test_adam_counts_the_iterations() -> None:

@@ -41,7 +41,7 @@ def test_short_corridor_turns_round_in_the_second_state() -> None:
     mdp = exact.short_corridor()
     following = mdp.transition[:3].argmax(axis=-1)
     assert following.tolist() == [[0, 1], [2, 0], [1, 3]]
-    assert exact.short_corridor_features()[1].tolist() == [[0, 1], [1, 0]]
+    assert exact.short_corridor_features().tolist() == [[[0, 1], [1, 0]]] * 4
 
 
 def test_chain_is_as_long_as_it_says() -> None:
@@ -51,6 +51,7 @@ def test_chain_is_as_long_as_it_says() -> None:
     slippery = exact.chain(3, slip=0.25, discount=0.9)
     assert slippery.transition[1].tolist() == [[0.75, 0, 0.25, 0], [0.25, 0, 0.75, 0]]
     assert slippery.transition[0].tolist() == [[0.75, 0.25, 0, 0], [0.25, 0.75, 0, 0]]
+    assert slippery.transition[2].tolist() == [[0, 0.75, 0, 0.25], [0, 0.25, 0, 0.75]]
 
 
 def test_gridworld_by_hand() -> None:
@@ -59,6 +60,7 @@ def test_gridworld_by_hand() -> None:
     assert best.value.tolist() == [-3, -2, -1, -2, -1, 0]
     assert mdp.transition[0].argmax(axis=-1).tolist() == [0, 1, 3, 0], "up and left are walls"
     assert mdp.transition[4].argmax(axis=-1).tolist() == [1, 5, 4, 3]
+    assert exact.gridworld(4, 5).transition[11].argmax(axis=-1).tolist() == [6, 12, 16, 10]
     slippery = exact.gridworld(3, 3, slip=0.2)
     assert slippery.transition[4, 0, [1, 3, 5, 7]] == pytest.approx([0.8, 0.1, 0.1, 0])
 
@@ -68,6 +70,7 @@ def test_garnet_has_the_branches_it_says() -> None:
     assert ((mdp.transition[:5] > 0).sum(axis=-1) == 2).all()
     assert mdp.terminal.tolist() == [False] * 5 + [True] * 2
     assert (mdp.start > 0).sum() == 2
+    assert all((exact.garnet(7, 3, 2, seed, 0.9, num_terminal=2).start[5:] == 0).all() for seed in range(10))
     assert (mdp.time_limit, mdp.discount) == (4, 0.9)
     again, other = (exact.garnet(7, 3, 2, seed, 0.9, 4, 2) for seed in (5, 6))
     np.testing.assert_array_equal(mdp.transition, again.transition)

@@ -1,12 +1,15 @@
 """Continuous distributions as Python sees them, against torch.distributions."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
-from pgrad.policies.distributions import BETA, BetaDistribution, GaussianDistribution, distribution_of
-from pgrad.spaces import Box, MultiDiscrete
+from pgrad.errors import InputError
+from pgrad.policies.distributions import BETA, BetaDistribution, GaussianDistribution, checked_actions, distribution_of
+from pgrad.spaces import Box, Discrete, MultiDiscrete
 
 BOUNDS = Box((-2.0, 0.0), (2.0, 3.0))
 LOW, HIGH = torch.tensor([-2.0, 0.0], dtype=torch.float64), torch.tensor([2.0, 3.0], dtype=torch.float64)
@@ -123,3 +126,16 @@ def test_multi_discrete_draws_are_a_row_for_each_state() -> None:
     ours = distribution_of(logits, MultiDiscrete((2, 3)))
     expected = [[0, 2], [1, 0], [0, 1]]
     assert ours.sample(np.random.default_rng(0)).tolist() == ours.mode().tolist() == expected
+
+
+def test_a_temperature_is_1_where_none_is_given() -> None:
+    ours: Any = distribution_of(np.array([[0.0, np.log(3)]]), Discrete(2))
+    assert ours.probabilities().tolist() == [pytest.approx([0.25, 0.75])]
+
+
+@pytest.mark.parametrize("action", [[2], [-1], [0.5]])
+def test_actions_outside_their_space_are_named(action: Any) -> None:
+    with pytest.raises(InputError, match=r"actions must be integers from 0 on, below 2, not \["):
+        checked_actions(action, Discrete(2), 1)
+    with pytest.raises(InputError, match=r"below 2 × 3"):
+        checked_actions([[*action, 0]], MultiDiscrete((2, 3)), 1)

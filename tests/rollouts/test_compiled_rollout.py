@@ -18,6 +18,7 @@ from pgrad.rollouts.rollout import rollout
 from pgrad.spaces import Discrete, MultiDiscrete
 
 ENV, RUN_KEY = CartPole(), 12345
+NOTHING = np.empty(0, np.float32)
 
 
 def small_policy() -> Policy:
@@ -93,15 +94,17 @@ def test_every_begun_episode_is_finished_so_that_short_ones_are_not_favoured() -
     assert batch.action.size == wide.episodes.length.sum() == wide.lanes.counters[STEPS]
 
 
+@pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize("lanes", [1, 3, 12])
-def test_each_batch_is_of_the_policy_as_it_is_then(lanes: int) -> None:
+def test_each_batch_is_of_the_policy_as_it_is_then(lanes: int, normalised: bool) -> None:
     """Also with few lanes, for whom a wide layer's weights are kept a second time, transposed."""
+    inputs = [np.float32(numbers) for numbers in ([0.1, 0, 0, -0.2], [3, 0.5, 9, 1])] if normalised else [NOTHING] * 2
     parameters = [initial_parameters((4, 16, 2), "uniform", 1.0, np.random.default_rng(seed)) * 5 for seed in (0, 1)]
-    acting = Policy(network(parameters[0].copy(), (4, 16, 2), "tanh"), CategoricalHead(1.0))
+    acting = Policy(network(parameters[0].copy(), (4, 16, 2), "tanh", *inputs), CategoricalHead(1.0))
     simulation = new_simulation(ENV, acting, Plan(5, 0, 500, np.uint64(RUN_KEY)), lanes, log_room=100)
     for first, numbers in zip((0, 5), parameters, strict=True):
         acting.network.parameters[:] = numbers
-        batch, policy = rollout(simulation, acting), MLPPolicy(numbers, (4, 16, 2))
+        batch, policy = rollout(simulation, acting), MLPPolicy(numbers, (4, 16, 2), shift=inputs[0], scale=inputs[1])
         left = policy.probabilities(batch.obs[:, : batch.action.size].T)[:, 0]
         keys = [fold_in(fold_in(RUN_KEY, first + n), ACTION_KEY) for n in batch.trajectory]
         drawn = [(fold_in(key, t) >> 41) * 2.0**-23 for key, t in zip(keys, batch.time, strict=True)]
