@@ -114,15 +114,22 @@ def test_a_forbidden_action_has_no_part() -> None:
     found = fisher_vector_product(policy.compiled, batch, vector, 0.0)
     np.testing.assert_allclose(found, fisher(policy, batch) @ vector, rtol=0, atol=3e-5 * np.abs(found).max())
     assert abs(found - fisher_vector_product(policy.compiled, batch_of(policy.actions), vector, 0.0)).max() > 1e-3
+    other = policy.parameters.copy()
+    other[-2] += 3.0  # the bias of its logit
+    assert mean_divergence(other, policy.compiled, batch) == pytest.approx(0.0, abs=1e-6)
+    assert mean_divergence(other, policy.compiled, batch_of(policy.actions)) > 0.1
 
 
 def test_blocks_add_up() -> None:
-    policy, size = policy_of("softmax", (5,), "tanh"), BLOCK * STATES  # every state as often as the others
+    policy, size = policy_of("softmax", (5,), "tanh"), (BLOCK + 1) * STATES  # every state as often as others
     vector = np.random.default_rng(1).normal(size=policy.num_parameters)
     few, many = (
         fisher_vector_product(policy.compiled, batch_of(policy.actions, n), vector, 0.0) for n in (STATES, size)
     )
     np.testing.assert_allclose(many, few, rtol=0, atol=1e-5 * np.abs(few).max())
+    other = policy_of("softmax", (5,), "tanh", 0.1)
+    kl = [mean_divergence(other.parameters, policy.compiled, batch_of(policy.actions, n)) for n in (STATES, size)]
+    assert kl[0] == pytest.approx(kl[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("head", HEADS)
