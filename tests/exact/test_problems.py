@@ -70,7 +70,8 @@ def test_garnet_has_the_branches_it_says() -> None:
     assert ((mdp.transition[:5] > 0).sum(axis=-1) == 2).all()
     assert mdp.terminal.tolist() == [False] * 5 + [True] * 2
     assert (mdp.start > 0).sum() == 2
-    assert all((exact.garnet(7, 3, 2, seed, 0.9, num_terminal=2).start[5:] == 0).all() for seed in range(10))
+    starts = [exact.garnet(7, 3, 2, seed, 0.9, num_terminal=2).start for seed in range(10)]
+    assert all((start[:5] > 0).sum() == 2 and (start[5:] == 0).all() for start in starts)
     assert (mdp.time_limit, mdp.discount) == (4, 0.9)
     again, other = (exact.garnet(7, 3, 2, seed, 0.9, 4, 2) for seed in (5, 6))
     np.testing.assert_array_equal(mdp.transition, again.transition)

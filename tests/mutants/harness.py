@@ -38,7 +38,7 @@ from edits import ROOT, SOURCES, Edit
 
 COMPILING = {  # tests of what is compiled in the place of a function, in the files that have such
     "algorithms/epochs.py": ["tests/algorithms/test_epochs.py"],
-    "algorithms/iteration.py": ["tests/algorithms/test_iteration.py"],
+    "algorithms/iteration.py": ["tests/algorithms/test_iteration.py", "tests/algorithms/test_epochs.py"],
     "algorithms/normalization.py": ["tests/algorithms/test_normalization.py"],
     "estimators/ratio.py": ["tests/estimators/test_ratio.py"],
     "kernels/crew.py": ["tests/kernels/test_crew.py"],

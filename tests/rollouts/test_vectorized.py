@@ -31,7 +31,7 @@ def rollout(lanes: EnvLanes, actor: Any, num_steps: int = 0, episodes: int = 0) 
     return collector.collect(actor)
 
 
-LENGTHS = (3, 5, 2, 4)  # of the counting environment's episodes, in turn; those of 5 steps hit its time limit
+LENGTHS = (3, 5, 1, 4)  # of the counting environment's episodes, in turn; those of 5 steps hit its time limit
 
 
 class Counting(gymnasium.Env[Any, Any]):
@@ -107,8 +107,14 @@ def test_no_mode_of_resetting_loses_adds_or_mixes_a_row(counting: EnvLanes) -> N
     assert batch.num_trajectories == 3
     assert 100 < batch.reward.size <= 150, "some steps may only reset"
     check_rows(batch)
-    for num_steps in range(2, 10):  # some of these end with an episode
+    for num_steps in range(2, 12):  # some of these end with an episode
         check_rows(rollout(counting, actor(), num_steps=num_steps))
+
+
+def test_a_batch_may_be_one_step(counting: EnvLanes) -> None:
+    batch = rollout(counting, actor(), num_steps=1)
+    assert (batch.time.tolist(), batch.reward.tolist()) == ([0, 0, 0], [1.0, 1.0, 1.0])
+    assert (batch.truncated | batch.terminated).all()
 
 
 def check_rows(batch: Batch) -> None:
