@@ -164,6 +164,7 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
         (at(exact.Tabular(2, 2), [0.0] * 3), r"θ must have shape \(4,\).*not \(3,\)"),
         (at(exact.Linear(FEATURES), [0.0] * 3), r"θ must have shape \(6,\)"),
         (at(exact.Linear(FEATURES), [np.nan] * 6), r"θ must be finite: θ\[0\] is nan"),
+        (at(exact.Linear(FEATURES), [0.0, 0, np.nan, 0, np.nan, 0]), r"θ must be finite: θ\[2\] is nan"),
         (lambda: exact.Linear(np.ones((2, 2))), r"features must be finite and of shape \[\|S\|, A, P\], not \(2, 2\)"),
         (lambda: exact.Perceptron(np.ones(3), (), 2), r"obs must be finite and of shape \[\|S\|, O\]"),
         (lambda: exact.Perceptron(OBS, (), 2, "sine"), "unknown activation 'sine': known: relu, tanh"),
@@ -179,3 +180,16 @@ def at(family: Any, theta: Any) -> Callable[[], Any]:
 def test_what_is_wrong_is_named(make: Callable[[], Any], message: str) -> None:
     with pytest.raises((MDPError, InputError), match=message):
         make()
+
+
+def test_policies_keep_what_they_were_made_of() -> None:
+    """Their own copies, read-only, of arrays that others may change."""
+    logits, jacobian, obs = np.zeros((1, 2)), np.zeros((1, 2, 1)), np.ones((2, 3))
+    view = logits[:]
+    view.flags.writeable = False
+    softmax, network = exact.SoftmaxPolicy(view, jacobian), exact.Perceptron(obs, [4], 2)
+    logits[:], jacobian[:], obs[:] = 5.0, 5.0, 5.0
+    assert softmax.logits.tolist() == [[0.0, 0.0]] and not softmax.jacobian.any()
+    assert network.obs.tolist() == [[1.0] * 3] * 2 and network.hidden == (4,)
+    for array in (softmax.logits, softmax.jacobian, network.obs):
+        assert not array.flags.writeable

@@ -99,7 +99,7 @@ def test_what_training_draws_has_a_betas_density() -> None:
 
 def test_at_the_bounds_and_outside_a_betas_density_is_zero() -> None:
     ours = BetaDistribution(ALPHA, BETA_PARAMETER, BOUNDS)
-    for outside in ([-2.0, 1.0], [2.0, 1.0], [0.0, 3.0], [0.0, 0.0], [0.0, -0.1]):
+    for outside in ([-2.0, 1.0], [2.0, 1.0], [2.5, 1.0], [0.0, 3.0], [0.0, 0.0], [0.0, -0.1]):
         density = ours.log_prob(np.array([outside, [0.0, 1.0]]))
         assert density[0] == -np.inf and np.isfinite(density[1])
 
