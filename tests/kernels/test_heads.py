@@ -360,6 +360,7 @@ def test_actions_are_taken_in_order_or_in_an_order(parts: Any) -> None:
         assert (taken[0].tolist(), (taken[1] - taken[0]).tolist(), taken.dtype) == (expected, [10] * 3, np.float32)
         assert first.shape == (2, 6), "rows are as wide as they were"
     assert parts(one, np.array([4]), 0, 1)[0].tolist() == [14]
+    assert parts(several.T.copy(), none, 0, 2)[0].tolist() == several.T.tolist()
     assert parts(several, np.array([4]), 0, 1)[0].tolist() == [[14], [24]]
 
 

@@ -237,6 +237,11 @@ def test_a_mask_of_another_shape_is_told_so_by_every_method() -> None:
             ask(obs, mask=[True] * 3)
 
 
+def test_an_unknown_distribution_is_named() -> None:
+    with pytest.raises(InputError, match="unknown action_distribution 'bta': did you mean 'beta'"):
+        MLPPolicy(np.zeros(10, np.float32), (4, 2), action_distribution="bta")
+
+
 def test_only_bounded_actions_are_squashed() -> None:
     unbounded = Box(-np.inf, np.inf, 1)
     with pytest.raises(InputError, match="only actions with finite bounds can be squashed"):

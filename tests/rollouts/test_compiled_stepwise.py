@@ -72,9 +72,11 @@ def test_it_needs_a_compiled_environment() -> None:
 def test_the_log_holds_as_many_episodes_as_there_are_steps() -> None:
     env = compiled_env("constant", PROBES["constant reward"].env)
     acting = Policy(network(np.zeros(4, np.float32), (1, 2), "tanh"), CategoricalHead(1.0))
-    batch = LaneCollector(env, acting.head, Plan(0, 4, 9, np.uint64(1)), 2).collect(CompiledActor(acting))
-    assert batch.episodes.length.tolist() == [1] * 8
-    assert batch.episodes.total_steps.tolist() == [2, 2, 4, 4, 6, 6, 8, 8]
+    collector = LaneCollector(env, acting.head, Plan(0, 4, 9, np.uint64(1)), 2)
+    for before in (0, 8, 16):
+        batch = collector.collect(CompiledActor(acting))
+        assert batch.episodes.length.tolist() == [1] * 8
+        assert (batch.episodes.total_steps - before).tolist() == [2, 2, 4, 4, 6, 6, 8, 8]
 
 
 def test_it_records_which_actions_are_allowed() -> None:

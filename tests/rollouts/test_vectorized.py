@@ -115,6 +115,7 @@ def test_a_batch_may_be_one_step(counting: EnvLanes) -> None:
     batch = rollout(counting, actor(), num_steps=1)
     assert (batch.time.tolist(), batch.reward.tolist()) == ([0, 0, 0], [1.0, 1.0, 1.0])
     assert (batch.truncated | batch.terminated).all()
+    assert batch.total_steps == counting.envs.total_steps == 3
 
 
 def check_rows(batch: Batch) -> None:
@@ -148,6 +149,8 @@ def test_whole_episodes_are_whole_and_exactly_as_many_as_asked_for(counting: Env
         assert batch.num_trajectories == count
         assert episodes.length.size == count
         assert set(batch.trajectory.tolist()) == set(range(count))
+        assert sorted(episodes.length) == sorted(np.bincount(batch.trajectory))
+        assert batch.total_steps == counting.envs.total_steps == episodes.total_steps.max()
         for trajectory in range(count):
             samples = np.flatnonzero(batch.trajectory == trajectory)
             episode = batch.obs[1, samples]
