@@ -503,7 +503,7 @@ def test_a_natural_step_takes_the_optimisers_place(line_search: bool) -> None:
     gradient, _ = policy_gradient(reference.policy, batch, advantage, 0.0)
     length, kl = natural_step(step, reference.policy, batch, advantage.weight, gradient)
     assert (status, metrics["learning_rate"], metrics["kl"]) == (FINE, length, kl)
-    assert 0 < kl < 0.05 and length > 0
+    assert 0 < kl < 0.05 and length > 0 and metrics["clip_fraction"] == 0
     assert metrics["gradient_norm"] == pytest.approx(np.linalg.norm(gradient))
     np.testing.assert_array_equal(learner.policy.network.parameters, reference.policy.network.parameters)
     np.testing.assert_array_equal(learner.policy_state.before, before)

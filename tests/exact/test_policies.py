@@ -187,8 +187,11 @@ def test_policies_keep_what_they_were_made_of() -> None:
     logits, jacobian, obs = np.zeros((1, 2)), np.zeros((1, 2, 1)), np.ones((2, 3))
     view = logits[:]
     view.flags.writeable = False
+    features = np.ones((1, 2, 3))
     softmax, network = exact.SoftmaxPolicy(view, jacobian), exact.Perceptron(obs, [4], 2)
-    logits[:], jacobian[:], obs[:] = 5.0, 5.0, 5.0
+    linear = exact.Linear(features)
+    logits[:], jacobian[:], obs[:], features[:] = 5.0, 5.0, 5.0, 5.0
+    assert (linear.features == 1).all() and not linear.features.flags.writeable
     assert softmax.logits.tolist() == [[0.0, 0.0]] and not softmax.jacobian.any()
     assert network.obs.tolist() == [[1.0] * 3] * 2 and network.hidden == (4,)
     for array in (softmax.logits, softmax.jacobian, network.obs):
