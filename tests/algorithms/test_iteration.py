@@ -498,6 +498,7 @@ def test_a_natural_step_takes_the_optimisers_place(line_search: bool) -> None:
     learner, reference, batch = random_learner(), random_learner(), random_batch()
     step = NaturalStep(0.02, 0.1, 5, line_search)
     settings, before = changed(SETTINGS, step=step), reference.policy.network.parameters.copy()
+    learner.policy_state.before[:] = 9.0  # of the step before
     status, metrics = improved(settings, learner, batch)
     advantage = advantages(settings, reference.policy, reference.critic, batch)
     gradient, _ = policy_gradient(reference.policy, batch, advantage, 0.0)

@@ -48,6 +48,8 @@ def test_the_batches_are_those_of_the_compiled_loop(episodes: int, num_steps: in
         expected, ours = rollout(simulation, acting), rollout(stepped, CompiledActor(acting))
         assert ours.num_trajectories == (episodes or LANES)
         assert set(ours.trajectory.tolist()) == set(range(ours.num_trajectories))
+        if episodes:
+            assert (ours.time == 0).sum() == episodes, "each from its beginning"
         mine = filled(ours)
         for name, values in filled(expected).items():
             np.testing.assert_array_equal(mine[name], values, err_msg=name)

@@ -118,6 +118,13 @@ def test_a_batch_may_be_one_step(counting: EnvLanes) -> None:
     assert batch.total_steps == counting.envs.total_steps == 3
 
 
+def test_closing_it_closes_the_environments(counting: EnvLanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(counting.envs, "close", lambda: closed.append(True))
+    VectorCollector(counting.envs, 1, 5).close()
+    assert closed == [True]
+
+
 def check_rows(batch: Batch) -> None:
     for identity in range(3):
         samples = np.flatnonzero(batch.trajectory == identity)
