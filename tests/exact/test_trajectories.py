@@ -404,3 +404,15 @@ def test_an_estimate_may_be_part_of_the_input() -> None:
 def test_moments_report_what_an_estimator_does_wrong() -> None:
     with pytest.raises(EstimatorError, match="raises raised AttributeError"):
         exact.moments(ONE_STEP, UNIFORM, raises)
+
+
+def test_an_act_is_given_the_probabilities_of_the_state_it_is_in() -> None:
+    mdp, given = exact.chain(3), list[float]()
+    policy = exact.Tabular(4, 2)([[0.1, 0], [0.2, 0], [0.3, 0], [0.4, 0]])
+
+    def act(probabilities: np.ndarray, rng: np.random.Generator) -> int:
+        given.append(float(probabilities[0]))
+        return 1
+
+    (trajectory,) = exact.sample_trajectories(mdp, policy, 1, np.random.default_rng(0), act=act)
+    assert given == [policy.probabilities[s, 0] for s in trajectory.states[:3]]
