@@ -59,6 +59,12 @@ def test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds(kind: An
     assert np.isnan(share_clipped(head._replace(squash=True), action, 4))
 
 
+def test_training_records_how_many_actions_are_clipped() -> None:
+    settings = {"preset": "none", "initial_std": 50.0, "total_steps": 256, "evaluation_episodes": 0, "hidden": ()}
+    result = pgrad.train("Pendulum-v1", **settings)  # type: ignore[arg-type]
+    assert (result.seeds[0].history.metric("actions_clipped") > 0.9).all()
+
+
 def test_training_records_what_its_first_steps_see() -> None:
     """PPO's ten steps on a batch count once."""
     found = {}

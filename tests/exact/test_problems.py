@@ -60,7 +60,7 @@ def test_gridworld_by_hand() -> None:
     assert best.value.tolist() == [-3, -2, -1, -2, -1, 0]
     assert mdp.transition[0].argmax(axis=-1).tolist() == [0, 1, 3, 0], "up and left are walls"
     assert mdp.transition[4].argmax(axis=-1).tolist() == [1, 5, 4, 3]
-    assert exact.gridworld(4, 5).transition[11].argmax(axis=-1).tolist() == [6, 12, 16, 10]
+    assert exact.gridworld(7, 7).transition[24].argmax(axis=-1).tolist() == [17, 25, 31, 23]
     slippery = exact.gridworld(3, 3, slip=0.2)
     assert slippery.transition[4, 0, [1, 3, 5, 7]] == pytest.approx([0.8, 0.1, 0.1, 0])
 

@@ -46,7 +46,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
         "tests/kernels/test_heads.py::test_actions_are_taken_in_order_or_in_an_order",
         "tests/kernels/test_heads.py::test_each_number_has_bounds_of_its_own",
         "tests/kernels/test_gsde.py",
-        "tests/algorithms/test_signal_to_noise.py::test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds",
+        "tests/algorithms/test_signal_to_noise.py::test_training_records_how_many_actions_are_clipped",
         "tests/algorithms/test_signal_to_noise.py::test_training_records_what_its_first_steps_see",
     ],
     "kernels/lanes.py": ["tests/kernels/test_lanes.py"],
