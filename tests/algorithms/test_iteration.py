@@ -524,6 +524,13 @@ def test_a_natural_step_along_no_number_takes_the_last_step_back() -> None:
     assert (learner.policy.network.parameters == 0.25).all()
 
 
+def test_an_iteration_takes_its_observations_into_the_statistics() -> None:
+    batch = random_batch()
+    learner = random_learner()._replace(normalization=new_normalization(batch.obs.shape[0], 0))
+    assert improved(SETTINGS, learner, batch)[0] == FINE
+    np.testing.assert_allclose(learner.normalization.shift, batch.obs.mean(axis=1), rtol=1e-5)
+
+
 def test_the_share_of_clipped_actions_is_recorded() -> None:
     bounds = (bound_of(-1.0, 1.0),)
     net = random_network((2, 5, 1), 1)
