@@ -12,7 +12,7 @@ from pgrad.estimators.advantages import Advantages
 from pgrad.estimators.fisher import conjugate_gradient, fisher_vector_product, mean_divergence
 from pgrad.estimators.gradient import policy_gradient
 from pgrad.kernels.heads import NO_MASK
-from pgrad.kernels.mlp import BLOCK
+from pgrad.kernels.mlp import BLOCK, num_parameters
 from pgrad.policies.distributions import num_outputs
 from pgrad.policies.mlp import MLPPolicy, initial_policy
 from pgrad.rollouts.batch import Batch
@@ -36,6 +36,8 @@ def policy_of(head: str, hidden: tuple[int, ...], activation: str, shift: float 
     actions, std, squash = HEADS[head]
     rng, sizes = np.random.default_rng(5), (4, *hidden, num_outputs(actions, std))
     parameters = initial_policy(sizes, "uniform", actions, std, 0.6, rng) * np.float32(1.5)
+    extra = parameters[num_parameters(sizes) :]
+    extra += rng.normal(0, 0.3, extra.size).astype(np.float32)  # every σ is another
     parameters += np.float32(shift) * rng.normal(size=parameters.size).astype(np.float32)
     return MLPPolicy(parameters, sizes, activation, 0.7, actions=actions, std=std, squash=squash)
 

@@ -45,6 +45,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "kernels/heads.py": [
         "tests/kernels/test_heads.py::test_actions_are_taken_in_order_or_in_an_order",
         "tests/kernels/test_heads.py::test_each_number_has_bounds_of_its_own",
+        "tests/kernels/test_heads.py::test_the_greedy_action_is_the_mode",
         "tests/kernels/test_gsde.py",
         "tests/algorithms/test_signal_to_noise.py::test_training_records_how_many_actions_are_clipped",
         "tests/algorithms/test_signal_to_noise.py::test_training_records_what_its_first_steps_see",
