@@ -62,9 +62,10 @@ newest: ## Run the tests on the newest versions, but for PyTorch
 	$(call install,.venv-newest,.venv-newest/constraints.txt,--editable '.[test]')
 	.venv-newest/bin/pytest -n 2
 
+EXTRAS = .[test,box2d,envpool]# by a name: commas would part the arguments of a call
 extras: ## Run the tests of EnvPool and Box2D, after installing these (about 700 MB)
 	$(PYTHON) -m venv --clear .venv-extras
-	$(call install,.venv-extras,constraints.txt,--editable '.[test,box2d,envpool]')
+	$(call install,.venv-extras,constraints.txt,--editable '$(EXTRAS)')
 	.venv-extras/bin/pytest -n 2 -k 'envpool or box2d'
 
 $(INSTALLED): pyproject.toml constraints.txt
