@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SITE := src/pgrad/lesson/site
+PACKAGES := lesson/node_modules/.installed
 # One thread each for BLAS and PyTorch: with two cores, more of them only fight.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
@@ -15,20 +17,30 @@ pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
 TRY = $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help train test proofs mutants lint bench lock floors newest extras clean
+.PHONY: help train test proofs lesson lesson-test wheel mutants lint bench lock floors newest extras clean
 
 help: ## Print this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 train: $(INSTALLED) ## Train 30 seeds on CartPole-v1; policies, metrics and figures go to runs/
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
 
-test: $(INSTALLED)-test ## Lint, check types, run the tests
+test: $(INSTALLED)-test lesson ## Lint, check types, run the tests
 	$(MAKE) lint
 	$(BIN)/pytest -n 2
 
 proofs: $(INSTALLED)-test ## Run the tests that take long; docs/results.md has the last results
 	$(BIN)/pytest -n 2 -m slow --timeout 3600
+
+lesson: $(INSTALLED)-test $(PACKAGES) ## Build the lesson: what `pgrad lesson` serves, and the wheel holds
+	$(BIN)/python -m pgrad.lesson.build $(SITE)
+	cd lesson && npm run --silent check && npm run --silent build
+
+lesson-test: lesson ## Try the whole lesson in a browser; needs Chromium
+	$(BIN)/pytest tests/lesson -m "slow or not slow" --timeout 1800
+
+wheel: lesson ## Pack pgrad with the lesson, into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 mutants: $(INSTALLED)-test ## Plant errors in pgrad; some test must notice each (SAMPLE=300, ONLY=kernels/gaussian.py)
 	$(BIN)/python tests/mutants $(TRY)
@@ -77,5 +89,10 @@ $(INSTALLED)-test: $(INSTALLED)
 	$(call install,.venv,constraints.txt,--editable '.[test]')
 	touch $@
 
+$(PACKAGES): lesson/package-lock.json
+	@command -v npm > /dev/null || { echo "the lesson is built by npm, which is missing: install Node.js 20 or newer"; exit 1; }
+	cd lesson && npm ci --silent --no-fund --no-audit
+	touch $@
+
 clean: ## Remove what the commands above install and cache; runs/ stays
-	rm -rf .venv .venv-* build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist $(SITE) lesson/node_modules src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("",),
-    ("diagnostics", "experiments.tuning"),
+    ("diagnostics", "experiments.tuning", "lesson"),
     ("runs.folder",),
     ("training",),
     ("reports",),

@@ -401,3 +401,13 @@ def test_nothing_is_drawn_through_pyplot() -> None:
     code += "print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+def test_the_derivation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its blocks, marked py, are one program; each comment in them is printed output."""
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```py\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) > 10
+    for code in blocks:
+        exec(code, names)
+        assert capsys.readouterr().out.split() == " ".join(re.findall(r"# (.*)", code)).split()

@@ -25,6 +25,7 @@ pgrad: policy gradients done right.
   pgrad algorithms     list the algorithms, and the term that each adds
   pgrad envs           list the environments
   pgrad check-env ENV  check an environment, yours or one of Gymnasium's
+  pgrad lesson         open the lesson: policy gradients that move under your hands
   pgrad info           show versions, processor, GPU and extras
 
 Try:  pgrad train CartPole-v1 --seeds 30
@@ -41,6 +42,7 @@ COMMANDS = {
     "algorithms": "algorithms",
     "envs": "envs",
     "check-env": "check_env",
+    "lesson": "lesson",
     "info": "info",
 }
 

@@ -261,6 +261,7 @@ ARGUMENTS: dict[str, Argument] = {
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True
     ),
+    "port": Argument(integer, Range(lambda n: 0 <= n < 65_536, "in 0 … 65535")),
     "value_coef": Argument(number, POSITIVE, optional=True),
     "greedy": Argument(boolean),
     "trust": Argument(boolean),

@@ -22,6 +22,7 @@ from pgrad.exact.solution import (
     optimal_values,
     solve,
 )
+from pgrad.exact.table import Rows, theorem_table
 from pgrad.exact.trajectories import (
     Moments,
     Trajectory,
@@ -40,6 +41,7 @@ __all__ = [
     "Moments",
     "OptimalValues",
     "Perceptron",
+    "Rows",
     "SoftmaxPolicy",
     "Solution",
     "Tabular",
@@ -60,4 +62,5 @@ __all__ = [
     "short_corridor",
     "short_corridor_features",
     "solve",
+    "theorem_table",
 ]

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,26 +76,42 @@ def enumerate_trajectories(
     are more than `max_trajectories` or infinitely many.
     """
     table, drawn = _values(mdp, policy, values), _behaviour(mdp, policy, behaviour)
+    ways = possible_ways(mdp, drawn, max_trajectories)
+    trajectories = [_trajectory(mdp, policy, table, way.states, way.actions, way.rewards) for way in ways]
+    return trajectories, np.array([way.probability for way in ways])
+
+
+class Way(NamedTuple):
+    """One way in which an episode of T steps can go."""
+
+    states: tuple[int, ...]  # s_0 … s_T
+    actions: tuple[int, ...]  # a_0 … a_{T-1}
+    rewards: tuple[float, ...]
+    probability: float
+
+
+def possible_ways(mdp: MDP, drawn: Floats, most: int = 100_000) -> list[Way]:
+    """Return all ways in which episodes go if actions have probabilities [|S|, A]; raise MDPError if over `most`."""
     count = count_trajectories(mdp, drawn)
-    if count > max_trajectories:
+    if count > most:
         raise MDPError(
-            f"the problem has {_spoken(count)} trajectories, more than {max_trajectories:,}: use a shorter "
+            f"the problem has {_spoken(count)} trajectories, more than {most:,}: use a shorter "
             "time_limit, exact.solve for the gradient itself, or exact.sample_trajectories for averages over a sample"
         )
     branches = _branches(mdp, drawn)
     starts = np.flatnonzero(mdp.start > 0)
-    stack: list[tuple[Any, ...]] = [((int(s),), (), (), float(mdp.start[s])) for s in starts[::-1]]
-    trajectories, probabilities = [], []
+    stack = [Way((int(s),), (), (), float(mdp.start[s])) for s in starts[::-1]]
+    ways = []
     while stack:
-        states, actions, rewards, probability = stack.pop()
+        way = stack.pop()
+        states, actions, rewards, probability = way
         if mdp.terminal[states[-1]] or len(actions) == mdp.time_limit:
-            trajectories.append(_trajectory(mdp, policy, table, states, actions, rewards))
-            probabilities.append(probability)
+            ways.append(way)
             continue
         for action, following, chance in reversed(branches[states[-1]]):
             reward = float(mdp.reward[states[-1], action, following])
-            stack.append(((*states, following), (*actions, action), (*rewards, reward), probability * chance))
-    return trajectories, np.array(probabilities)
+            stack.append(Way((*states, following), (*actions, action), (*rewards, reward), probability * chance))
+    return ways
 
 
 def count_trajectories(mdp: MDP, drawn: Floats) -> int:

@@ -82,10 +82,11 @@ class Omitted(NamedTuple):
 
 
 def compiled_sources() -> list[Path]:
-    """Return the files that compiled code can come from: the compiled rooms without NOT_COMPILED, and the spaces."""
+    """Return the files that compiled code can come from: the compiled rooms without NOT_COMPILED, and two others."""
     package = Path(__file__).parent.parent
     files = [file for room in COMPILED_ROOMS for file in sorted((package / room).rglob("*.py"))]
-    return [package / "spaces.py", *(f for f in files if f.relative_to(package).as_posix() not in NOT_COMPILED)]
+    others = [package / "spaces.py", package / "exact" / "table.py"]
+    return [*others, *(f for f in files if f.relative_to(package).as_posix() not in NOT_COMPILED)]
 
 
 def source_hash() -> str:

@@ -1,0 +1,1 @@
+"""The lesson: pgrad's own training and mathematics in any browser. docs/lesson.md tells how it is built and served."""
