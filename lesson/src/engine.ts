@@ -6,8 +6,8 @@ export type State = [x: number, speed: number, angle: number, angularSpeed: numb
 
 /** What the lesson moves of a run's training; all else is as in pgrad's configuration of that name. */
 export interface Recipe {
-  network: "notebook" | "two-layers" | "default"; // 4-128-2 ReLU, 4-128-128-2 ReLU, 4-64-64-2 tanh with its own critic
-  algorithm: "reinforce" | "ppo";
+  network: "notebook" | "two-layers" | "default"; // 4-128-2 ReLU, 4-128-128-2 ReLU, 4-64-2 tanh
+  algorithm: "reinforce" | "actor-critic" | "ppo"; // the last two with their own estimator, batches and default network
   estimator: "total-return" | "reward-to-go" | "gae";
   baseline: "none" | "mean" | "leave-one-out" | "value";
   standardize: boolean;
@@ -379,7 +379,7 @@ export class Run {
     private readonly recipe: Recipe,
     seed: number,
   ) {
-    const kind = recipe.algorithm === "ppo" ? "ppo" : recipe.network;
+    const kind = recipe.algorithm === "reinforce" ? recipe.network : recipe.algorithm;
     this.training = new Memory(engine.exports, engine.layout(kind));
     this.rollout = new Memory(engine.exports, engine.layout(`${kind} rollout`));
     this.train = recipe.algorithm === "ppo" ? engine.exports.train_epochs : engine.exports.train_once;
@@ -460,7 +460,7 @@ export class Run {
     const { recipe, training } = this;
     training.set("settings.learning_rate", recipe.learningRate);
     training.set("settings.estimator.discount", recipe.discount);
-    if (recipe.algorithm === "ppo") return;
+    if (recipe.algorithm !== "reinforce") return;
     training.set("settings.estimator.psi", numbers.estimator[recipe.estimator]!);
     training.set("settings.estimator.baseline", numbers.baseline[recipe.baseline]!);
     training.set("settings.estimator.standardize", numbers.standardize[recipe.standardize ? "batch" : "none"]!);
@@ -481,10 +481,10 @@ export class Run {
     this.training.setBits("learner.key", exports.fold_in(seed, STREAMS.minibatch));
   }
 
-  /** Return how many iterations the recipe's episodes allow; with PPO, whose batches cut episodes, at most one more. */
+  /** Return how many iterations the recipe's episodes allow; where batches cut episodes, any number while some are left. */
   private iterationsLeft(): number {
     const left = this.recipe.totalEpisodes - this.ended;
-    return this.recipe.algorithm === "ppo" ? Math.max(left, 1) : Math.ceil(left / this.recipe.episodes);
+    return this.recipe.algorithm === "reinforce" ? Math.ceil(left / this.recipe.episodes) : Infinity;
   }
 
   /** Return the episodes that ended in the last call. */

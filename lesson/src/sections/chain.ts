@@ -115,12 +115,29 @@ export function sampleMoments(points: ArrayLike<number>): Moments {
 
 /** Write a vector: "(0.091, 0.061)". */
 export function spellVector([x, y]: Vector, decimals = 3): string {
-  return `(${fixed(x, decimals)}, ${fixed(y, decimals)})`;
+  const component = (value: number) => fixed(Math.abs(value) < 0.5 * 10 ** -decimals ? 0 : value, decimals);
+  return `(${component(x)}, ${component(y)})`;
 }
 
 /** Write a length so small that rounding alone could have made it as 0. */
 export function spellLength(length: number): string {
   return length < 1e-9 ? "0" : format(length);
+}
+
+export interface Cached<T> {
+  get(): T;
+  forget(): void;
+}
+
+/** Compute a value when it is first asked for, and anew when it is asked for after `forget`. */
+export function cached<T>(compute: () => T): Cached<T> {
+  let known: { value: T } | undefined;
+  return {
+    get: () => (known ??= { value: compute() }).value,
+    forget: () => {
+      known = undefined;
+    },
+  };
 }
 
 /** Return a round number that is not below a length: 1, 1.5, 2, 3, 4, 5, 7 times a power of ten. */

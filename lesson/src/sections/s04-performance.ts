@@ -23,6 +23,7 @@ import {
   tex,
   type Figure,
 } from "../ui";
+import { latest } from "./latest";
 import { untrainedPolicy } from "./policies";
 
 const MOST = 3000; // episodes
@@ -155,13 +156,16 @@ function newModel(context: Context, onPlayed: () => void): Model {
 
   begin();
   luck.subscribe(begin);
+  const chain = latest((chosen: Uint8Array[], count: number, gamma: number) =>
+    learn(engine, { slip: SLIP, constant: 0, discount: gamma }, chosen, count),
+  );
   return {
     episodes,
     discount,
     luck,
     returns: (count, gamma = discount.get()) => played.returns(count, gamma),
     played: () => played.count,
-    chain: () => learn(engine, { slip: SLIP, constant: 0, discount: discount.get() }, drawn, episodes.get()),
+    chain: () => chain(drawn, episodes.get(), discount.get()),
   };
 }
 
@@ -192,10 +196,14 @@ class Episodes {
   /** Return the discounted returns of the first `count`. */
   returns(count: number, discount: number): number[] {
     this.play(count);
+    return this.all(this.count, discount).slice(0, count);
+  }
+
+  private readonly all = latest((count: number, discount: number): number[] => {
     const byLength = new Map<number, number>();
     for (const [length, rewards] of this.rewards) byLength.set(length, this.engine.rewardsToGo(rewards, discount)[0]!);
     return this.lengths.slice(0, count).map((length) => byLength.get(length)!);
-  }
+  });
 }
 
 /** Play all episodes, a few at a time, so that the slider finds them ready; stop when others are wanted. */

@@ -27,6 +27,7 @@ import {
   type Figure,
 } from "../ui";
 import {
+  cached,
   type Chain,
   chainSettings,
   distance,
@@ -74,16 +75,16 @@ function build(root: HTMLElement, context: Context): void {
   const { engine, settings } = context;
   const chain = chainSettings(settings);
   const problem = (): Problem => ({ ...EXAMPLE, slip: chain.slip.get() });
-  let theorem = engine.theorem(problem(), pointOf(chain));
-  const row = settings.number("row", { default: straight(theorem), min: 0, max: FULL - 1, integer: true });
+  const theorem = cached(() => engine.theorem(problem(), pointOf(chain)));
+  const row = settings.number("row", { default: straight(theorem.get()), min: 0, max: FULL - 1, integer: true });
   const model: Model = {
     ...chain,
     view: settings.text("view", { default: "probability", allowed: ["probability", "logarithm"] }),
     order: settings.text("order", { default: "probability", allowed: ORDERS }),
     row,
     problem,
-    now: () => theorem,
-    chosen: () => theorem.rows[row.get()]!,
+    now: theorem.get,
+    chosen: () => theorem.get().rows[row.get()]!,
   };
 
   const curves = curveFigure(engine, model);
@@ -91,24 +92,37 @@ function build(root: HTMLElement, context: Context): void {
   const walk = walkFigure(model);
   const table = theoremTable(model);
   const numbers = measurements(engine, model);
-  const update = onceAFrame(() => {
-    theorem = engine.theorem(problem(), pointOf(chain));
+  const updateParts = onceAFrame(() => {
     for (const part of [factors, table, numbers]) part.update();
-    for (const drawn of [curves, walk]) drawn.redraw();
   });
-  for (const setting of [model.theta, model.slip, model.view, model.order, row]) {
-    setting.subscribe(update);
-  }
+  const update = () => {
+    theorem.forget();
+    for (const drawn of [curves, walk]) drawn.redraw();
+    updateParts();
+  };
+  for (const setting of [model.theta, model.slip, model.view, model.order, row]) setting.subscribe(update);
 
-  const dropped = h("div", {}, curves.element, factors.element);
+  const controls = panel(
+    settingChoice(model.view, {
+      label: "Look at",
+      options: [
+        { value: "probability", label: "$p(\\omega)$" },
+        { value: "logarithm", label: "$\\log p(\\omega)$ and its gradient" },
+      ],
+    }),
+    preferenceSlider(model, 0),
+    preferenceSlider(model, 1),
+    settingSlider(model.slip, { label: "Chance that a step slips", step: 0.01 }),
+  );
+  const dropped = h("div", {}, controls, curves.element, factors.element);
   const added = h("div", {}, walk.element, table.element);
 
   root.append(
     ...problemText(),
     tex(String.raw`J(\theta) = \sum_{\omega} p(\omega)\, G(\omega)`, true),
     prose(
-      "Only $p(\\omega)$ depends on $\\theta$. So $\\nabla J = \\sum_\\omega \\nabla p(\\omega)\\, G(\\omega)$, and all ",
-      "that is left to find is $\\nabla p(\\omega)$.",
+      "Only $p(\\omega)$ depends on $\\theta$. So $\\nabla J = \\sum_\\omega \\nabla p(\\omega)\\, G(\\omega)$, and ",
+      "all that is left to find is $\\nabla p(\\omega)$.",
     ),
     heading("A product of many factors"),
     tex(String.raw`p(\omega) = \prod_t \pi(a_t|s_t) \cdot \prod_t p(s_{t+1}|s_t, a_t)`, true),
@@ -124,22 +138,10 @@ function build(root: HTMLElement, context: Context): void {
       "Below is one trajectory's probability while $\\theta_0$ moves, for several slips. Then take the logarithm.",
     ),
     slipQuestion(context, [dropped]),
-    panel(
-      settingChoice(model.view, {
-        label: "Look at",
-        options: [
-          { value: "probability", label: "$p(\\omega)$" },
-          { value: "logarithm", label: "$\\log p(\\omega)$ and its gradient" },
-        ],
-      }),
-      preferenceSlider(model, 0),
-      preferenceSlider(model, 1),
-      settingSlider(model.slip, { label: "Chance that a step slips", step: 0.01 }),
-    ),
     dropped,
     list(
       "Another slip *multiplies* $p(\\omega)$ by a number. The logarithm turns that into a *shift*.",
-      "A shift changes no slope. So $\\nabla \\log p(\\omega) = \\sum_t \\nabla \\log \\pi(a_t|s_t)$, whatever the world is.",
+      "A shift changes no slope. So $\\nabla \\log p(\\omega) = \\sum_t \\nabla \\log \\pi(a_t|s_t)$, in any world.",
       "The world has not gone away: it decides how often each trajectory happens.",
     ),
     heading("The theorem is a table"),
@@ -171,13 +173,14 @@ function problemText(): HTMLElement[] {
   return [
     prose(
       "Take a world so small that everything can be written down. Two steps to the right lead to the goal: ",
-      "0 – 1 – goal. Each step costs 1. A step may *slip* and go the other way. After three steps it is over in any case.",
+      "0 – 1 – goal. Each step costs 1. A step may *slip* and go the other way. After three steps it is over ",
+      "in any case.",
     ),
     prose(
       "The policy has two parameters: $\\theta_0$ and $\\theta_1$, the preferences for *right* in states 0 and 1. ",
       "Those for *left* are 0. One thing that can happen, from the start to the end, is a **trajectory** $\\omega$. ",
-      `There are ${FULL} of them. Each has a probability $p(\\omega)$ and a return $G(\\omega)$, the sum of its rewards `,
-      `with weights $1, \\gamma, \\gamma^2$ ($\\gamma = ${EXAMPLE.discount}$). The average return is`,
+      `There are ${FULL} of them. Each has a probability $p(\\omega)$ and a return $G(\\omega)$, the sum of its `,
+      `rewards with weights $1, \\gamma, \\gamma^2$ ($\\gamma = ${EXAMPLE.discount}$). The average return is`,
     ),
   ];
 }
@@ -195,7 +198,7 @@ function lakeText(): HTMLElement[] {
     prose(
       "But look at the formula once more. $\\sum_\\omega p(\\omega) \\cdots$ is an *average*, and an average can be ",
       "estimated: act, and the world itself draws trajectories with the right probabilities. The sum of ",
-      "$\\nabla p(\\omega)\\, G(\\omega)$ was none. $\\nabla p$ is negative in places, so nothing can be drawn from it. ",
+      "$\\nabla p(\\omega)\\, G(\\omega)$ was none: $\\nabla p$ is negative in places, and nothing can be drawn from that. ",
       "That is what the trick is for.",
     ),
   ];
@@ -203,7 +206,8 @@ function lakeText(): HTMLElement[] {
 
 /** Return the place of the trajectory that goes straight to the goal without a slip. */
 function straight({ rows }: Theorem): number {
-  return rows.findIndex(({ actions, terminated }) => terminated && actions.length === 2 && actions.every((a) => a === 1));
+  const goesRight = ({ actions }: Row) => actions.length === 2 && actions.every((action) => action === 1);
+  return rows.findIndex((row) => row.terminated && goesRight(row));
 }
 
 /** Return the row's term of ∇J. */
@@ -222,38 +226,41 @@ function seen(view: View, probability: number): number {
 
 function curveFigure(engine: Engine, model: Model): Figure {
   const { view, row, slip, theta } = model;
-  const probability = (x: number, s: number): number =>
-    engine.theorem({ ...EXAMPLE, slip: s }, [x, theta.get()[1]!]).rows[row.get()]!.probability;
-  const curve = (s: number) => STEPS.map((x): Point => [x, seen(view.get(), probability(x, s))]);
+  const rowAt = (x: number, s: number) => engine.theorem({ ...EXAMPLE, slip: s }, [x, theta.get()[1]!]).rows[row.get()]!;
+  // θ is in the first factor only, the slip in the second: each is computed once.
+  const curves = (slips: readonly number[]): Point[][] => {
+    const policies = STEPS.map((x) => rowAt(x, slip.get()).policy);
+    const worlds = slips.map((s) => rowAt(0, s).dynamics);
+    return worlds.map((world) => STEPS.map((x, i): Point => [x, seen(view.get(), policies[i]! * world)]));
+  };
   const slope = (): number => {
     const { probability: p, score } = model.chosen();
     return view.get() === "probability" ? p * score[0] : score[0];
   };
   return figure({
     title: "One trajectory, while $\\theta_0$ moves",
-    draw: (width) => curvePlot(width, model, curve, slope()),
+    draw: (width) => curvePlot(width, model, curves([slip.get(), ...OTHER_SLIPS]), slope()),
     describe: () => {
-      const name = view.get() === "probability" ? "p(ω)" : "log p(ω)";
-      const end = view.get() === "probability" ? "its slope depends on the slip" : "its slope is the same for every slip";
-      return (
-        `Trajectory ${trajectoryName(model.chosen())}: at θ₀ = ${format(theta.get()[0]!)} and slip ${format(slip.get())}, ` +
-        `${name} is ${format(seen(view.get(), model.chosen().probability))} and rises by ${format(slope())} a unit; ${end}.`
-      );
+      const isLog = view.get() === "logarithm";
+      const where = `at θ₀ = ${format(theta.get()[0]!)} and slip ${format(slip.get())}`;
+      const value = `${isLog ? "log p(ω)" : "p(ω)"} is ${format(seen(view.get(), model.chosen().probability))}`;
+      const end = isLog ? "the slope is the same for every slip" : "the slope depends on the slip";
+      const name = trajectoryName(model.chosen());
+      return `Trajectory ${name}, ${where}: ${value} and its slope ${format(slope())}; ${end}.`;
     },
-    table: () => ({
-      columns: ["θ₀", ...[slip.get(), ...OTHER_SLIPS].map((s) => `slip ${s}`)],
-      rows: STEPS.filter((_, i) => i % 3 === 0).map((x) => [
-        x,
-        ...[slip.get(), ...OTHER_SLIPS].map((s) => seen(view.get(), probability(x, s))),
-      ]),
-    }),
+    table: () => {
+      const slips = [slip.get(), ...OTHER_SLIPS];
+      const drawn = curves(slips);
+      return {
+        columns: ["θ₀", ...slips.map((s) => `slip ${s}`)],
+        rows: STEPS.map((x, i) => [x, ...drawn.map((points) => points[i]![1])]).filter((_, i) => i % 3 === 0),
+      };
+    },
   });
 }
 
-function curvePlot(width: number, model: Model, curve: (slip: number) => Point[], slope: number): Plot {
+function curvePlot(width: number, model: Model, [own = [], ...others]: Point[][], slope: number): Plot {
   const [view, slip, x0] = [model.view.get(), model.slip.get(), model.theta.get()[0]!];
-  const others = OTHER_SLIPS.map((s) => curve(s));
-  const own = curve(slip);
   const heights = [own, ...others].flat().map(([, y]) => y).filter(Number.isFinite);
   const [low, high] = view === "probability" ? [0, 1.1 * max(heights)] : [min(heights) - 0.5, max(heights) + 0.5];
   const plot = linePlot(width, {
@@ -282,7 +289,8 @@ function factorTable(engine: Engine, model: Model): { element: HTMLElement; upda
     const isLog = model.view.get() === "logarithm";
     title.replaceChildren(...inline(`The factors of $p(\\omega)$ of ${trajectoryName(model.chosen())}`));
     const extra = isLog ? ["log", "$\\partial/\\partial\\theta_0$", "$\\partial/\\partial\\theta_1$"] : [];
-    const head = h("tr", {}, ...["factor", "value", ...extra].map((name) => h("th", { scope: "col" }, ...inline(name))));
+    const titles = ["factor", "value", ...extra];
+    const head = h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, ...inline(title))));
     const rows = factorsOf(engine, model).map((factor) => factorRow(factor, isLog));
     body.replaceChildren(
       h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows), h("tfoot", {}, totalRow(model.chosen(), isLog))),
@@ -393,8 +401,8 @@ function walkFigure(model: Model): Figure {
     describe: () => {
       const { gradient } = model.now();
       return (
-        `The path wanders far, up to ${format(Math.max(...path(model).map(norm)))} from the start, and ends at ∇J = ` +
-        `${spellVector(gradient)}, only ${format(norm(gradient))} away. The longest product alone is ${format(longest())} long.`
+        `The path goes as far as ${format(Math.max(...path(model).map(norm)))} from the start, and ends at ∇J = ` +
+        `${spellVector(gradient)}, which is ${format(norm(gradient))} long. The longest product is ${format(longest())}.`
       );
     },
     table: () => ({
@@ -455,7 +463,8 @@ function theoremTable(model: Model): { element: HTMLElement; update: () => void 
   function update(): void {
     const { rows, performance, gradient } = model.now();
     COLUMNS.forEach(({ order }, i) => {
-      if (order) headers[i]!.setAttribute("aria-sort", order === model.order.get() ? "descending" : "none");
+      const direction = order === "length" ? "ascending" : "descending";
+      if (order) headers[i]!.setAttribute("aria-sort", order === model.order.get() ? direction : "none");
     });
     const focused = document.activeElement?.getAttribute("data-row");
     body.replaceChildren(...ordered(model).map((k) => tableRow(model, rows[k]!, k)));
@@ -503,7 +512,7 @@ function lengthQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   const size = format(norm(measured().gradient));
   return predict(context, {
     id: "trick-length",
-    question: `At the settings you see first, $\\nabla J$ is ${size} long. How long is the longest of the ${FULL} terms?`,
+    question: `At the first settings $\\nabla J$ is ${size} long. How long is the longest of the ${FULL} terms?`,
     kind: "interval",
     hides,
     answer: async () => Math.max(...measured().rows.map((row) => norm(product(row)))),
@@ -530,7 +539,8 @@ function measurements(engine: Engine, model: Model): { element: HTMLElement; upd
     ];
     table.set(spellVector(model.now().gradient, 6));
     differences.set(spellVector(slopes, 6));
-    negative.set(`${model.now().rows.filter(({ probability, score }) => probability * score[0] < 0).length} of ${FULL}`);
+    const falling = model.now().rows.filter(({ probability, score }) => probability * score[0] < 0);
+    negative.set(`${falling.length} of ${FULL}`);
   }
 
   return { element: readouts(table, differences, negative), update };

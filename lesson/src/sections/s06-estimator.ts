@@ -27,10 +27,12 @@ import {
   remark,
   settingChoice,
   settingSlider,
+  type Table,
   tex,
 } from "../ui";
 import {
   angle,
+  cached,
   type Chain,
   chainSettings,
   distance,
@@ -63,7 +65,8 @@ const TARGET_OF_VALUE = "reward-to-go, value"; // unbiased for what a value base
 const MOST_EXACT = 2; // trajectories a batch, beyond which there are too many batches
 const DRAWN = 6000; // trajectories that are drawn at each move of a slider, about
 const DOTS = { least: 60, most: 400 };
-const SURROGATES = 150; // batches of the surrogate's figure
+const NO_OTHERS = "With one trajectory there are no others to take a mean of: choose two or more.";
+const SURROGATES = 150; // most batches of the surrogate's figure
 const GRID = Array.from({ length: 41 }, (_, i) => -REACH + (2 * REACH * i) / 40);
 const MAGNIFIED = 8; // the arrow on the landscape
 
@@ -101,30 +104,48 @@ interface Measured {
   batches: number; // that the moments were taken over
   isExact: boolean; // these were all
   uphill: number; // share of the estimates that point less than 90° away from ∇J
+  all: AllBatches; // for the figure of every batch
+  own: Vector; // one of them, drawn
+  surrogates: readonly Surrogate[]; // of sampled batches, the seed's own first
+}
+
+interface AllBatches {
+  estimates: Float64Array;
+  probabilities: Float64Array;
+  moments: Moments;
+}
+
+interface Surrogate {
+  value: number;
+  gradient: Vector;
 }
 
 function build(root: HTMLElement, context: Context): void {
   const { engine } = context;
   const choices = choicesOf(context);
-  let now = measure(engine, choices);
-  const model: Model = { ...choices, now: () => now };
+  const measuredNow = cached(() => measure(engine, choices));
+  const model: Model = { ...choices, now: measuredNow.get };
 
   const landscape = landscapeFigure(engine, model);
   const cloud = cloudFigure(model);
-  const every = everyFigure(engine, model);
-  const values = surrogateFigure(engine, model);
-  const parts = [measurements(model), surrogateNumbers(engine, model)] as const;
+  const every = everyFigure(model);
+  const values = surrogateFigure(model);
+  const parts = [measurements(model), surrogateNumbers(model)] as const;
   const drawn = [landscape, cloud, every, values];
-  const update = onceAFrame(() => {
-    now = measure(engine, model);
+  const updateParts = onceAFrame(() => {
     for (const part of parts) part.update();
-    for (const one of drawn) one.redraw();
   });
+  const update = () => {
+    measuredNow.forget();
+    for (const one of drawn) one.redraw();
+    updateParts();
+  };
   for (const setting of [model.theta, model.slip, model.constant, model.discount]) setting.subscribe(update);
   for (const setting of [model.name, model.every]) setting.subscribe(update);
   for (const setting of [model.baseline, model.trajectories, model.seed]) setting.subscribe(update);
 
-  const measured = h("div", {}, columns(landscape.element, cloud.element), ...controls(engine, model), parts[0].element);
+  const pictures = columns(landscape.element, cloud.element);
+  const measured = h("div", {}, pictures, ...controls(engine, model), parts[0].element);
   const redraw = () => model.seed.set(1 + (model.seed.get() % model.seed.max));
   const surrogate = h("div", {}, parts[1].element, values.element);
 
@@ -175,7 +196,8 @@ function build(root: HTMLElement, context: Context): void {
       "Programs do not write down $\\hat g$. They write down a **surrogate**, a number whose gradient is $\\hat g$, ",
       "and let automatic differentiation do the rest:",
     ),
-    tex(String.raw`L(\theta) = \frac{1}{N} \sum_n \sum_t \gamma^t G_t \log \pi(a_t|s_t) \qquad \nabla L = \hat g`, true),
+    tex(String.raw`L(\theta) = \frac{1}{N} \sum_n \sum_t \gamma^t G_t \log \pi(a_t|s_t)`, true),
+    tex(String.raw`\nabla L = \hat g`, true),
     prose(
       "It is easy to print $L$ and to believe that it is the gradient, or how well the agent does. ",
       "It is neither. The gradient is a vector with one entry for each parameter, and $L$ is one number.",
@@ -184,7 +206,7 @@ function build(root: HTMLElement, context: Context): void {
     surrogate,
     panel(button("Draw another batch", redraw)),
     prose(
-      "Watch the gradient of $L$, the returns, or the angle. Do not read $L$: it rises and falls for reasons of its own.",
+      "Watch the gradient of $L$, the returns, or the angle. Do not read $L$: it has reasons of its own.",
     ),
     remark(
       "In pgrad",
@@ -232,12 +254,29 @@ function measure(engine: Engine, model: Choices): Measured {
   const count = Math.round(Math.min(DOTS.most, Math.max(DOTS.least, DRAWN / N)));
   const cloud = engine.estimates(problem, point, chosen, N, count, model.seed.get());
   const isExact = N <= MOST_EXACT;
-  const { estimates, probabilities } = isExact
-    ? engine.allBatches(problem, point, chosen, N)
-    : { estimates: cloud, probabilities: new Float64Array(count).fill(1 / count) };
-  const moments = isExact ? engine.moments(problem, point, chosen, N) : sampleMoments(cloud);
-  const uphill = shareUphill(estimates, probabilities, gradient);
-  return { performance, gradient, cloud, moments, batches: probabilities.length, isExact, uphill };
+  const size = Number(model.every.get());
+  const all = allBatches(engine, model, size);
+  const sampled = () => ({ estimates: cloud, probabilities: even(count), moments: sampleMoments(cloud) });
+  const counted = N === size ? all : isExact ? allBatches(engine, model, N) : sampled();
+  const uphill = shareUphill(counted.estimates, counted.probabilities, gradient);
+  const [x = 0, y = 0] = engine.estimates(problem, point, chosen, size, 1, model.seed.get());
+  const surrogates = Array.from({ length: Math.min(count, SURROGATES) }, (_, k) =>
+    engine.surrogate(problem, point, chosen, N, model.seed.get() + k),
+  );
+  const batches = counted.probabilities.length;
+  const { moments } = counted;
+  return { performance, gradient, cloud, moments, batches, isExact, uphill, all, own: [x, y], surrogates };
+}
+
+function allBatches(engine: Engine, model: Choices, size: number): AllBatches {
+  const [problem, point, chosen] = [model.problem(), pointOf(model), model.choice()];
+  const batches = engine.allBatches(problem, point, chosen, size);
+  return { ...batches, moments: engine.moments(problem, point, chosen, size) };
+}
+
+/** Return equal probabilities. */
+function even(count: number): Float64Array {
+  return new Float64Array(count).fill(1 / count);
 }
 
 /** Return the probability that an estimate points less than 90° away from the gradient. */
@@ -245,6 +284,11 @@ function shareUphill(estimates: Float64Array, probabilities: Float64Array, gradi
   return probabilities.reduce((sum, probability, k) => {
     return dot([estimates[2 * k]!, estimates[2 * k + 1]!], gradient) > 0 ? sum + probability : sum;
   }, 0);
+}
+
+/** Say whether there is an uphill. */
+function isFlat({ gradient }: Measured): boolean {
+  return norm(gradient) < 1e-9;
 }
 
 /** Say whether the estimator exists: the mean of the others is none where there are no others. */
@@ -264,7 +308,7 @@ function controls(engine: Engine, model: Choices): HTMLElement[] {
     const entry = estimatorNamed(engine, model.name.get());
     constant.element.hidden = entry.baseline !== "constant";
     kinds.set(entry.baseline);
-    bias.textContent = `Proved of “${entry.name}”: bias ${entry.bias}.`;
+    bias.textContent = `What is proved of the bias of “${entry.name}”: ${entry.bias}.`;
   }
 
   tell();
@@ -314,8 +358,8 @@ function valueRemark(engine: Engine, model: Choices): HTMLElement {
     const away = format(distance(target, engine.theorem(model.problem(), pointOf(model)).gradient));
     text.replaceChildren(
       ...inline(
-        "V takes the limit of three steps for a *cut*: the chain would go on, and V(s) stands for the rest. So it aims " +
-          "at the first three steps' share of the gradient of the chain without a limit " +
+        "V takes the limit of three steps for a *cut*: the chain would go on, and V(s) stands for the rest. So it " +
+          "aims at the first three steps' share of the gradient of the chain without a limit " +
           `(\`solution.gradient_cut(3)\`): ${spellVector(target)} here. That is another vector than $\\nabla J$, ` +
           `${away} away. With that target, the bias that is told above is right.`,
       ),
@@ -343,7 +387,7 @@ function landscapeFigure(engine: Engine, model: Model): Figure {
     describe: () => {
       const { performance, gradient } = model.now();
       const where = `At θ = ${spellVector(pointOf(model), 2)}, J is ${format(performance)}`;
-      const direction = norm(gradient) < 1e-9 ? "and flat: ∇J is 0" : `and ∇J is ${spellVector(gradient)}`;
+      const direction = isFlat(model.now()) ? "and flat: ∇J is 0" : `and ∇J is ${spellVector(gradient)}`;
       return `${where} ${direction}.`;
     },
     table: () => {
@@ -402,11 +446,11 @@ function cloudFigure(model: Model): Figure {
     draw: (width) => cloudOf(width, model),
     describe: () => {
       const now = model.now();
-      if (!isDefined(now)) return "With one trajectory there are no others to take a mean of: choose N ≥ 2.";
+      if (!isDefined(now)) return NO_OTHERS;
       const mean = sampleMoments(now.cloud).mean;
       return (
-        `${now.cloud.length / 2} estimates, each from ${format(model.trajectories.get())} trajectories. Their mean is ` +
-        `${spellVector(mean)}; ∇J is ${spellVector(now.gradient)}.`
+        `${now.cloud.length / 2} estimates, from ${format(model.trajectories.get())} trajectories each. Their mean ` +
+        `is ${spellVector(mean)}; ∇J is ${spellVector(now.gradient)}.`
       );
     },
     table: () => ({
@@ -444,19 +488,19 @@ function measurements(model: Model): { element: HTMLElement; update: () => void 
     const { moments, gradient, batches, isExact } = now;
     if (!isDefined(now)) {
       for (const one of all) one.set("–");
-      source.textContent = "With one trajectory there are no others to take a mean of: choose N ≥ 2.";
+      source.textContent = NO_OTHERS;
       return;
     }
     const about = isExact ? "" : "≈ ";
     const error = Math.sqrt(trace(moments) / batches);
-    const signal = norm(moments.mean) / Math.sqrt(trace(moments));
-    const degrees = angle(moments.mean, gradient);
+    const ratioNow = norm(moments.mean) / Math.sqrt(trace(moments));
+    const hasAngle = norm(moments.mean) > 1e-9 && !isFlat(now);
     mean.set(about + spellVector(moments.mean));
     bias.set(about + spellLength(distance(moments.mean, gradient)));
-    turned.set(norm(moments.mean) < 1e-9 || norm(gradient) < 1e-9 ? "none: no length" : `${about}${fixed(degrees, 1)}°`);
+    turned.set(hasAngle ? `${about}${fixed(angle(moments.mean, gradient), 1)}°` : "none: no length");
     noise.set(about + spellLength(trace(moments)));
-    ratio.set(Number.isNaN(signal) || trace(moments) < 1e-18 ? "no noise" : about + format(signal));
-    uphill.set(`${about}${percent(now.uphill)} of batches`);
+    ratio.set(trace(moments) < 1e-18 ? "no noise" : about + spellLength(ratioNow));
+    uphill.set(isFlat(now) ? "no uphill here" : `${about}${percent(now.uphill)} of batches`);
     source.textContent = isExact
       ? `Exact: added up over all ${format(batches)} batches.`
       : `Measured over ${batches} sampled batches: the mean is known to within about ${format(error, 2)}.`;
@@ -470,8 +514,8 @@ function distanceQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   return predict(context, {
     id: "estimator-distance",
     question:
-      "Ten trajectories of the chain are drawn, and averaged as above with rewards-to-go. How far from $\\nabla J$ is a " +
-      "typical estimate (root mean square)?",
+      "Ten trajectories of the chain are drawn, and averaged as above with rewards-to-go. How far from " +
+      "$\\nabla J$ is a typical estimate (root mean square)?",
     kind: "interval",
     unit: "times the length of ∇J",
     hides,
@@ -489,40 +533,31 @@ function distanceQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
 
 // Every batch
 
-function everyFigure(engine: Engine, model: Model): Figure {
-  const size = () => Number(model.every.get());
-  const all = () => engine.allBatches(model.problem(), pointOf(model), model.choice(), size());
-  const own = () => engine.estimates(model.problem(), pointOf(model), model.choice(), size(), 1, model.seed.get());
-  const moments = () => engine.moments(model.problem(), pointOf(model), model.choice(), size());
+function everyFigure(model: Model): Figure {
   return figure({
     title: "All batches; the area of a dot is its probability",
-    draw: (width) => everyPlot(width, all(), own(), moments().mean, model.now().gradient),
+    draw: (width) => everyPlot(width, model.now()),
     describe: () => {
-      const { mean } = moments();
-      if (Number.isNaN(mean[0])) return "With one trajectory there are no others to take a mean of: choose batches of 2.";
-      const [x = 0, y = 0] = own();
-      const away = spellLength(distance(mean, model.now().gradient));
+      const { all, own, gradient } = model.now();
+      const { mean } = all.moments;
+      if (Number.isNaN(mean[0])) return NO_OTHERS;
+      const away = spellLength(distance(mean, gradient));
       const where = away === "0" ? "exactly on ∇J" : `${away} away from ∇J`;
       return (
-        `The centre of mass of all ${format(52 ** size())} batches is ${spellVector(mean, 4)}, ${where}. ` +
-        `The batch drawn says ${spellVector([x, y])}.`
+        `The centre of mass of all ${format(all.probabilities.length)} batches is ${spellVector(mean, 4)}, ${where}. ` +
+        `The batch drawn says ${spellVector(own)}.`
       );
     },
-    table: () => likeliest(all()),
+    table: () => likeliest(model.now().all),
   });
 }
 
 const AREA = 32; // pixels: the radius of a dot of probability 1
 const SEEN = 1e-5; // probability: smaller dots are a tenth of a pixel wide
 
-function everyPlot(
-  width: number,
-  { estimates, probabilities }: { estimates: Float64Array; probabilities: Float64Array },
-  own: Float64Array,
-  mean: Vector,
-  gradient: Vector,
-): Plot {
-  const isKnown = Number.isFinite(mean[0]);
+function everyPlot(width: number, { all, own, gradient }: Measured): Plot {
+  const { estimates, probabilities, moments } = all;
+  const isKnown = Number.isFinite(moments.mean[0]);
   const points = isKnown ? estimates : new Float64Array(0);
   const plot = cloudPlot(width, {
     ...axesAround(points.filter((_, i) => probabilities[Math.floor(i / 2)]! > SEEN), gradient, 1),
@@ -539,12 +574,12 @@ function everyPlot(
       { label: "centre of mass", color: COLOURS.ink },
     ],
   });
-  if (isKnown) addDots(plot, mean, { color: COLOURS.ink, radius: 4, opacity: 1 });
+  if (isKnown) addDots(plot, moments.mean, { color: COLOURS.ink, radius: 4, opacity: 1 });
   return plot;
 }
 
 /** Return the table of the likeliest batches. */
-function likeliest({ estimates, probabilities }: { estimates: Float64Array; probabilities: Float64Array }) {
+function likeliest({ estimates, probabilities }: AllBatches): Table {
   const order = Array.from(probabilities, (_, k) => k).sort((a, b) => probabilities[b]! - probabilities[a]!);
   return {
     columns: ["likeliest batches", "probability", "for θ₀", "for θ₁"],
@@ -554,22 +589,17 @@ function likeliest({ estimates, probabilities }: { estimates: Float64Array; prob
 
 // The surrogate
 
-/** Return the surrogate of the batch of a seed. */
-function surrogateOf(engine: Engine, model: Model, seed: number): { value: number; gradient: [number, number] } {
-  return engine.surrogate(model.problem(), pointOf(model), model.choice(), model.trajectories.get(), seed);
-}
-
-function surrogateNumbers(engine: Engine, model: Model): { element: HTMLElement; update: () => void } {
+function surrogateNumbers(model: Model): { element: HTMLElement; update: () => void } {
   const value = readout("The surrogate's value $L$");
   const gradient = readout("Its gradient $\\nabla L = \\hat g$");
   const truth = readout("The gradient $\\nabla J$");
   const performance = readout("The performance $J$");
 
   function update(): void {
-    const drawn = surrogateOf(engine, model, model.seed.get());
     const now = model.now();
-    value.set(format(drawn.value));
-    gradient.set(spellVector(drawn.gradient));
+    const drawn = now.surrogates[0]!;
+    value.set(isDefined(now) ? format(drawn.value) : "–");
+    gradient.set(isDefined(now) ? spellVector(drawn.gradient) : "–");
     truth.set(spellVector(now.gradient));
     performance.set(format(now.performance));
   }
@@ -577,42 +607,36 @@ function surrogateNumbers(engine: Engine, model: Model): { element: HTMLElement;
   return { element: readouts(value, gradient, truth, performance), update };
 }
 
-function surrogateFigure(engine: Engine, model: Model): Figure {
-  const points = () => surrogatePoints(engine, model);
+function surrogateFigure(model: Model): Figure {
   return figure({
-    title: `${SURROGATES} batches: the surrogate's value, and how far its gradient goes uphill`,
-    draw: (width) => surrogatePlot(width, model, points()),
+    title: "Many batches: the surrogate's value, and how far its gradient goes uphill",
+    draw: (width) => surrogatePlot(width, model.now()),
     describe: () => {
-      const sample = points();
-      const values = sample.filter((_, i) => i % 2 === 0);
-      const uphill = sample.filter((uphillness, i) => i % 2 === 1 && uphillness > 0).length;
-      return (
-        `L runs from ${format(min(values))} to ${format(max(values))}; J is ${format(model.now().performance)}. ` +
-        `${uphill} of the ${SURROGATES} gradients go uphill, to the left and to the right alike.`
-      );
+      const now = model.now();
+      if (!isDefined(now)) return NO_OTHERS;
+      const values = now.surrogates.map(({ value }) => value);
+      const range = `L runs from ${format(min(values))} to ${format(max(values))}; J is ${format(now.performance)}.`;
+      const up = now.surrogates.filter((drawn) => climb(drawn, now) > 0).length;
+      const count = `${up} of the ${values.length} gradients go uphill, to the left and to the right alike.`;
+      return `${range} ${isFlat(now) ? "∇J is 0, so there is no uphill." : count}`;
     },
     table: () => ({
       columns: ["batch", "value L", "ĝ along ∇J"],
-      rows: Array.from({ length: 20 }, (_, k) => [k + 1, points()[2 * k]!, points()[2 * k + 1]!]),
+      rows: model.now().surrogates.slice(0, 20).map((drawn, k) => [k + 1, drawn.value, climb(drawn, model.now())]),
     }),
   });
 }
 
-/** Return, for some batches, the surrogate's value and the component of its gradient along ∇J. */
-function surrogatePoints(engine: Engine, model: Model): number[] {
-  const { gradient } = model.now();
-  const length = norm(gradient) || 1;
-  return Array.from({ length: SURROGATES }, (_, k) => surrogateOf(engine, model, 1 + k)).flatMap((drawn) => [
-    drawn.value,
-    dot(drawn.gradient, gradient) / length,
-  ]);
+/** Return the component of a surrogate's gradient along ∇J. */
+function climb(drawn: Surrogate, now: Measured): number {
+  return isFlat(now) ? 0 : dot(drawn.gradient, now.gradient) / norm(now.gradient);
 }
 
-function surrogatePlot(width: number, model: Model, sample: number[]): Plot {
-  const points = sample.every(Number.isFinite) ? sample : [];
-  const { performance, gradient } = model.now();
-  const values = [0, performance, ...points.filter((_, i) => i % 2 === 0)];
-  const heights = [0, norm(gradient), ...points.filter((_, i) => i % 2 === 1)].map(Math.abs);
+function surrogatePlot(width: number, now: Measured): Plot {
+  const seen = isDefined(now) ? now.surrogates : [];
+  const { performance, gradient } = now;
+  const values = [0, performance, ...seen.map(({ value }) => value)];
+  const heights = [norm(gradient), ...seen.map((drawn) => Math.abs(climb(drawn, now)))];
   const margin = 0.06 * (max(values) - min(values)) + 1e-3;
   const tall = 1.1 * max(heights) + 1e-3;
   const plot = axes(width, {
@@ -622,8 +646,9 @@ function surrogatePlot(width: number, model: Model, sample: number[]): Plot {
   });
   addRule(plot, { y: 0 });
   addRule(plot, { x: performance, label: "J", color: COLOURS.vermilion });
-  addRule(plot, { y: norm(gradient), label: "‖∇J‖", color: COLOURS.vermilion });
-  addDots(plot, points, { color: COLOURS.blue, radius: 3.5 });
+  addDots(plot, seen.flatMap((drawn) => [drawn.value, climb(drawn, now)]), { color: COLOURS.blue, radius: 3.5 });
+  const own = seen.slice(0, 1).flatMap((drawn) => [drawn.value, climb(drawn, now)]);
+  addDots(plot, own, { color: COLOURS.green, radius: 6, opacity: 1 });
   return plot;
 }
 
@@ -641,7 +666,7 @@ function signQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
     answer: async () => {
       const { gradient } = engine.theorem(EXAMPLE, EXAMPLE_POINT);
       const sample = engine.estimates(EXAMPLE, EXAMPLE_POINT, estimatorNamed(engine, PLAIN), 10, batches, 1);
-      return 100 * shareUphill(sample, new Float64Array(batches).fill(1 / batches), gradient);
+      return 100 * shareUphill(sample, even(batches), gradient);
     },
     explain: (truth) =>
       `A coin would do it 50 times in 100; the sign of $L$ says nothing of the other ${format(Number(truth) - 50)}. ` +

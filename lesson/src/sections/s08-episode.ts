@@ -29,6 +29,7 @@ import {
   type Figure,
 } from "../ui";
 import { addCart, ANGLE_LIMIT, DEGREE, inWords, POSITION_LIMIT, track } from "./cart";
+import { latest } from "./latest";
 import { policyChoice, type PolicyChoice } from "./policies";
 
 const LIMIT = 500; // steps, at which CartPole-v1 stops an episode
@@ -192,9 +193,13 @@ function newModel(context: Context, update: () => void): Model {
   const policy = policyChoice(context, update);
   const game = new Game(engine, engine.reset(start.get()));
 
+  const byPolicy = latest((run: Run, seed: number, gamma: number) => playedBy(engine, run, seed, gamma));
+  const byHand = latest((run: Run, states: readonly State[], actions: readonly Action[], gamma: number) =>
+    playedByHand(engine, run, states, actions, gamma),
+  );
   const episodes = () => ({
-    policy: playedBy(engine, policy.run(), start.get(), discount.get()),
-    you: playedByHand(engine, policy.run(), game, discount.get()),
+    policy: byPolicy(policy.run(), start.get(), discount.get()),
+    you: byHand(policy.run(), game.states, game.actions, discount.get()),
   });
   const shown = () => episodes()[player.get()];
   const now = () => Math.min(time.get(), shown().actions.length);
@@ -209,9 +214,15 @@ function playedBy(engine: Engine, run: Run, start: number, discount: number): Pl
 }
 
 /** Return the learner's episode so far. Its log π says how probable the policy finds these pushes. */
-function playedByHand(engine: Engine, run: Run, { states, actions }: Game, discount: number): Played {
+function playedByHand(
+  engine: Engine,
+  run: Run,
+  states: readonly State[],
+  actions: readonly Action[],
+  discount: number,
+): Played {
   const rewards = actions.map(() => REWARD);
-  const right = run.probabilities(states);
+  const right = run.probabilities([...states]);
   const logProbs = actions.map((action, t) => Math.log(action === 1 ? right[t]! : 1 - right[t]!));
   const returns = actions.length === 0 ? new Float64Array() : engine.rewardsToGo(rewards, discount);
   return { states, actions, rewards, logProbs, returns };
@@ -219,8 +230,8 @@ function playedByHand(engine: Engine, run: Run, { states, actions }: Game, disco
 
 /** The learner's game: one push after the other, or pushes at a pace once it has been started. */
 class Game {
-  states: State[];
-  actions: Action[] = [];
+  states: readonly State[];
+  actions: readonly Action[] = []; // new arrays at each push
   fallen = false;
   direction: Action = 1; // of the pushes, at a pace
   running = false;
@@ -255,8 +266,8 @@ class Game {
   push(action: Action): void {
     if (this.over) return;
     const { state, terminated } = this.engine.step(this.states.at(-1)!, action);
-    this.states.push(state);
-    this.actions.push(action);
+    this.states = [...this.states, state];
+    this.actions = [...this.actions, action];
     this.fallen = terminated;
     if (this.over) this.running = false;
     this.listener();
@@ -292,6 +303,7 @@ function gameControls({ game, pace, episodes }: Model): Part & { push: (action: 
   const push = (action: Action) => {
     game.direction = action;
     if (pace.get() === "step") game.push(action);
+    else update();
   };
   const left = button("◀ Push left", () => push(0));
   const right = button("Push right ▶", () => push(1));
@@ -310,6 +322,7 @@ function gameControls({ game, pace, episodes }: Model): Part & { push: (action: 
 function story(game: Game, steps: number): string {
   const policy = `The policy ${steps === LIMIT ? `stood all ${LIMIT} steps` : `fell after ${steps} steps`}.`;
   const mine = game.actions.length;
+  if (game.running) return `You are pushing to the ${ACTIONS[game.direction]}.`;
   if (mine === 0) return `You have not pushed yet. ${policy}`;
   if (!game.over) return `You are up after ${mine} ${mine === 1 ? "step" : "steps"}. ${policy}`;
   return `You ${game.fallen ? `fell after ${mine} steps` : `stood all ${LIMIT} steps`}. ${policy}`;
@@ -488,7 +501,7 @@ function logFigure(model: Model): Figure {
 function stepTable(model: Model): Part {
   const scrolls = { class: "table-slot", style: "max-height: none", tabindex: 0, role: "group" };
   const element = h("div", { ...scrolls, "aria-label": "The first and the last steps of the episode" });
-  const heads = ["$t$", "$x$", "$\\dot x$", "$\\varphi$", "$\\dot\\varphi$", "$a_t$", "$\\log \\pi$", "$r_t$", "$G_t$"];
+  const heads = ["t", "x (m)", "ẋ (m/s)", "φ (rad)", "φ̇ (rad/s)", "aₜ", "log π", "rₜ", "Gₜ"];
 
   function update(): void {
     const { states, actions, logProbs, rewards, returns } = model.shown();

@@ -242,6 +242,7 @@ interface Game {
   board: { element: HTMLElement };
   open(): void; // from now on train what the controls show, whenever the section is in view
   measure(recipe: Recipe): Promise<Attempt>; // show a recipe, and train it now
+  attempt(recipe: Recipe): void; // likewise
 }
 
 /** Make the figure and the board, and train what the controls show. */
@@ -294,11 +295,15 @@ function startGame(context: Context, dials: Dials): Game {
 
   function trainNow(): void {
     waiting = !visible;
-    if (visible) run(recipeOf(dials)).catch(report);
+    if (visible) tellProblems(run(recipeOf(dials)));
   }
 
-  function report(error: unknown): void {
-    if (!(error instanceof Error) || !error.message.startsWith("the settings")) problem.textContent = String(error);
+  /** Show why a training failed, unless it was only cancelled. */
+  function tellProblems(training: Promise<Attempt>): void {
+    const { signal } = control;
+    training.catch((error: unknown) => {
+      if (!signal.aborted) problem.textContent = String(error);
+    });
   }
 
   function moved(): void {
@@ -317,6 +322,7 @@ function startGame(context: Context, dials: Dials): Game {
     problem,
     board,
     measure,
+    attempt: (recipe) => tellProblems(measure(recipe)),
     open() {
       isOpen = true;
       if (shown === undefined || recipeKey(shown.recipe) !== recipeKey(recipeOf(dials))) moved();
@@ -450,16 +456,18 @@ function measurements(engine: Engine, workers: number) {
   const speed = h("p", { class: "message" });
   const element = h("div", {}, readouts(mean, solved, collapsed, worst), speed);
   let began = 0;
-  let running = false;
+  let seconds: string | undefined; // once all seeds have ended
+
+  const elapsed = (): string => `${format((performance.now() - began) / 1000, 2)} s`;
 
   return {
     element,
     start(): void {
       began = performance.now();
-      running = true;
+      seconds = undefined;
     },
     stop(): void {
-      running = false;
+      seconds = elapsed();
     },
     update(attempt: Attempt): void {
       const summary = summarise(engine, attempt);
@@ -468,9 +476,10 @@ function measurements(engine: Engine, workers: number) {
       solved.set(`${summary.fates.solved} of ${length}`);
       collapsed.set(`${summary.fates.collapsed} of ${length}`);
       worst.set(length > 0 ? format(summary.worst) : "…");
-      const seconds = format((performance.now() - began) / 1000, 2);
-      if (running) speed.textContent = `Training: ${length} of ${SEEDS.length} seeds after ${seconds} s.`;
-      else speed.textContent = `${format(summary.steps)} steps of the cart a seed, on ${workers} workers.`;
+      speed.textContent =
+        seconds === undefined
+          ? `Training: ${length} of ${SEEDS.length} seeds after ${elapsed()}.`
+          : `${format(summary.steps)} steps of the cart a seed. ${workers} cores, ${seconds}.`;
     },
   };
 }
@@ -530,10 +539,8 @@ const HARMS: readonly Hint[] = [
 ];
 
 function hints(game: Game): HTMLElement {
-  const entry = ({ idea, label, recipe }: Hint) => {
-    const attempt = () => void game.measure({ ...NOTEBOOK, ...recipe }).catch(() => undefined);
-    return h("div", {}, prose(idea), button(label, attempt));
-  };
+  const entry = ({ idea, label, recipe }: Hint) =>
+    h("div", {}, prose(idea), button(label, () => game.attempt({ ...NOTEBOOK, ...recipe })));
   const cures = list(...CURES.map(entry));
   const harms = list(...HARMS.map(entry));
   const summary = h("summary", {}, "Stuck? Ideas, one rung at a time");
@@ -596,7 +603,7 @@ function conclusions(): HTMLElement {
     list(
       "One curve shows luck. Show many seeds, their mean with an interval, and the worst one.",
       "Every cure above either makes a step smaller, or the estimate behind it less noisy.",
-      "A baseline changes no mean, and yet it decides between collapse and success.",
+      "The mean of the others, or $V(s)$, changes no mean of the estimate. It decides between collapse and success.",
       "Steps are limited by noise, episodes cost time: with a batch used several times (PPO) one buys the most.",
     ),
     remark(

@@ -119,9 +119,9 @@ function enumeration(context: Context): Part {
       doublingQuestion(context, [measured]),
       measured,
       prose(
-        `This machine just added up ${format(speed, 2)} rows a second. Each further step multiplies the rows by the same `,
-        "number, so a faster machine buys a few steps only. A *sample* of a thousand trajectories costs a thousand ",
-        "trajectories, however many there are.",
+        `This machine just added up ${format(speed, 2)} rows a second. Each further step multiplies the rows by the `,
+        "same number, so a faster machine buys a few steps only. A *sample* of a thousand trajectories costs a ",
+        "thousand trajectories, however many there are.",
       ),
     ],
     update,
@@ -191,8 +191,8 @@ function doublingQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
     hides,
     answer: async () => 10 ** (LAKE[10]! - LAKE[9]!),
     explain:
-      "Not by 12: some slips lead to the same field, and holes end the episode. But by nearly the same factor at every " +
-      "step, and that is what a straight line on this scale means.",
+      "Not by 12: some slips lead to the same field, and holes end the episode. But by nearly the same factor at " +
+      "every step, and that is what a straight line on this scale means.",
   });
 }
 
@@ -292,10 +292,10 @@ function constants(context: Context): Part {
       constantQuestion(context, [measured]),
       measured,
       list(
-        "Added to every *reward*, the constant is paid once a step. Here the policy decides how many steps there are. " +
-          "So it is another problem: at $c = 1$ nothing costs anything, and at $c = 2$ it pays to stay away from the goal.",
-        "Added to every *return*, it is a baseline. Scores average to zero, so the mean stays. The noise does not: it " +
-          "is a parabola, lowest where the constant brings the returns to both sides of zero.",
+        "Added to every *reward*, the constant is paid once a step. Here the policy decides how many steps there " +
+          "are. So it is another problem: at $c = 1$ nothing costs anything, and at $c = 2$ it pays to stay away.",
+        "Added to every *return*, it is a baseline. Scores average to zero, so the mean stays. The noise does not: " +
+          "it is a parabola, lowest where the constant brings the returns to both sides of zero.",
         "With one step, or episodes of a fixed length, both are the same thing. That is where the sentence comes from.",
         "So positive returns are no *bias*. They are noise: nothing is pushed down, only some things up by less.",
       ),
@@ -406,17 +406,17 @@ function averaging(context: Context): Part {
   let truth: Vector = [0, 0];
   const slope = readout("Slope of the noise");
   const needed = readout(`Trajectories for ${percent(WANTED)} error`);
-  const left = readout(`Bias left at $N = ${SIZES.at(-1)}$`);
+  const left = readout(`Bias at $N = ${MOST_EXACT}$, exact`);
   const drawn = noiseFigure(() => levels, () => truth, name);
 
   function update(): void {
     const estimator = estimatorNamed(engine, name.get());
     truth = targetOf(engine, estimator);
     levels = SIZES.map((size) => levelOf(engine, estimator, size, truth)).filter(({ noise }) => Number.isFinite(noise));
-    const { bias } = levels.at(-1)!;
+    const { bias } = levels.find(({ size }) => size === MOST_EXACT)!;
     slope.set(fixed(fittedSlope(levels), 2));
     needed.set(trajectoriesNeeded(levels, truth));
-    left.set(isBiased(levels.at(-1)!) ? `${percent(bias / norm(truth))} of ∇J` : "none that could be seen");
+    left.set(bias < SAME ? "none" : `${percent(bias / norm(truth))} of the gradient`);
     drawn.redraw();
   }
 
@@ -514,7 +514,11 @@ function noisePlot(width: number, levels: readonly Level[], truth: number): Plot
     x: { label: "trajectories N", domain: [1, SIZES.at(-1)!], log: true, values: SIZES },
     y: { label: "length", domain: [FLOOR, Math.max(10, 2 * most)], log: true },
     series: [
-      { label: "noise √tr Cov", points: levels.map(({ size, noise }): Point => [size, visible(noise)]), color: COLOURS.blue },
+      {
+        label: "noise √tr Cov",
+        points: levels.map(({ size, noise }): Point => [size, visible(noise)]),
+        color: COLOURS.blue,
+      },
       { label: "slope −½", points: ideal, color: COLOURS.muted, dash: "2 4" },
       {
         label: "bias, where it can be seen",
@@ -546,8 +550,8 @@ function halvingQuestion(context: Context): HTMLElement {
       return `${Math.round(2 ** (1 / power))} times`;
     },
     explain:
-      "Twice as many halve the *variance*, measured over all batches of one and of two. The noise is its square root. " +
-      "One more digit costs a hundred times as many.",
+      "Twice as many halve the *variance*, measured over all batches of one and of two. The noise is its square " +
+      "root. One more digit costs a hundred times as many.",
   });
 }
 
@@ -714,6 +718,8 @@ function sentenceQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
       const found = findings(context.engine, EXAMPLE, EXAMPLE_POINT);
       return String(found.filter(({ holds }) => holds).length);
     },
-    explain: "Each of the others is right somewhere, or in the limit of large batches. The table says by how much it fails.",
+    explain:
+      "Each of the others is right at other settings, or in the limit of large batches. The table says by how much " +
+      "it fails.",
   });
 }

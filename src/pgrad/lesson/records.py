@@ -31,7 +31,8 @@ WHOLE_EPISODES = {"algorithm": "notebook", "episodes_per_iteration": MOST_EPISOD
 RECIPES: dict[str, dict[str, Any]] = {
     "notebook": {**WHOLE_EPISODES, "baseline": "value"},
     "two-layers": {**WHOLE_EPISODES, "baseline": "value", "hidden": (128, 128)},
-    "default": {"algorithm": "actor-critic", "initialization": "uniform"},
+    "default": {**WHOLE_EPISODES, "baseline": "value", "hidden": (64,), "activation": "tanh"},
+    "actor-critic": {"algorithm": "actor-critic", "initialization": "uniform"},
     "ppo": {"algorithm": "ppo", "initialization": "uniform"},
 }
 
