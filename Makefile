@@ -25,8 +25,8 @@ help: ## Print this
 train: $(INSTALLED) ## Train 30 seeds on CartPole-v1; policies, metrics and figures go to runs/
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
 
-test: $(INSTALLED)-test lesson ## Lint, check types, run the tests
-	$(MAKE) lint
+test: $(INSTALLED)-test ## Lint, check types, build the lesson, run the tests
+	$(MAKE) --jobs 2 lint lesson
 	$(BIN)/pytest -n 2
 
 proofs: $(INSTALLED)-test ## Run the tests that take long; docs/results.md has the last results

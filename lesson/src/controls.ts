@@ -9,6 +9,8 @@ export interface Control<T> {
   set(value: T): void; // shows the value; does not call onInput
 }
 
+const DIRECTIONS: Record<string, number> = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
+
 export interface SliderOptions {
   label: string; // marked text: $formula$ is allowed
   min: number;
@@ -30,7 +32,8 @@ export function slider(options: SliderOptions): Control<number> {
   const track = log
     ? { min: Math.log10(min), max: Math.log10(max), step: Math.log10(max / min) / 200 }
     : { min, max, step };
-  const range = h("input", { type: "range", id, ...track, oninput: () => accept(fromTrack(Number(range.value))) });
+  const moved = () => accept(fromTrack(Number(range.value)));
+  const range = h("input", { type: "range", id, ...track, oninput: moved, onkeydown: stepByKey });
   const name = { "aria-label": `${plain(options.label)}, as a number` };
   const box = h("input", { type: "number", min, max, step: "any", ...name, onchange: () => accept(fromBox()) });
   const message = h("p", { class: "message", role: "status" });
@@ -38,8 +41,22 @@ export function slider(options: SliderOptions): Control<number> {
   function fromTrack(position: number): number {
     message.textContent = "";
     if (!log) return position;
-    const exact = 10 ** position;
+    return rounded(10 ** position);
+  }
+
+  function rounded(exact: number): number {
     return clamp(step >= 1 ? Math.round(exact) : Number(exact.toPrecision(2)), min, max);
+  }
+
+  /** Move a log slider to the next value that differs: the track's own step may round to the same one. */
+  function stepByKey(event: KeyboardEvent): void {
+    const direction = DIRECTIONS[event.key];
+    if (!log || direction === undefined) return;
+    event.preventDefault();
+    let position = Math.log10(value);
+    do position += direction * track.step;
+    while (rounded(10 ** position) === value && 10 ** position > min && 10 ** position < max);
+    accept(rounded(10 ** position));
   }
 
   function fromBox(): number {

@@ -30,10 +30,12 @@ export function tex(source: string, display = false): HTMLElement {
 
 /** Let the keyboard reach an element while it is too narrow for its content. */
 function scrollByKeyboard(element: HTMLElement): void {
-  new ResizeObserver(() => {
+  const check = (): void => {
     element.toggleAttribute("tabindex", false);
     if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
-  }).observe(element);
+  };
+  new ResizeObserver(check).observe(element);
+  document.fonts.addEventListener("loadingdone", check);
 }
 
 /** Split marked text into nodes: $formula$, **strong**, *emphasis*, `code`. Everything else stays text. */

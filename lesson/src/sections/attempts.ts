@@ -1,6 +1,6 @@
 // Attempts at CartPole: one recipe, thirty seeds. Sections 9 and 10 train them, and each is trained once a visit.
 
-import { NOTEBOOK, type Engine, type Recipe } from "../engine";
+import type { Engine, Recipe } from "../engine";
 import type { Pool, TrainedSeed } from "../pool";
 import { format } from "../ui";
 
@@ -140,30 +140,6 @@ export function bootstrap(engine: Engine, values: ArrayLike<number>): Interval {
   return [means[Math.round(0.025 * (RESAMPLES - 1))]!, means[Math.round(0.975 * (RESAMPLES - 1))]!];
 }
 
-const BASELINES: Record<Recipe["baseline"], string> = {
-  none: "no baseline",
-  mean: "the batch's mean as baseline",
-  "leave-one-out": "leave-one-out",
-  value: "V(s) as baseline",
-};
-
-/** Say what of a recipe is not the notebook's. */
-export function describeRecipe(recipe: Recipe): string {
-  const whole = recipe.algorithm === "reinforce";
-  const parts = [
-    !whole && "PPO",
-    whole && recipe.network === "two-layers" && "two hidden layers",
-    recipe.learningRate !== NOTEBOOK.learningRate && `learning rate ${format(recipe.learningRate)}`,
-    whole && recipe.episodes !== NOTEBOOK.episodes && `${recipe.episodes} episodes a step`,
-    whole && recipe.baseline !== NOTEBOOK.baseline && BASELINES[recipe.baseline],
-    whole && recipe.standardize && "standardised",
-    whole && recipe.estimator === "total-return" && "total return",
-    recipe.discount !== NOTEBOOK.discount && `γ ${format(recipe.discount, 4)}`,
-    recipe.totalEpisodes !== NOTEBOOK.totalEpisodes && `${format(recipe.totalEpisodes)} episodes in all`,
-  ];
-  return parts.filter((part) => part !== false).join(", ") || "the notebook’s recipe";
-}
-
 /** Write an interval in brackets. */
 export function bracket([low, high]: Interval): string {
   return `[${format(low)}, ${format(high)}]`;
@@ -186,29 +162,4 @@ export function setLatestRecipe(recipe: Recipe): void {
 /** Be told when section 9 has trained another recipe. */
 export function onLatestRecipe(follow: () => void): void {
   followers.add(follow);
-}
-
-/** Return a function that calls `listener` at once, and then at most once in so many milliseconds. */
-export function throttle(listener: () => void, milliseconds: number): () => void {
-  let timer = 0;
-  let asked = false;
-
-  function call(): void {
-    asked = false;
-    listener();
-    timer = window.setTimeout(() => {
-      timer = 0;
-      if (asked) call();
-    }, milliseconds);
-  }
-
-  return () => {
-    asked = true;
-    if (timer === 0) call();
-  };
-}
-
-/** Call with whether an element is in the window, now and whenever that changes. */
-export function watchVisible(element: HTMLElement, listener: (visible: boolean) => void): void {
-  new IntersectionObserver((entries) => listener(entries.at(-1)!.isIntersecting)).observe(element);
 }

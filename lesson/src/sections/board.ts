@@ -3,7 +3,18 @@
 import type { Engine, Recipe } from "../engine";
 import { addDots, addLine, addRule, axes, COLOURS, type Plot } from "../plot";
 import { button, figure, format, h, heading, prose, type Figure } from "../ui";
-import { bracket, describeRecipe, LONGEST, recipeKey, SEEDS, SOLVED, summarise, type Attempt, type Summary } from "./attempts";
+import {
+  bracket,
+  LONGEST,
+  recipeKey,
+  SEEDS,
+  SOLVED,
+  summarise,
+  WINDOW,
+  type Attempt,
+  type Summary,
+} from "./attempts";
+import { describeRecipe } from "./recipes";
 
 const ROW = 26; // pixels an attempt
 
@@ -35,7 +46,7 @@ export function attemptBoard(engine: Engine, again: (recipe: Recipe) => void): B
     dots.redraw();
   }
 
-  const columns = ["", "attempt", "mean [95 %]", "worst", `at ${SOLVED}`, "steps a seed", ""];
+  const columns = ["no.", "attempt", "mean [95 %]", "worst", `at ${SOLVED}`, "steps a seed", "again"];
   const head = h("thead", {}, h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, column))));
   const slot = { class: "table-slot", tabindex: 0, role: "group", "aria-label": "The board" };
   const element = h(
@@ -72,8 +83,7 @@ function dotsFigure(entries: readonly Entry[]): Figure {
   return figure({
     title: "Every attempt, a dot a seed",
     draw: (width) => dotsPlot(width, entries),
-    describe: () =>
-      entries.map(({ number, summary }) => `Attempt ${number}: from ${format(summary.worst)} to ${best(summary)}.`).join(" "),
+    describe: () => entries.map(tell).join(" "),
     table: () => ({
       columns: ["attempt", ...SEEDS.map((seed) => `seed ${seed}`)],
       rows: entries.map(({ number, summary }) => [number, ...summary.last]),
@@ -81,14 +91,14 @@ function dotsFigure(entries: readonly Entry[]): Figure {
   });
 }
 
-function best({ last }: Summary): string {
-  return format(Math.max(...last));
+function tell({ number, summary: { mean, worst, last } }: Entry): string {
+  return `Attempt ${number}: from ${format(worst)} to ${format(Math.max(...last))}, on average ${format(mean)}.`;
 }
 
 function dotsPlot(width: number, entries: readonly Entry[]): Plot {
   const plot = axes(width, {
-    x: { label: "mean return of the last 50 episodes", domain: [0, LONGEST + 8], values: [0, 100, 200, 300, 400, 500] },
-    y: { label: "attempt", domain: [entries.length + 0.5, 0.5], values: entries.map(({ number }) => number) },
+    x: { label: `mean return of the last ${WINDOW} episodes`, domain: [0, LONGEST + 8], ticks: 5 },
+    y: { label: "attempt", domain: [0.5, entries.length + 0.5], values: entries.map(({ number }) => number) },
     height: ROW * Math.max(2, entries.length),
     legend: [
       { label: "a seed", color: COLOURS.blue },

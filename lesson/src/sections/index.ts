@@ -10,7 +10,10 @@ import { trick } from "./s05-trick";
 import { estimator } from "./s06-estimator";
 import { sign } from "./s07-sign";
 import { episode } from "./s08-episode";
+import { train } from "./s09-train";
+import { learned } from "./s10-learned";
 import { reflection } from "./s11-reflection";
+import { road } from "./s12-road";
 
 export const SECTIONS: readonly Section[] = [
   here,
@@ -22,5 +25,8 @@ export const SECTIONS: readonly Section[] = [
   estimator,
   sign,
   episode,
+  train,
+  learned,
   reflection,
+  road,
 ];

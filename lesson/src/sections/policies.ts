@@ -52,7 +52,7 @@ async function train({ engine, pool }: Context): Promise<Trained> {
   run.load(parameters);
   const mean = returns.slice(-LAST).reduce((sum, G) => sum + G, 0) / LAST;
   const seconds = fixed((performance.now() - start) / 1000, 2);
-  const lasted = `The last ${LAST} lasted ${format(mean)} steps on average.`;
+  const lasted = `In the last ${LAST} the pole stood for ${format(mean)} steps on average.`;
   return { run, report: `Trained in this browser: ${returns.length} episodes in ${seconds} s. ${lasted}` };
 }
 

@@ -435,12 +435,12 @@ function curveFigure(model: Model, options: { title: string; axis: Axis; unit: s
 function angleFigure(model: Model): Figure {
   const domain = [-ANGLE_LIMIT, ANGLE_LIMIT] as const;
   const axis = { label: "pole angle φ (degrees)", domain, values: [-12, -6, 0, 6, 12] };
-  return curveFigure(model, { title: "The same state, the pole at any angle", axis, unit: "degrees", index: 2 });
+  return curveFigure(model, { title: "Along the pole's angle", axis, unit: "degrees", index: 2 });
 }
 
 function turningFigure(model: Model): Figure {
   const axis = { label: "pole turning φ̇ (rad/s)", domain: [-FASTEST, FASTEST] as const };
-  return curveFigure(model, { title: "The same state, the pole turning at any speed", axis, unit: "rad/s", index: 3 });
+  return curveFigure(model, { title: "Along the pole's turning", axis, unit: "rad/s", index: 3 });
 }
 
 function countQuestion(context: Context, hides: HTMLElement[]): HTMLElement {

@@ -26,7 +26,8 @@ import {
 import { latest } from "./latest";
 import { untrainedPolicy } from "./policies";
 
-const MOST = 3000; // episodes
+const EPISODES = 100; // before N is moved
+const MOST = 3000;
 const DISCOUNT = 0.99; // the notebook's
 const SLICE = 100; // episodes that are played between two breaths of the page
 const LEARNERS = 50; // who each sample trajectories of the chain
@@ -49,7 +50,7 @@ interface Model {
   luck: NumberSetting; // which episodes
   returns(count: number, discount?: number): number[]; // of the first episodes of CartPole
   played(): number; // episodes that are ready
-  chain(): Chain;
+  chain(count?: number, discount?: number): Chain;
 }
 
 /** What fifty learners found on the chain. */
@@ -141,7 +142,7 @@ function build(root: HTMLElement, context: Context): void {
 
 function newModel(context: Context, onPlayed: () => void): Model {
   const { engine, settings } = context;
-  const episodes = settings.number("episodes", { default: 100, min: 1, max: MOST, integer: true });
+  const episodes = settings.number("episodes", { default: EPISODES, min: 1, max: MOST, integer: true });
   const discount = settings.number("discount", { default: DISCOUNT, min: 0, max: 1 });
   const luck = settings.number("luck", { default: 0, min: 0, max: 99, integer: true });
   const run = untrainedPolicy(context);
@@ -165,7 +166,7 @@ function newModel(context: Context, onPlayed: () => void): Model {
     luck,
     returns: (count, gamma = discount.get()) => played.returns(count, gamma),
     played: () => played.count,
-    chain: () => chain(drawn, episodes.get(), discount.get()),
+    chain: (count = episodes.get(), gamma = discount.get()) => chain(drawn, count, gamma),
   };
 }
 
@@ -415,11 +416,11 @@ function holds({ mean, half }: Estimate, exact: number): boolean {
 function coverageQuestion(context: Context, model: Model, hides: HTMLElement): HTMLElement {
   return predict(context, {
     id: "performance-coverage",
-    question: `How many of the ${LEARNERS} intervals hold the exact $J$?`,
+    question: `With $N = ${EPISODES}$, how many of the ${LEARNERS} intervals hold the exact $J$?`,
     kind: "interval",
     unit: `of ${LEARNERS}`,
     hides: [hides],
-    answer: async () => held(model.chain()),
+    answer: async () => held(model.chain(EPISODES, DISCOUNT)),
     explain:
       "About 95 in 100, if $N$ is large. The others did nothing wrong: their luck was out of the ordinary, and " +
       "nothing in their own numbers tells them so.",
@@ -455,10 +456,15 @@ function learnersFigure(model: Model): Figure {
       const { estimates, exact } = model.chain();
       return {
         columns: ["learner", "average return", "half of the interval", "holds J"],
-        rows: estimates.map((one, i) => [...tableRow(i + 1, one), holds(one, exact) ? "yes" : "no"]),
+        rows: estimates.map((one, i) => [...tableRow(i + 1, one), verdict(one, exact)]),
       };
     },
   });
+}
+
+function verdict(one: Estimate, exact: number): string {
+  if (Number.isNaN(one.half)) return "no interval";
+  return holds(one, exact) ? "yes" : "no";
 }
 
 function learnersPlot(width: number, { exact, lowest, highest, estimates }: Chain): Plot {
@@ -475,8 +481,7 @@ function learnersPlot(width: number, { exact, lowest, highest, estimates }: Chai
   });
   addRule(plot, { y: exact, color: COLOURS.ink });
   estimates.forEach((one, i) => {
-    const missed = !Number.isNaN(one.half) && !holds(one, exact);
-    const color = missed ? COLOURS.vermilion : COLOURS.blue;
+    const color = Number.isNaN(one.half) ? COLOURS.muted : holds(one, exact) ? COLOURS.blue : COLOURS.vermilion;
     const whisker = [one.mean - one.half, one.mean + one.half].map((y): Point => [i + 1, y]);
     addLine(plot, whisker, { color });
     addDots(plot, [i + 1, one.mean], { color, radius: 3, opacity: 1 });

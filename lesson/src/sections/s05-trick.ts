@@ -106,8 +106,8 @@ function build(root: HTMLElement, context: Context): void {
     settingChoice(model.view, {
       label: "Look at",
       options: [
-        { value: "probability", label: "$p(\\omega)$" },
-        { value: "logarithm", label: "$\\log p(\\omega)$ and its gradient" },
+        { value: "probability", label: "p(ω)" },
+        { value: "logarithm", label: "log p(ω) and its gradient" },
       ],
     }),
     preferenceSlider(model, 0),
@@ -198,8 +198,8 @@ function lakeText(): HTMLElement[] {
     prose(
       "But look at the formula once more. $\\sum_\\omega p(\\omega) \\cdots$ is an *average*, and an average can be ",
       "estimated: act, and the world itself draws trajectories with the right probabilities. The sum of ",
-      "$\\nabla p(\\omega)\\, G(\\omega)$ was none: $\\nabla p$ is negative in places, and nothing can be drawn from that. ",
-      "That is what the trick is for.",
+      "$\\nabla p(\\omega)\\, G(\\omega)$ was none: $\\nabla p$ is negative in places, and nothing can be drawn from ",
+      "that. So this is what the trick is for.",
     ),
   ];
 }
@@ -226,7 +226,8 @@ function seen(view: View, probability: number): number {
 
 function curveFigure(engine: Engine, model: Model): Figure {
   const { view, row, slip, theta } = model;
-  const rowAt = (x: number, s: number) => engine.theorem({ ...EXAMPLE, slip: s }, [x, theta.get()[1]!]).rows[row.get()]!;
+  const rowAt = (x: number, s: number): Row =>
+    engine.theorem({ ...EXAMPLE, slip: s }, [x, theta.get()[1]!]).rows[row.get()]!;
   // θ is in the first factor only, the slip in the second: each is computed once.
   const curves = (slips: readonly number[]): Point[][] => {
     const policies = STEPS.map((x) => rowAt(x, slip.get()).policy);
@@ -280,7 +281,7 @@ function curvePlot(width: number, model: Model, [own = [], ...others]: Point[][]
   return plot;
 }
 
-/** Make the table of one trajectory's factors; in the view of the logarithm the dynamics are struck out. */
+/** Make the table of one trajectory's factors; in the view of the logarithm the dynamics' gradients are struck out. */
 function factorTable(engine: Engine, model: Model): { element: HTMLElement; update: () => void } {
   const body = h("div", { class: "table-slot", tabindex: 0, role: "group", "aria-label": "Factors of the trajectory" });
   const title = h("span", { class: "figure-title" });
@@ -288,9 +289,9 @@ function factorTable(engine: Engine, model: Model): { element: HTMLElement; upda
   function update(): void {
     const isLog = model.view.get() === "logarithm";
     title.replaceChildren(...inline(`The factors of $p(\\omega)$ of ${trajectoryName(model.chosen())}`));
-    const extra = isLog ? ["log", "$\\partial/\\partial\\theta_0$", "$\\partial/\\partial\\theta_1$"] : [];
+    const extra = isLog ? ["log", "∂/∂θ₀ of it", "∂/∂θ₁ of it"] : [];
     const titles = ["factor", "value", ...extra];
-    const head = h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, ...inline(title))));
+    const head = h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)));
     const rows = factorsOf(engine, model).map((factor) => factorRow(factor, isLog));
     body.replaceChildren(
       h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows), h("tfoot", {}, totalRow(model.chosen(), isLog))),
@@ -400,9 +401,10 @@ function walkFigure(model: Model): Figure {
     draw: (width) => walkPlot(width, model),
     describe: () => {
       const { gradient } = model.now();
+      const lengths = `That is ${format(norm(gradient))} long; the longest product is ${format(longest())}.`;
       return (
-        `The path goes as far as ${format(Math.max(...path(model).map(norm)))} from the start, and ends at ∇J = ` +
-        `${spellVector(gradient)}, which is ${format(norm(gradient))} long. The longest product is ${format(longest())}.`
+        `The path goes as far as ${format(Math.max(...path(model).map(norm)))} from the start, and ends at ` +
+        `∇J = ${spellVector(gradient)}. ${lengths}`
       );
     },
     table: () => ({
@@ -439,19 +441,19 @@ function walkPlot(width: number, model: Model): Plot {
 }
 
 const COLUMNS: readonly { title: string; order?: Order; span?: number }[] = [
-  { title: "trajectory $\\omega$", order: "length" },
-  { title: "$\\prod \\pi$" },
-  { title: "$\\prod p$" },
-  { title: "$p(\\omega)$", order: "probability" },
-  { title: "$G(\\omega)$", order: "return" },
-  { title: "$\\sum \\nabla \\log \\pi$", span: 2 },
+  { title: "trajectory ω", order: "length" },
+  { title: "Π π" },
+  { title: "Π p" },
+  { title: "p(ω)", order: "probability" },
+  { title: "G(ω)", order: "return" },
+  { title: "Σ ∇log π", span: 2 },
   { title: "product", order: "contribution", span: 2 },
 ];
 
 /** Make the table of all rows: its columns sort it, its first column chooses the trajectory above. */
 function theoremTable(model: Model): { element: HTMLElement; update: () => void } {
   const headers = COLUMNS.map(({ title, order, span }) => {
-    const content = order ? [button(title, () => model.order.set(order))] : inline(title);
+    const content = order ? [button(title, () => model.order.set(order))] : [title];
     return h("th", { scope: "col", colspan: span ?? 1 }, ...content);
   });
   const body = h("tbody", {});

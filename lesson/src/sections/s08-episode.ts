@@ -39,8 +39,8 @@ const ENDS = 5; // steps of the table at either end
 const GHOSTS = 12; // poses that are left standing of the policy's episode
 const ACTIONS = ["left", "right"] as const;
 const KEYS: Record<string, Action> = { ArrowLeft: 0, ArrowRight: 1 };
-const PACES = ["step", "slow", "half", "real"] as const;
-const RATES = { step: 0, slow: 10, half: 25, real: 50 } as const; // steps a second; CartPole's time step is 0.02 s
+const PACES = ["step", "slow", "quick", "real"] as const;
+const RATES = { step: 0, slow: 5, quick: 20, real: 50 } as const; // steps a second; CartPole's time step is 0.02 s
 
 type Action = 0 | 1;
 type Pace = (typeof PACES)[number];
@@ -98,8 +98,8 @@ function build(root: HTMLElement, context: Context): void {
   for (const setting of [model.discount, model.time, model.player]) setting.subscribe(update);
   model.pace.subscribe(() => model.game.stop());
   model.start.subscribe(restart);
-  model.game.subscribe(() => {
-    model.time.set(model.game.actions.length);
+  model.game.subscribe((pushed) => {
+    if (pushed) model.time.set(model.game.actions.length);
     update();
   });
   update();
@@ -135,7 +135,7 @@ function build(root: HTMLElement, context: Context): void {
         options: [
           { value: "step", label: "a step a push" },
           { value: "slow", label: `${RATES.slow} steps/s` },
-          { value: "half", label: `${RATES.half} steps/s` },
+          { value: "quick", label: `${RATES.quick} steps/s` },
           { value: "real", label: `${RATES.real} steps/s, as it is` },
         ],
       }),
@@ -144,8 +144,14 @@ function build(root: HTMLElement, context: Context): void {
     h(
       "div",
       { class: "buttons" },
-      button("Same start again", restart),
-      button("Another start", () => model.start.set((model.start.get() + 1) % (model.start.max + 1))),
+      button("Same start again", () => {
+        model.time.set(0);
+        restart();
+      }),
+      button("Another start", () => {
+        model.time.set(0);
+        model.start.set((model.start.get() + 1) % (model.start.max + 1));
+      }),
     ),
     time.element,
     heading("What is written down"),
@@ -235,7 +241,8 @@ class Game {
   fallen = false;
   direction: Action = 1; // of the pushes, at a pace
   running = false;
-  private listener = (): void => undefined;
+  private frame = 0; // the next one
+  private listener: (pushed: boolean) => void = () => undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -245,8 +252,8 @@ class Game {
     document.addEventListener("visibilitychange", () => this.stop());
   }
 
-  /** Be told of each push, and when pushing at a pace begins and ends. */
-  subscribe(listener: () => void): void {
+  /** Be told of each push, and of beginnings and ends. */
+  subscribe(listener: (pushed: boolean) => void): void {
     this.listener = listener;
   }
 
@@ -270,25 +277,26 @@ class Game {
     this.actions = [...this.actions, action];
     this.fallen = terminated;
     if (this.over) this.running = false;
-    this.listener();
+    this.listener(true);
   }
 
   /** Push so many times a second, always in the direction chosen last, until the episode is over. */
   run(rate: number): void {
     const begin = performance.now();
     let pushed = 0;
-    const frame = (now: number): void => {
+    const advance = (now: number): void => {
       for (; this.running && pushed < ((now - begin) * rate) / 1000; pushed += 1) this.push(this.direction);
-      if (this.running) requestAnimationFrame(frame);
+      if (this.running) this.frame = requestAnimationFrame(advance);
     };
-    this.running = !this.over;
-    this.listener();
-    requestAnimationFrame(frame);
+    this.running = true;
+    this.listener(false);
+    this.frame = requestAnimationFrame(advance);
   }
 
   stop(): void {
     this.running = false;
-    this.listener();
+    cancelAnimationFrame(this.frame);
+    this.listener(false);
   }
 }
 
@@ -456,7 +464,7 @@ function stepPlot(width: number, model: Model, values: ArrayLike<number>, y: Axi
 
 function returnFigure(model: Model): Figure {
   return figure({
-    title: "$G_t$, the return from each step",
+    title: "$G_t$ from each step",
     draw: (width) => {
       const { returns } = model.shown();
       const y = { label: "G", domain: [0, 1.08 * Math.max(1, max(returns))] as const };
@@ -476,7 +484,7 @@ function returnFigure(model: Model): Figure {
 
 function logFigure(model: Model): Figure {
   return figure({
-    title: "$\\log \\pi(a_t \\mid s_t)$, how expected each action was",
+    title: "$\\log \\pi(a_t \\mid s_t)$ of each action",
     draw: (width) => {
       const { logProbs } = model.shown();
       const y = { label: "log π", domain: [Math.min(-1, 1.08 * min(logProbs)), 0.05] as const };

@@ -529,7 +529,7 @@ function noisePlot(width: number, levels: readonly Level[], truth: number): Plot
     ],
     rules: [{ y: truth }],
   });
-  addText(plot, [1.1, 0.75 * truth], "length of the gradient", { color: COLOURS.muted, anchor: "start" });
+  addText(plot, [1.1, 0.6 * truth], "length of the gradient", { color: COLOURS.muted, anchor: "start" });
   for (const { size, noise, isExact } of levels) {
     if (noise >= FLOOR) addDots(plot, [size, noise], { color: COLOURS.blue, radius: isExact ? 6 : 3.5, opacity: 1 });
   }
@@ -592,7 +592,7 @@ interface Finding {
 
 interface Sentence {
   text: string;
-  test: (measured: (name: string) => Moments, gradient: Vector, meanScore: number) => Finding;
+  test: (measured: (name: string, size?: number) => Moments, gradient: Vector, meanScore: number) => Finding;
 }
 
 const SENTENCES: readonly Sentence[] = [
@@ -622,7 +622,7 @@ const SENTENCES: readonly Sentence[] = [
   {
     text: "The factor $\\gamma^t$ can be left out: the mean keeps its direction.",
     test: (measured, gradient) => {
-      const turned = angle(measured("reward-to-go, γ^t dropped").mean, gradient);
+      const turned = angle(measured("reward-to-go, γ^t dropped", 1).mean, gradient); // the same for any size
       return { measured: `turned by ${fixed(turned, 1)}°`, holds: turned < 1e-3 };
     },
   },
@@ -645,8 +645,8 @@ function findings(engine: Engine, problem: Problem, point: [number, number]): Fi
   ]);
   const known = new Map<string, Moments>();
 
-  function measured(name: string): Moments {
-    const moments = known.get(name) ?? engine.moments(problem, point, estimatorNamed(engine, name), 2);
+  function measured(name: string, size = 2): Moments {
+    const moments = known.get(name) ?? engine.moments(problem, point, estimatorNamed(engine, name), size);
     known.set(name, moments);
     return moments;
   }

@@ -1,8 +1,16 @@
 // Section 12: what changes at LunarLander, the ladder of pgrad's algorithms, and where to go next.
 
-import { addDots, addLine, addRule, axes, COLOURS, type Plot } from "../plot";
+import { addDots, addLine, addRule, axes, COLOURS, s, type Plot } from "../plot";
 import { predict } from "../predict";
-import { ARM_LADDER, CARTPOLE_LADDER, LUNAR_LADDER, LUNAR_PRESET, type Recorded, type Recording, type Rung } from "../recorded";
+import {
+  ARM_LADDER,
+  CARTPOLE_LADDER,
+  LUNAR_LADDER,
+  LUNAR_PRESET,
+  type Recorded,
+  type Recording,
+  type Rung,
+} from "../recorded";
 import type { Context, Section } from "../section";
 import {
   columns,
@@ -20,6 +28,7 @@ import {
 } from "../ui";
 import { bracket, LONGEST, SOLVED } from "./attempts";
 
+const THEOREM = String.raw`\nabla J(\theta) = \mathrm{E}\Big[\sum_t \gamma^t\, \Psi_t \nabla \log \pi(a_t \mid s_t)\Big]`;
 const LANDED = 200; // mean return on LunarLander that counts as solved
 
 export const road: Section = {
@@ -34,8 +43,8 @@ export const road: Section = {
 function build(root: HTMLElement, context: Context): void {
   const lander = landerFigure();
   const afterwards = prose(
-    "With the total return the lander seldom lands. With PPO and running normalisation of what it sees and gets, all ",
-    `${LUNAR_PRESET.rows.ppo.solved} seeds do. The sum that is being estimated is the same.`,
+    "With the total return the mean stays below zero. With PPO and running normalisation of what it sees and gets, all ",
+    `${LUNAR_PRESET.rows.ppo.solved} seeds pass ${LANDED}. What is being estimated is the same sum.`,
   );
 
   root.append(
@@ -44,7 +53,7 @@ function build(root: HTMLElement, context: Context): void {
       "and for returns. Only numbers change.",
     ),
     tableElement({
-      columns: ["", "CartPole-v1", "LunarLander-v3"],
+      columns: ["question", "CartPole-v1", "LunarLander-v3"],
       rows: [
         ["what it sees", "4 numbers", "8 numbers: place, speed, tilt, turning, two legs"],
         ["what it can do", "2 actions: left, right", "4 actions: nothing, left, main or right engine"],
@@ -56,7 +65,7 @@ function build(root: HTMLElement, context: Context): void {
     landerQuestion(context, [lander.element, afterwards]),
     lander.element,
     afterwards,
-    prose("This page has no moon. At home, both take minutes:"),
+    prose("This page has no moon. At home, both recipes take minutes:"),
     commands(
       "pip install 'pgrad[box2d]'",
       "pgrad train LunarLander-v3 --algorithm notebook --seeds 3",
@@ -65,7 +74,7 @@ function build(root: HTMLElement, context: Context): void {
     ),
     heading("The ladder"),
     prose("All of pgrad’s algorithms are one line, with a choice of what multiplies the score, and of how to step:"),
-    tex(String.raw`\nabla J(\theta) = \mathrm{E}\Big[\sum_t \gamma^t\, \Psi_t\, \nabla \log \pi_\theta(a_t \mid s_t)\Big]`, true),
+    tex(THEOREM, true),
     prose("Each rung adds one thing to a rung before it."),
     ladderTable(),
     prose(
@@ -73,21 +82,21 @@ function build(root: HTMLElement, context: Context): void {
       "numbers, tells them apart.",
     ),
     columns(
-      ladderFigure("CartPole-v1", CARTPOLE_LADDER, [0, LONGEST + 10]),
+      ladderFigure("CartPole-v1", CARTPOLE_LADDER, [0, LONGEST + 25]),
       ladderFigure("RobotArm-v0", ARM_LADDER, [-150, -40]),
     ),
     heading("Where to go next"),
     list(
-      "**PPO.** After one step the batch belongs to an old policy. Weight each action by the ratio of its new " +
-        "probability to its old one, and stop where the ratio leaves $1 \\pm \\varepsilon$. Where the ratio is 1, the " +
+      "**PPO.** After one step the batch belongs to an old policy. Weight each action by the ratio $\\rho_t$ of its " +
+        "new probability to its old one, and stop where the ratio leaves $1 \\pm \\varepsilon$. Where it is 1, the " +
         "gradient is the one of this lesson.",
       "**Natural gradient, TRPO.** The length of a step in $\\theta$ says little about how far the *policy* moves. " +
-        "Measure the step by how much the probabilities change (their KL divergence), and the step no longer depends " +
-        "on how the network is written.",
-      "**Language models.** A state is the text so far, an action is the next word, an episode is one answer. A person, " +
-        "or a model of one, gives the answer a return. The score function, the baseline from other answers to the same " +
-        "question (leave-one-out again, called RLOO; GRPO also divides by their spread) and PPO’s ratio are all what " +
-        "you have moved here. One term is new: a cost for leaving the language of the model one began with.",
+        "Measure the step by how much the probabilities change (their KL divergence). Then it does not depend on how " +
+        "the network is written.",
+      "**Language models.** A state is the text so far, an action is the next word, an episode is one answer. A " +
+        "person, or a model of one, gives the answer a return. The score, the baseline from other answers to the " +
+        "same question (leave-one-out again, called RLOO; GRPO also divides by their spread) and PPO’s ratio are " +
+        "what you have moved here. One term is new: a cost for leaving the model that one began with.",
     ),
     remark(
       "In pgrad",
@@ -123,11 +132,12 @@ function ladderTable(): HTMLElement {
   const head = ["rung", "adds", "Ψₜ, or the step", "bias", `CartPole: seeds at ${SOLVED}`];
   const rows = LADDER.map(({ name, adds, psi, bias }) => {
     const solved = `${CARTPOLE_LADDER.rows[name].solved} of ${CARTPOLE_LADDER.seeds}`;
-    return h("tr", {}, ...[`\`${name}\``, adds, psi, bias, solved].map((text) => h("td", {}, ...inline(text))));
+    return h("tr", {}, ...[name, adds, psi, bias, solved].map((text) => h("td", {}, ...inline(text))));
   });
   const header = h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text))));
   const table = h("table", {}, header, h("tbody", {}, ...rows));
-  const slot = { class: "table-slot", tabindex: 0, role: "group", "aria-label": "The ladder" };
+  const whole = { style: "max-height: none" };
+  const slot = { class: "table-slot", tabindex: 0, role: "group", "aria-label": "The ladder", ...whole };
   return h("div", {}, h("div", slot, table), source(CARTPOLE_LADDER));
 }
 
@@ -167,7 +177,12 @@ function recordedFigure(title: string, rows: readonly Row[], domain: readonly [n
       (goal === undefined ? "" : ` Solved is ${goal}.`),
     table: () => ({
       columns: ["rung", "mean return", "95 % interval", "worst seed"],
-      rows: rows.map(({ label, recorded: { mean, interval, worst } }) => [label, mean, bracket(interval), worst ?? "–"]),
+      rows: rows.map(({ label, recorded }) => [
+        label,
+        recorded.mean,
+        bracket(recorded.interval),
+        recorded.worst ?? "unknown",
+      ]),
     }),
   });
 }
@@ -195,11 +210,7 @@ function recordedPlot(width: number, rows: readonly Row[], domain: readonly [num
 
 function nameRow(plot: Plot, label: string, row: number): void {
   const [left = 0] = plot.x.range();
-  const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
-  text.setAttribute("x", String(left + 6));
-  text.setAttribute("y", String(plot.y(row) + 4));
-  text.textContent = label;
-  plot.svg.append(text);
+  plot.svg.append(s("text", { x: left + 6, y: plot.y(row) + 4 }, label));
 }
 
 function ticksOf([low, high]: readonly [number, number]): number[] {
@@ -213,8 +224,8 @@ function landerQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   return predict(context, {
     id: "road-lander",
     question:
-      `The theorem alone, with the total return as multiplier, on LunarLander: ${seeds} seeds, ${format(steps)} steps ` +
-      `each. ${LANDED} is solved, and a crash costs 100. What is the mean return?`,
+      `The theorem alone, with the total return as multiplier, on LunarLander: ${seeds} seeds, ${format(steps)} ` +
+      `steps each. ${LANDED} is solved, and a crash costs 100. What is the mean return?`,
     kind: "interval",
     hides,
     answer: async () => rows["total-return"].mean,

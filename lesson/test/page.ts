@@ -1,0 +1,194 @@
+// Use the page as a learner does, in a real browser: CHROMIUM=… PAGE=http://… EXPECTED='{…}' node page.mjs [--whole]
+// tests/lesson/test_page.py serves the page, and computes with pgrad what figures must say.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import test from "node:test";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+
+interface Expected {
+  softmax: { preferences: number[]; temperature: number; probabilities: number[] };
+  theorem: { theta: number[]; performance: number; gradient: number[] };
+}
+
+const address = process.env["PAGE"]!;
+const expected = JSON.parse(process.env["EXPECTED"]!) as Expected;
+const axe = fs.readFileSync(process.env["AXE"]!, "utf8");
+const whole = process.argv.includes("--whole");
+const SECTIONS = 13;
+
+const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"]!, args: ["--no-sandbox"] });
+
+/** Open the page in a browser of its own, run a test on it, and demand that nothing was complained of. */
+async function visit(
+  name: string,
+  use: (page: Page, context: BrowserContext) => Promise<void>,
+  { hash = "", width = 1400, dark = false, complaints = 0 } = {},
+): Promise<void> {
+  await test(name, async () => {
+    const colorScheme = dark ? "dark" : "light";
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce" });
+    const page = await context.newPage();
+    const said: string[] = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && said.push(message.text()));
+    page.on("pageerror", (error) => said.push(error.message));
+    try {
+      await page.goto(`${address}${hash}`);
+      await use(page, context);
+      assert.equal(said.length, complaints, said.join("\n"));
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+/** Build every section by scrolling through the page. */
+async function scroll(page: Page): Promise<void> {
+  await page.waitForSelector("#sections > section");
+  for (const section of await page.locator("#sections > section").all()) {
+    await section.scrollIntoViewIfNeeded();
+    await section.locator(".content:not(.waiting)").waitFor();
+  }
+  await page.waitForTimeout(300);
+}
+
+/** Show every truth that a section's predictions hide. */
+async function reveal(page: Page, section: string): Promise<void> {
+  await page.locator(`#${section} .content:not(.waiting)`).waitFor();
+  for (const question of await page.locator(`#${section} .predict`).all()) {
+    await question.getByRole("button", { name: "Just show me" }).click();
+    await question.locator(".predict-truth").waitFor({ timeout: 120_000 });
+  }
+}
+
+/** Return every number in a text. */
+function numbers(text: string): number[] {
+  return (text.replaceAll("−", "-").match(/-?\d[\d,]*\.?\d*/g) ?? []).map((word) => Number(word.replaceAll(",", "")));
+}
+
+function assertSays(text: string, values: number[], digits: number): void {
+  for (const value of values) {
+    const close = numbers(text).some((number) => Math.abs(number - value) <= 0.51 * 10 ** -digits);
+    assert.ok(close, `${value} is not in: ${text}`);
+  }
+}
+
+for (const [width, dark] of whole ? ([[400, false], [400, true], [1400, false], [1400, true]] as const) : ([[400, true], [1400, false]] as const)) {
+  await visit(
+    `every section stands at ${width} pixels, ${dark ? "dark" : "light"}, and names all its parts`,
+    async (page) => {
+      await scroll(page);
+      assert.equal(await page.locator("#sections > section").count(), SECTIONS);
+      assert.equal(await page.locator(".failure").count(), 0);
+      const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(content <= window, `the page is ${content} pixels wide in a window of ${window}`);
+      await page.evaluate(axe);
+      const found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})");
+      const { violations } = found as { violations: { id: string; nodes: { html: string }[] }[] };
+      const named = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`);
+      assert.deepEqual(named, []);
+      for (const figure of await page.locator("figure [role=img]:visible").all()) {
+        assert.ok(((await figure.getAttribute("aria-label")) ?? "").length > 20, await figure.innerHTML());
+      }
+    },
+    { width, dark },
+  );
+}
+
+const { preferences, temperature, probabilities } = expected.softmax;
+await visit(
+  "the address sets preferences and temperature, and the figure tells pgrad's probabilities",
+  async (page) => {
+    await reveal(page, "softmax");
+    const figures = await page.locator("#softmax .words:visible").allTextContents();
+    assertSays(figures.join(" "), probabilities, 2);
+  },
+  { hash: `#softmax?softmax.preferences=${preferences.join(",")}&softmax.temperature=${temperature}` },
+);
+
+await visit(
+  "a slider moved by the keyboard alone moves the figure and the address, and a reload brings it back",
+  async (page) => {
+    await reveal(page, "softmax");
+    const slider = page.locator("#softmax").getByRole("slider", { name: /temperature/i }).first();
+    const words = page.locator("#softmax .words:visible");
+    const first = await words.allTextContents();
+    await slider.focus();
+    for (let k = 0; k < 5; k++) await page.keyboard.press("ArrowRight");
+    const moved = await slider.getAttribute("aria-valuetext");
+    await page.waitForFunction(() => location.hash.includes("softmax.temperature"));
+    assert.notDeepEqual(await words.allTextContents(), first);
+    await page.reload();
+    await page.locator("#softmax .content:not(.waiting)").waitFor();
+    assert.equal(await slider.getAttribute("aria-valuetext"), moved);
+  },
+  { hash: "#softmax" },
+);
+
+await visit(
+  "a number outside its range is clamped with a message",
+  async (page) => {
+    const box = page.locator("#softmax input[type=number]:visible").first();
+    await box.fill("1000");
+    await box.press("Enter");
+    await page.locator("#softmax").getByText("The largest value here is").first().waitFor();
+  },
+  { hash: "#softmax" },
+);
+
+const { theta, performance, gradient } = expected.theorem;
+await visit(
+  "the table of trajectories adds up to pgrad's J and ∇J",
+  async (page) => {
+    await reveal(page, "trick");
+    await page.waitForTimeout(300);
+    const text = (await page.locator("#trick").textContent()) ?? "";
+    assertSays(text, [performance], 3);
+    assertSays(text, gradient, 3);
+  },
+  { hash: `#trick?trick.theta=${theta.join(",")}` },
+);
+
+await visit(
+  "hostile and wrong settings are ignored, with a line",
+  async (page) => {
+    await page.locator("#softmax .content:not(.waiting)").waitFor();
+    await page.locator("#notices").getByText("<img").first().waitFor();
+    assert.equal(await page.locator("img, #notices b").count(), 0);
+    assert.equal(await page.evaluate(() => "hacked" in window), false);
+    assert.equal(await page.evaluate(() => location.hash.includes("img")), false);
+  },
+  { hash: `#softmax?softmax.temperature=${encodeURIComponent("<img src=x onerror=hacked=1>")}&zzz=1` },
+);
+
+await visit("a prediction is scored, kept, and forgotten", async (page) => {
+  const section = page.locator("#tables");
+  const question = section.locator(".predict").first();
+  await section.locator(".content:not(.waiting)").waitFor();
+  await question.getByRole("button", { name: "Commit" }).click();
+  await question.locator(".message").getByText("first").waitFor();
+  if ((await question.locator("input[type=radio]").count()) > 0) await question.locator("input[type=radio]").first().check({ force: true });
+  for (const box of await question.locator("input[type=number]").all()) await box.fill("1");
+  await question.getByRole("button", { name: "Commit" }).click();
+  await question.locator(".predict-truth").waitFor();
+  await page.reload();
+  await question.locator(".predict-truth").getByText("You said").waitFor();
+  const panel = page.getByRole("region", { name: "Your predictions" });
+  assert.doesNotMatch((await panel.textContent()) ?? "", /No predictions yet/);
+  await panel.getByRole("button", { name: "Forget" }).click();
+  await question.getByRole("button", { name: "Commit" }).waitFor();
+}, { hash: "#tables" });
+
+await visit(
+  "thirty seeds train offline",
+  async (page, context) => {
+    await page.locator("#train .content:not(.waiting)").waitFor();
+    await context.setOffline(true);
+    await reveal(page, "train");
+    const words = (await page.locator("#train .words:visible").allTextContents()).join(" ");
+    assert.match(words, /30/);
+  },
+  { hash: "#train" },
+);
+
+await browser.close();
