@@ -40,7 +40,7 @@ lesson-test: lesson ## Try the whole lesson in a browser; needs Chromium
 	$(BIN)/pytest tests/lesson -m "slow or not slow" --timeout 1800
 
 wheel: lesson ## Pack pgrad with the lesson, into dist/
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 mutants: $(INSTALLED)-test ## Plant errors in pgrad; some test must notice each (SAMPLE=300, ONLY=kernels/gaussian.py)
 	$(BIN)/python tests/mutants $(TRY)

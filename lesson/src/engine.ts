@@ -112,8 +112,8 @@ interface Exports extends Heap {
   reset_cartpole(key: bigint, state: number): void;
   step_cartpole(state: number, action: number): bigint;
   initialise(network: number, key: bigint): void;
-  train_once(training: number, iterations: number): bigint;
-  train_epochs(training: number, iterations: number): bigint;
+  train_once(training: number): bigint;
+  train_epochs(training: number): bigint;
   collect(rollout: number): bigint;
   act(rollout: number, count: number): void;
   theorem(theory: number): number;
@@ -126,6 +126,7 @@ interface Exports extends Heap {
 const PARAMETERS = 2; // of the theory's policies
 const FIRST_EPISODE = 0n;
 const RESET_STREAM = 0n; // of an episode's random numbers, in pgrad.kernels.random
+const LOGGED = 2; // of a simulation's counters: the episodes that ended in the last call
 const STREAMS = { initialisation: 0n, rollout: 1n, minibatch: 2n }; // of a run's
 
 /** One instance of pgrad, with a memory of its own. */
@@ -371,7 +372,7 @@ export class Engine {
 export class Run {
   private readonly training: Memory;
   private readonly rollout: Memory;
-  private readonly train: (training: number, iterations: number) => bigint;
+  private readonly train: (training: number) => bigint;
   private ended = 0; // episodes
 
   constructor(
@@ -391,18 +392,26 @@ export class Run {
   /** Train for so many iterations, or until the recipe's episodes are used up. */
   advance(iterations: number): Progress {
     const { metrics, faults } = this.engine.description;
-    const table = this.training.array<Float64Array>("metrics");
-    const done = this.training.array<BigInt64Array>("learner.iteration");
-    const before = Number(done[0]!);
-    const most = Math.min(iterations, table.length / metrics.length, this.iterationsLeft());
-    const fault = Number(this.train(this.training.address, most));
-    const last = Number(this.training.array<BigInt64Array>("learner.iteration")[0]!) - before - 1;
-    const metric = (name: string): number =>
-      this.training.array<Float64Array>("metrics")[Math.max(last, 0) * metrics.length + metrics.indexOf(name)]!;
-    const { returns, steps } = this.ends();
-    const finished = fault !== 0 || this.ended >= this.recipe.totalEpisodes;
-    const [entropy, gradientNorm] = [metric("entropy"), metric("gradient_norm")];
-    return { returns, steps, entropy, gradientNorm, finished, fault: faults[String(fault)] ?? null };
+    const { totalEpisodes } = this.recipe;
+    const [returns, steps]: [number[], number[]] = [[], []];
+    let fault = 0;
+    for (let k = 0; k < iterations && fault === 0 && this.ended < totalEpisodes; k += 1) {
+      fault = Number(this.train(this.training.address));
+      const count = Number(this.training.array<BigInt64Array>("simulation.lanes.counters")[LOGGED]!);
+      const episodes = "simulation.buffer.episodes";
+      returns.push(...this.training.array<Float64Array>(`${episodes}.episode_return`).subarray(0, count));
+      steps.push(...Array.from(this.training.array<BigInt64Array>(`${episodes}.total_steps`).subarray(0, count), Number));
+      this.ended += count;
+    }
+    const metric = (name: string): number => this.training.array<Float64Array>("metrics")[metrics.indexOf(name)]!;
+    return {
+      returns: Float64Array.from(returns),
+      steps: Float64Array.from(steps),
+      entropy: metric("entropy"),
+      gradientNorm: metric("gradient_norm"),
+      finished: fault !== 0 || this.ended >= totalEpisodes,
+      fault: faults[String(fault)] ?? null,
+    };
   }
 
   /** Return π(right | s) of each state. */
@@ -479,22 +488,6 @@ export class Run {
     }
     this.training.setBits("simulation.plan.run_key", exports.fold_in(seed, STREAMS.rollout));
     this.training.setBits("learner.key", exports.fold_in(seed, STREAMS.minibatch));
-  }
-
-  /** Return how many iterations the recipe's episodes allow; where batches cut episodes, any number while some are left. */
-  private iterationsLeft(): number {
-    const left = this.recipe.totalEpisodes - this.ended;
-    return this.recipe.algorithm === "reinforce" ? Math.ceil(left / this.recipe.episodes) : Infinity;
-  }
-
-  /** Return the episodes that ended in the last call. */
-  private ends(): { returns: Float64Array; steps: Float64Array } {
-    const logged = Number(this.training.array<BigInt64Array>("simulation.lanes.counters")[2]!);
-    this.ended += logged;
-    const episodes = "simulation.buffer.episodes";
-    const returns = this.training.array<Float64Array>(`${episodes}.episode_return`).slice(0, logged);
-    const steps = this.training.array<BigInt64Array>(`${episodes}.total_steps`).subarray(0, logged);
-    return { returns, steps: Float64Array.from(steps, Number) };
   }
 
   /** Give the rollout the policy as it is now. */

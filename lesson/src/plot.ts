@@ -245,13 +245,13 @@ export function addRule(plot: Plot, rule: Rule): void {
   const place = vertical
     ? { x: nearRight ? x1 - 5 : x1 + 5, y: top + 14, class: nearRight ? "note end" : "note" }
     : { x: right - 5, y: y1 - top > 20 ? y1 - 5 : y1 + 15, class: "note end" };
-  plot.body.append(s("text", { ...place, fill: color }, rule.label));
+  plot.body.append(s("text", { ...place, style: `fill: ${color}` }, rule.label));
 }
 
 /** Write at a point of the plot. */
 export function addText(plot: Plot, at: Point, text: string, style: { color?: string; anchor?: string } = {}): void {
   const { color = COLOURS.ink, anchor = "middle" } = style;
-  plot.svg.append(s("text", { x: plot.x(at[0]), y: plot.y(at[1]), class: `note ${anchor}`, fill: color }, text));
+  plot.svg.append(s("text", { x: plot.x(at[0]), y: plot.y(at[1]), class: `note ${anchor}`, style: `fill: ${color}` }, text));
 }
 
 export interface Series extends LineStyle {

@@ -36,7 +36,7 @@ class Training(NamedTuple):
     settings: Settings
     learner: Learner
     simulation: Simulation
-    metrics: npt.NDArray[np.float64]  # [iterations, len(METRICS)] of the last call
+    metrics: npt.NDArray[np.float64]  # [1, len(METRICS)] of the last iteration
 
 
 class Rollout(NamedTuple):
@@ -52,14 +52,14 @@ class Rollout(NamedTuple):
 
 
 def training(like: Training) -> Exported:
-    """Return the function that trains such a run for some iterations; it returns the fault that ended them, if any."""
+    """Return the function that trains such a run for an iteration; it returns the fault that stopped it, if any."""
     training_at = reader(numba.typeof(like))
 
-    def train(address: int, iterations: int) -> int:
+    def train(address: int) -> int:
         run = training_at(address)
-        return train_chunk(run.settings, run.learner, run.simulation, run.metrics[:iterations])[1]
+        return train_chunk(run.settings, run.learner, run.simulation, run.metrics)[1]
 
-    return train, (i4, i4)
+    return train, (i4,)
 
 
 def collecting(like: Rollout) -> Exported:

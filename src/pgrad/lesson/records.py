@@ -23,7 +23,6 @@ ENV = "CartPole-v1"
 TIME_LIMIT = 3  # steps of the theory's problem
 MOST_EPISODES = 16  # a gradient step
 MOST_TRAJECTORIES = 1_000  # of the theory's estimates
-MOST_ITERATIONS = 64  # a call
 MOST_ASKED = 4_096  # states at once
 LOG_ROOM = 4_096  # episodes that end in one call
 
@@ -54,7 +53,7 @@ def new_training(config: Config, env: Env) -> Training:
     plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(0))
     simulation = new_simulation(_dynamics(env), learner.policy, plan, config.num_envs, LOG_ROOM)
     settings = settings_of(config)._replace(num_iterations=ENDLESS, total_steps=ENDLESS)
-    return Training(settings, learner, simulation, np.zeros((MOST_ITERATIONS, len(METRICS))))
+    return Training(settings, learner, simulation, np.zeros((1, len(METRICS))))
 
 
 def rollout_of(training: Training) -> Rollout:
