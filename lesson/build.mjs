@@ -25,6 +25,13 @@ await build({
 for (const file of ["index.html", "style.css"]) await cp(path.join(here, file), path.join(out, file));
 if (engine) for (const file of ["engine.wasm", "engine.json"]) await cp(path.join(engine, file), path.join(out, file));
 
+// For browsers that cannot compute: src/recorded-figures.ts names them.
+const images = path.join(here, "../docs/images");
+await mkdir(path.join(out, "images"), { recursive: true });
+for (const file of await readdir(images)) {
+  if (/^(theory_.*|training_curve)\.png$/.test(file)) await cp(path.join(images, file), path.join(out, "images", file));
+}
+
 // KaTeX's stylesheet names three formats of each font; every browser that runs the engine reads woff2.
 await mkdir(path.join(out, "katex/fonts"), { recursive: true });
 await cp(path.join(katex, "katex.min.css"), path.join(out, "katex/katex.min.css"));

@@ -4,6 +4,7 @@ import { h, inline, notify, onceAFrame } from "./dom";
 import { Engine, type EngineDescription } from "./engine";
 import { Pool } from "./pool";
 import { Score, scorePanel } from "./predict";
+import { recordedFigures } from "./recorded-figures";
 import type { Context, Section } from "./section";
 import { SECTIONS } from "./sections";
 import { Address, Settings } from "./settings";
@@ -165,7 +166,11 @@ async function start(): Promise<void> {
   const score = new Score();
   document.querySelector("#score")!.append(scorePanel(score));
   const problem = obstacle();
-  if (problem !== null) return notify(problem);
+  if (problem !== null) {
+    notify(problem);
+    document.querySelector("#sections")!.replaceChildren(recordedFigures());
+    return;
+  }
   try {
     const { engine, wasm, description } = await loadEngine();
     buildWhenNear(contents, { engine, pool: new Pool(wasm, description, notify), score }, address);

@@ -191,4 +191,90 @@ await visit(
   { hash: "#train" },
 );
 
+if (whole) {
+  await test("without vectors in WebAssembly the page says so, and shows recorded figures", async () => {
+    const page = await browser.newPage();
+    await page.addInitScript(() => {
+      WebAssembly.validate = () => false;
+    });
+    await page.goto(address);
+    await page.getByText("has no WebAssembly with SIMD").waitFor();
+    const pictures = page.locator(".recorded");
+    for (const picture of await pictures.all()) {
+      await picture.scrollIntoViewIfNeeded();
+      assert.ok(await picture.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth > 300)));
+    }
+    assert.ok((await pictures.count()) >= 7);
+    await page.close();
+  });
+
+  await test("a worker that dies is replaced and named, and the page stays alive", async () => {
+    const page = await browser.newPage();
+    await page.addInitScript(() => {
+      let struck = false;
+      window.Worker = class extends Worker {
+        override postMessage(message: { type: string }): void {
+          if (message.type !== "train" || struck) return super.postMessage(message);
+          struck = true;
+          this.terminate();
+          this.dispatchEvent(new ErrorEvent("error", { message: "struck dead" }));
+        }
+      };
+    });
+    await page.goto(`${address}#train`);
+    await page.locator("#train .content:not(.waiting)").waitFor();
+    await page.locator("#train .predict").first().getByRole("button", { name: "Just show me" }).click();
+    await page.locator("#notices").getByText("struck dead").waitFor();
+    await page.locator("#train .predict-truth").first().waitFor({ timeout: 60_000 });
+    await page.close();
+  });
+
+  await visit(
+    "a training is cancelled by the next move, and only what was let finish is on the board",
+    async (page) => {
+      const section = page.locator("#train");
+      await section.locator(".content:not(.waiting)").waitFor();
+      await section.locator(".predict").first().getByRole("button", { name: "Just show me" }).click();
+      await section.locator(".predict-truth").first().waitFor({ timeout: 60_000 });
+      const rows = section.locator("table:has(button) tbody tr");
+      const before = await rows.count();
+      const rate = section.getByRole("slider", { name: /learning rate/i }).first();
+      for (const key of ["ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft"]) {
+        await rate.press(key);
+        await page.waitForTimeout(250); // long enough to begin, too short to finish
+      }
+      await page.waitForFunction(
+        (count) => document.querySelectorAll("#train table:has(button) tbody tr").length > count,
+        before,
+        { timeout: 60_000 },
+      );
+      await page.waitForTimeout(500);
+      assert.equal(await rows.count(), before + 1);
+    },
+    { hash: "#train" },
+  );
+
+  await visit(
+    "every slider and choice moves, and nothing breaks",
+    async (page) => {
+      await scroll(page);
+      for (const section of await page.locator("#sections > section").all()) {
+        for (const slider of await section.getByRole("slider").all()) {
+          if (!(await slider.isVisible())) continue;
+          await slider.focus();
+          const before = await slider.getAttribute("aria-valuetext");
+          await page.keyboard.press("ArrowLeft");
+          await page.keyboard.press("ArrowUp");
+          await page.keyboard.press("ArrowRight");
+          const name = await slider.evaluate((element) => element.outerHTML.slice(0, 120));
+          assert.notEqual(before, null, name);
+        }
+        for (const option of await section.locator("input[type=radio]:visible").all()) await option.check({ force: true });
+      }
+      await page.waitForTimeout(1000);
+      assert.equal(await page.locator(".failure").count(), 0);
+    },
+  );
+}
+
 await browser.close();
