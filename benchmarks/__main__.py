@@ -21,6 +21,7 @@ NAMES = (
     "microscope",
     "intervals",
     "theory",
+    "lesson",
 )
 
 SEARCHES = ("general",)  # take hours: only where they are named
