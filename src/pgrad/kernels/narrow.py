@@ -60,6 +60,11 @@ def one_layer(net: MLP, k: int, transposed: Array, x: Array, y: Array, lanes: in
         dot_products(net.parameters, w, inputs, units, x, y, lanes)
     else:
         for n in range(0, lanes, 4):  # of the last four some may be none
+            if n == lanes - 1:  # one lane alone, as where an iteration is one episode
+                copy_bias(net.parameters, w + units * inputs, units, y[n])
+                for i in range(0, inputs, 4):
+                    add_columns_to_one(transposed, w, inputs, units, i, x[n], y[n])
+                continue
             for m in range(n, n + 4):
                 copy_bias(net.parameters, w + units * inputs, units, y[m])
             for i in range(0, inputs, 4):
@@ -115,3 +120,13 @@ def add_columns(
         y1[j] += a * p1 + b * q1 + c * r1 + d * s1
         y2[j] += a * p2 + b * q2 + c * r2 + d * s2
         y3[j] += a * p3 + b * q3 + c * r3 + d * s3
+
+
+@dense
+def add_columns_to_one(transposed: Array, w: int, inputs: int, units: int, i: int, x: Array, y: Array) -> None:
+    """Add weight_ji x_i to y_j, for inputs i … i + 3 of one lane."""
+    i1, i2, i3 = min(i + 1, inputs - 1), min(i + 2, inputs - 1), min(i + 3, inputs - 1)
+    p, q, r, s = x[i], x[i1] * f4(i + 1 < inputs), x[i2] * f4(i + 2 < inputs), x[i3] * f4(i + 3 < inputs)
+    w0, w1, w2, w3 = w + i * units, w + i1 * units, w + i2 * units, w + i3 * units
+    for j in range(units):
+        y[j] += transposed[w0 + j] * p + transposed[w1 + j] * q + transposed[w2 + j] * r + transposed[w3 + j] * s
