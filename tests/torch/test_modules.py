@@ -50,9 +50,9 @@ def test_the_notebooks_network() -> None:
     network = PolicyNetwork(4, 2)
     state = observations(4)
     assert sum(parameter.numel() for parameter in network.parameters()) == 898
-    probabilities = network.action_probabilities(state)
+    probabilities = network.get_action_probs(state)
     torch.testing.assert_close(probabilities, torch.softmax(network(torch.tensor(state)), -1))
-    assert network.action_probabilities(observations(5, 4)).shape == (5, 2)
+    assert network.get_action_probs(observations(5, 4)).shape == (5, 2)
     action, log_prob = network.sample_action(state)
     assert isinstance(action, int)
     torch.testing.assert_close(log_prob.exp(), probabilities[action])

@@ -17,24 +17,26 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class PolicyNetwork(nn.Module):
-    """A softmax policy with one hidden ReLU layer, π(a | s) = softmax(W₂ relu(W₁ s + b₁) + b₂)_a, as in the notebook.
+    """A softmax policy with one hidden ReLU layer, π(a | s) = softmax(W₂ relu(W₁ s + b₁) + b₂)_a.
 
-    obs_size     O, numbers in an observation
-    num_actions  A, discrete actions
-    hidden       H, hidden units
+    Its names are the teaching notebook's.
+
+    state_dim   O, numbers in an observation
+    n_actions   A, discrete actions
+    hidden_dim  H, hidden units
 
     Copy it for a module of your own: training calls only `forward`, with observations [N, O], and takes logits [N, A].
     """
 
-    def __init__(self, obs_size: int, num_actions: int, hidden: int = 128) -> None:
+    def __init__(self, state_dim: int, n_actions: int, hidden_dim: int = 128) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(obs_size, hidden), nn.ReLU(), nn.Linear(hidden, num_actions))
+        self.layers = nn.Sequential(nn.Linear(state_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, n_actions))
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the logits (action preferences), [A] for one state [O] or [N, A] for a batch [N, O]."""
         return self.layers(state)  # type: ignore[no-any-return]
 
-    def action_probabilities(self, state: Any) -> Tensor:
+    def get_action_probs(self, state: Any) -> Tensor:
         """Return π(· | s), [A] or [N, A], for one state [O] or a batch [N, O], in NumPy or PyTorch."""
         return torch.softmax(self(torch.as_tensor(state, dtype=torch.float32)), dim=-1)
 
