@@ -17,6 +17,9 @@ export interface Recording<Name extends string> {
   rows: Record<Name, Recorded>;
 }
 
+/** Training steps a second of the notebook's loop in PyTorch and Gymnasium, under "Speed of the training loop". */
+export const NOTEBOOK_SPEED = 4_530;
+
 export type Rung =
   | "total-return"
   | "reward-to-go"

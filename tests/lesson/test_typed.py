@@ -33,6 +33,7 @@ def written(number: float) -> str:
 def test_recorded_numbers_are_in_the_results(typed: Any) -> None:
     text = RESULTS.read_text("utf-8").replace("−", "-").replace("**", "")
     assert typed["recorded"]
+    assert f"| {typed['recorded'].pop('NOTEBOOK_SPEED'):,} | 1 |" in text
     for name, recording in typed["recorded"].items():
         section = re.search(rf"^##+ {re.escape(recording['heading'])}$(.*?)(?=^## |\Z)", text, re.M | re.S)
         assert section is not None, f"{name}: docs/results.md has no heading '{recording['heading']}'"

@@ -4,6 +4,7 @@ import { NOTEBOOK } from "../engine";
 import { barPlot, COLOURS, max } from "../plot";
 import type { Pool } from "../pool";
 import { predict, type PredictOptions } from "../predict";
+import { NOTEBOOK_SPEED } from "../recorded";
 import type { Context, Section } from "../section";
 import {
   button,
@@ -19,7 +20,6 @@ import {
   type Readout,
 } from "../ui";
 
-const NOTEBOOK_SPEED = 4530; // training steps a second of the notebook's loop in PyTorch: docs/results.md
 
 export const here: Section = {
   id: "here",
@@ -78,8 +78,9 @@ function build(root: HTMLElement, context: Context): void {
       constant("Numbers that one instruction adds", "4 (SIMD, 128 bits)"),
     ),
     prose(
-      "A policy learns by acting. Each action is one *step*: the program asks the policy, moves the cart and the ",
-      "pole, and later uses what came of it. So the speed of training is counted in steps a second.",
+      "A policy learns by acting. Here it balances a pole on a cart; section 3 shows them. Each action is one *step*: ",
+      "the program asks the policy, moves the cart and the pole, and later uses what came of it. So the speed of ",
+      "training is counted in steps a second.",
     ),
     speedQuestion(context, {
       answer: async () => twoDigits((await measure()).one),
@@ -88,7 +89,8 @@ function build(root: HTMLElement, context: Context): void {
     }),
     measured,
     list(
-      "The same seed gives the same numbers, today and tomorrow. The time they take is the only thing that varies.",
+      "All luck comes from a number, the *seed*: the same seed gives the same numbers, today and tomorrow. The time " +
+        "they take is the only thing that varies.",
       "What you set is kept in the address. Copy it, and somebody else sees what you see.",
       "Your predictions stay in this browser.",
     ),

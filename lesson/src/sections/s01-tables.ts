@@ -23,7 +23,7 @@ import {
 const BYTES = 4; // of a row: one 32-bit number
 const VISITS_PER_SECOND = 1e6; // rows that a fast simulator can visit
 const SECONDS_PER_YEAR = 365.25 * 24 * 3600;
-const NETWORK = 1000; // parameters of a small policy network, about
+const UNITS_INSIDE = 64; // of a small policy network's hidden layer
 const ARM = { joints: 7, bins: 360 };
 
 export const tables: Section = {
@@ -75,8 +75,9 @@ function build(root: HTMLElement, context: Context): void {
       "And positions that are almost the same share nothing: what is learned in one row says nothing about the next.",
     ),
     prose(
-      `A **policy** is a function instead: position in, probabilities of actions out. A small network has about `,
-      `${format(NETWORK)} parameters, whatever the bins. Neighbouring positions share them, so one lesson serves many.`,
+      "A **policy** is a function instead: position in, probabilities of actions out. The numbers inside the function ",
+      `are its *parameters*. A small network for seven joints has ${format(network(ARM.joints))}, whatever the bins. `,
+      "Neighbouring positions share them, so one lesson serves many.",
     ),
     list(
       "The table grows as a power of the number of joints.",
@@ -105,6 +106,11 @@ function yearsQuestion(context: Context, measured: HTMLElement): HTMLElement {
       `${ARM.bins}${superscript(ARM.joints)} is ${format(rows, 2)} rows. At ${BYTES} bytes each, the table alone ` +
       `takes ${bytes(BYTES * rows)}. Most people guess too low: our feeling for powers is poor.`,
   });
+}
+
+/** Return how many parameters a small network has: weights and biases, with an input and an output for each joint. */
+function network(joints: number): number {
+  return UNITS_INSIDE * (joints + 1) + joints * (UNITS_INSIDE + 1);
 }
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"];
@@ -146,8 +152,12 @@ function growthFigure({ joints, bins, rows }: Model): Figure {
     draw: (width) => growthPlot(width, joints.get(), bins.get()),
     describe: () =>
       `With ${bins.get()} bins a joint, ${joints.get()} joints make ${format(rows())} rows. ` +
-      `Each joint more multiplies them by ${bins.get()}. The network keeps about ${format(NETWORK)} parameters.`,
-    table: () => ({ columns: ["joints", "rows"], rows: JOINTS.map((n) => [n, bins.get() ** n]) }),
+      `Each joint more multiplies them by ${bins.get()}. A small network has ${format(network(joints.get()))} ` +
+      `parameters, and each joint more adds ${network(2) - network(1)}.`,
+    table: () => ({
+      columns: ["joints", "rows", "parameters of the network"],
+      rows: JOINTS.map((n) => [n, bins.get() ** n, network(n)]),
+    }),
   });
 }
 
@@ -168,7 +178,7 @@ function growthPlot(width: number, joints: number, bins: number): Plot {
     ],
   });
   addLine(plot, JOINTS.map((n): Point => [n, bins ** n]), { color: COLOURS.orange });
-  addLine(plot, JOINTS.map((n): Point => [n, NETWORK]), { color: COLOURS.blue });
+  addLine(plot, JOINTS.map((n): Point => [n, network(n)]), { color: COLOURS.blue });
   addRule(plot, { x: joints, label: `${format(bins ** joints, 2)} rows`, color: COLOURS.ink });
   return plot;
 }

@@ -54,7 +54,7 @@ function build(root: HTMLElement, context: Context): void {
   const [bars, outcome, curves] = figures as [Figure, Figure, Figure];
   const numbers = measurements(model, context);
   const limits = list(
-    "As $T$ goes to 0, the best action takes everything: the *greedy* policy.",
+    "As $T$ goes to 0, the action with the largest preference takes everything: the *greedy* policy.",
     "As $T$ grows, all actions become equally likely: the *uniform* policy.",
     "Only the ratio $h/T$ enters. Doubling all preferences does the same as halving $T$.",
   );
@@ -67,11 +67,18 @@ function build(root: HTMLElement, context: Context): void {
 
   root.append(
     prose("An agent must choose one of three actions. It has a *preference* $h$ for each: any number, large or small."),
-    prose("**Softmax** makes probabilities of them. Raise $e$ to each preference, then divide by the sum."),
+    prose(
+      "**Softmax** makes of them the probability $\\pi(a)$ of each action $a$. Raise $e$ to each preference, then ",
+      "divide by the sum.",
+    ),
     tex(String.raw`\pi(a) = \frac{e^{h(a)/T}}{\sum_{b} e^{h(b)/T}}`, true),
     prose(
       "Every action keeps some probability, so the agent never stops trying. The temperature $T$ says how much a ",
       "difference counts. Drag the points on the left, or focus one and use the arrow keys.",
+    ),
+    prose(
+      "The *entropy* tells how undecided the policy is, in *nats*: 0 when one action takes everything, and ",
+      "$\\log 3 \\approx 1.10$ when all three are equally likely. Every $\\log$ of this lesson is the natural one.",
     ),
     columns(bars.element, outcome.element),
     panel(
@@ -83,7 +90,8 @@ function build(root: HTMLElement, context: Context): void {
     ),
     numbers.element,
     heading("Only differences count"),
-    shiftQuestion(context),
+    shiftQuestion(context, [numbers.shifted]),
+    numbers.shifted,
     heading("Temperature: from greedy to uniform"),
     temperatureQuestion(context, [curves.element, limits]),
     curves.element,
@@ -145,7 +153,13 @@ function probabilityFigure({ probabilities }: Model): Figure {
   });
 }
 
-function measurements(model: Model, { engine }: Context): { element: HTMLElement; update: () => void } {
+interface Measured {
+  element: HTMLElement;
+  shifted: HTMLElement; // what a constant added to every preference changes
+  update: () => void;
+}
+
+function measurements(model: Model, { engine }: Context): Measured {
   const entropy = readout("Entropy");
   const share = readout("Of the largest possible");
   const shifted = readout(`$\\pi(a_1)$, with ${SHIFT} added to every $h$`);
@@ -160,10 +174,10 @@ function measurements(model: Model, { engine }: Context): { element: HTMLElement
   }
 
   update();
-  return { element: readouts(entropy, share, shifted), update };
+  return { element: readouts(entropy, share), shifted: readouts(shifted), update };
 }
 
-function shiftQuestion(context: Context): HTMLElement {
+function shiftQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   const { engine } = context;
   const before = () => engine.softmax(EXAMPLE)[0]!;
   const after = () => engine.softmax(EXAMPLE.map((h) => h + SHIFT))[0]!;
@@ -172,6 +186,7 @@ function shiftQuestion(context: Context): HTMLElement {
     question: `Add ${SHIFT} to each of the preferences 2, 1 and 0.5. What happens to $\\pi(a_1)$?`,
     kind: "choice",
     options: ["It grows", "It stays the same", "It shrinks"],
+    hides,
     answer: async () => compare(after() - before()),
     explain:
       "The factor $e^{100}$ stands above and below the fraction line, so it cancels. " +

@@ -91,8 +91,8 @@ function build(root: HTMLElement, context: Context): void {
     model.policy.element,
     columns(...curves.map(({ element }) => element)),
     prose(
-      "Choose *trained* and drag the pole again: the bars now swing from one action to the other. The curves say what ",
-      "they listen to. Even a trained policy remains a matter of chance: no probability is quite 0 or 1.",
+      "Choose *trained* and drag the pole again: the arrows and the bars now swing from one action to the other. The ",
+      "curves say what the policy listens to. Even a trained policy remains a matter of chance: no probability is quite 0 or 1.",
     ),
   );
 
@@ -100,12 +100,15 @@ function build(root: HTMLElement, context: Context): void {
     prose(
       "CartPole is a cart on a track with a pole hinged to it. At each step the agent pushes the cart to the left or ",
       "to the right. It sees four numbers, the *state* $s = (x, \\dot x, \\varphi, \\dot\\varphi)$: where the cart ",
-      "is, how fast it moves, how far the pole leans and how fast it turns.",
+      "is, how fast it moves, how far the pole leans and how fast it turns. One play is an *episode*: it ends when ",
+      `the pole leans more than ${ANGLE_LIMIT}°, when the cart is more than ${POSITION_LIMIT} m from the middle (the `,
+      "dashed lines below), or after 500 steps.",
     ),
     prose(
       "A **policy network** makes a preference $h$ for each action from these numbers, and softmax makes ",
       "probabilities of the preferences. The letter $\\theta$ stands for all the numbers in it that can be learned: ",
-      "the weights $W$ and the biases $b$.",
+      "the weights $W$ and the biases $b$. In between, $\\max(0, \\cdot)$ puts 0 for every negative number. The ",
+      "temperature is 1 from here on.",
     ),
     tex(String.raw`h = W_2 \max(0,\; W_1 s + b_1) + b_2`, true),
     tex(String.raw`\pi(a \mid s, \theta) = \mathrm{softmax}(h)_a`, true),
@@ -152,7 +155,7 @@ function build(root: HTMLElement, context: Context): void {
     ),
     remark(
       "In pgrad",
-      "`pgrad.MLPPolicy.initial(\"CartPole-v1\", hidden=128)` makes an untrained policy; ",
+      "`pgrad.MLPPolicy.initial(\"CartPole-v1\", hidden=128, activation=\"relu\")` makes an untrained policy; ",
       "`policy.probabilities(state)` gives $\\pi$, and `policy.act(state)` draws an action.",
     ),
   );
@@ -346,7 +349,7 @@ function barFigure(context: Context, model: Model): Figure {
       const half = 100 * Z * standardError(shares()[0]);
       return (
         `The probabilities are ${spell(model.probabilities())}; of ${format(DRAWS)} draws the shares are ` +
-        `${spell(shares())}. Luck explains ±${fixed(half, 1)} percentage points.`
+        `${spell(shares())}. Luck alone moves a share by up to ±${fixed(half, 1)} percentage points, 95 times in 100.`
       );
     },
     table: () => ({

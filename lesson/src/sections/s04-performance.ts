@@ -85,21 +85,23 @@ function build(root: HTMLElement, context: Context): void {
 
   root.append(
     prose(
-      "How good is a policy? Let it act and add up its rewards. The result is a *return*. But chance decides where an ",
-      "episode begins and which actions are drawn, so the next episode brings another return.",
+      "How good is a policy? After each step the world pays a number, the *reward*; CartPole pays 1 for every step ",
+      "until the episode ends. Let the policy act and add up its rewards. The result is a *return*. But chance decides ",
+      "where an episode begins and which actions are drawn, so the next episode brings another return.",
     ),
     prose(
       "Write $\\omega$ for a *trajectory*, one thing that can happen from beginning to end, and $G(\\omega)$ for its ",
-      "return. A reward $r_t$ at step $t$ counts $\\gamma^t$ times; $\\gamma$ is the *discount*. The **performance** ",
-      "$J$ of the policy with parameters $\\theta$ is the average over all trajectories, each as often as it happens:",
+      "return. A reward $r_t$ at step $t$ counts $\\gamma^t$ times; the *discount* $\\gamma$, between 0 and 1, says how ",
+      "much less a late reward is worth than an early one. The **performance** $J$ of the policy with parameters ",
+      "$\\theta$ is the average over all trajectories, each as often as it happens:",
     ),
     tex(String.raw`G(\omega) = \sum_t \gamma^t r_t`, true),
     tex(String.raw`J(\theta) = \mathbb{E}[G(\omega)] = \sum_\omega p(\omega)\, G(\omega)`, true),
     prose(
       "For CartPole nobody can write that sum down. So we play $N$ episodes and take the mean. With the standard ",
-      "deviation $s$ of the returns, it comes with an interval:",
+      "deviation $\\hat\\sigma$ of the returns, it comes with an interval:",
     ),
-    tex(String.raw`\hat J = \frac1N \sum_{i=1}^{N} G(\omega_i), \qquad \hat J \pm ${Z}\, \frac{s}{\sqrt N}`, true),
+    tex(String.raw`\hat J = \frac1N \sum_{i=1}^{N} G(\omega_i), \qquad \hat J \pm ${Z}\, \frac{\hat\sigma}{\sqrt N}`, true),
     panel(
       settingSlider(model.episodes, { label: "Episodes $N$", step: 1, log: true }),
       settingSlider(model.discount, { label: "Discount $\\gamma$", step: 0.01 }),
@@ -110,7 +112,7 @@ function build(root: HTMLElement, context: Context): void {
     prose(
       "The dots do not come closer to each other, however many there are: luck does not shrink. What shrinks is the ",
       "doubt about their mean. Set $N$ to 1 and there is no interval at all. One return says nothing of how much ",
-      "returns differ, so $s$ is unknown. A program that reports one episode reports its luck.",
+      "returns differ, so $\\hat\\sigma$ is unknown. A program that reports one episode reports its luck.",
     ),
     heading("What a tenth of the doubt costs"),
     tenthQuestion(context, model, [width.element]),
@@ -135,7 +137,7 @@ function build(root: HTMLElement, context: Context): void {
     remark(
       "In pgrad",
       "`pgrad.evaluate` gives the mean with its interval, and `exact.solve(mdp, policy).performance` is $J$ itself. ",
-      "Below ten episodes pgrad's interval is wider than ours, as $s$ is then a guess too (Student's $t$).",
+      "Below ten episodes pgrad's interval is wider than ours, as $\\hat\\sigma$ is then a guess too (Student's $t$).",
     ),
   );
 }
@@ -258,7 +260,7 @@ function inWords({ mean, half }: Estimate): string {
 function measurements(model: Model): { element: HTMLElement; update: () => void } {
   const mean = readout("Estimate $\\hat J$");
   const doubt = readout("95 % interval");
-  const deviation = readout("Standard deviation $s$ of one return");
+  const deviation = readout("Standard deviation $\\hat\\sigma$ of one return");
 
   function update(): void {
     const now = estimate(model.returns(model.episodes.get()));
@@ -324,7 +326,7 @@ function tenthQuestion(context: Context, model: Model, hides: HTMLElement[]): HT
   const [few, many] = [30, MOST];
   return predict(context, {
     id: "performance-tenth",
-    question: "The interval shall be a tenth as wide. How many times as many episodes does that take?",
+    question: "You want an interval a tenth as wide. How many times as many episodes does that take?",
     kind: "choice",
     options: COSTS.map(timesAsMany),
     hides,
@@ -335,7 +337,7 @@ function tenthQuestion(context: Context, model: Model, hides: HTMLElement[]): HT
     explain: () =>
       `From ${few} to ${format(many)} episodes the half-width fell from ${format(half(few), 2)} to ` +
       `${format(half(many), 2)}: ${format(many / few)} times the work for ${format(half(few) / half(many), 2)} times ` +
-      "the precision. The square root in the formula is a hard price.",
+      `the precision (a round 10, had $\\hat\\sigma$ not been a guess at ${few}). The square root is a hard price.`,
   });
 }
 
@@ -434,7 +436,7 @@ function held({ estimates, exact }: Chain): number {
 function coverage(): HTMLElement {
   return prose(
     "Move $N$ above and watch this figure. The averages gather around the line. With very few trajectories too many ",
-    "intervals miss it, as $s$ itself is then poorly known: three equal returns make an interval of width 0.",
+    "intervals miss it, as $\\hat\\sigma$ itself is then poorly known: three equal returns make an interval of width 0.",
   );
 }
 

@@ -121,6 +121,11 @@ function build(root: HTMLElement, context: Context): void {
     ...problemText(),
     tex(String.raw`J(\theta) = \sum_{\omega} p(\omega)\, G(\omega)`, true),
     prose(
+      "We want a larger $J$. The *gradient* $\\nabla J$ is the vector of its derivatives, one for each parameter; it ",
+      "points where $J$ grows fastest. So a small step along it, $\\theta \\leftarrow \\theta + \\alpha \\nabla J$ with a ",
+      "small $\\alpha$, improves the policy. What remains is to find it.",
+    ),
+    prose(
       "Only $p(\\omega)$ depends on $\\theta$. So $\\nabla J = \\sum_\\omega \\nabla p(\\omega)\\, G(\\omega)$, and ",
       "all that is left to find is $\\nabla p(\\omega)$.",
     ),
@@ -145,11 +150,15 @@ function build(root: HTMLElement, context: Context): void {
       "The world has not gone away: it decides how often each trajectory happens.",
     ),
     heading("The theorem is a table"),
-    prose("Put both lines into the sum. This is the **policy gradient theorem**:"),
+    prose(
+      "Put both lines into the sum. This is the **policy gradient theorem**. The vector ",
+      "$\\nabla \\log \\pi(a_t|s_t)$ is called the *score* of the action: the direction that makes it more probable.",
+    ),
     tex(String.raw`\nabla J(\theta) = \sum_{\omega} p(\omega)\, G(\omega) \sum_t \nabla \log \pi(a_t|s_t)`, true),
     prose(
-      `Here the sum has ${FULL} terms, so let us add them all up. Each arrow below is one trajectory's product of the `,
-      "three. They are laid tip to tail. Where the last one ends, there is $\\nabla J$.",
+      `Here the sum has ${FULL} terms, so let us add them all up. Each arrow below is one trajectory's term: its `,
+      "probability times its return times the sum of its scores. They are laid tip to tail. Where the last one ends, ",
+      "there is $\\nabla J$.",
     ),
     lengthQuestion(context, [added]),
     added,
@@ -198,7 +207,7 @@ function lakeText(): HTMLElement[] {
     prose(
       "But look at the formula once more. $\\sum_\\omega p(\\omega) \\cdots$ is an *average*, and an average can be ",
       "estimated: act, and the world itself draws trajectories with the right probabilities. The sum of ",
-      "$\\nabla p(\\omega)\\, G(\\omega)$ was none: $\\nabla p$ is negative in places, and nothing can be drawn from ",
+      "$\\nabla p(\\omega)\\, G(\\omega)$ was no average: $\\nabla p$ is negative in places, and nothing can be drawn from ",
       "that. So this is what the trick is for.",
     ),
   ];
@@ -486,7 +495,7 @@ function theoremTable(model: Model): { element: HTMLElement; update: () => void 
   }
 
   const hint = prose(
-    "Press a heading to sort. Press a trajectory to choose it: an arrow is an action, behind it stands the state that ",
+    "Press a heading to sort. Press a trajectory to choose it: an arrow is an action, after it stands the state that ",
     "it led to, and ~ marks a slip.",
   );
   return { element: h("div", {}, hint, slot), update };
@@ -514,7 +523,7 @@ function lengthQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   const size = format(norm(measured().gradient));
   return predict(context, {
     id: "trick-length",
-    question: `At the first settings $\\nabla J$ is ${size} long. How long is the longest of the ${FULL} terms?`,
+    question: `At $\\theta = (-0.5, 0.5)$ and slip 0.1, $\\nabla J$ is ${size} long. How long is the longest of its ${FULL} terms?`,
     kind: "interval",
     hides,
     answer: async () => Math.max(...measured().rows.map((row) => norm(product(row)))),

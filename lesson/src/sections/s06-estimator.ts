@@ -157,7 +157,8 @@ function build(root: HTMLElement, context: Context): void {
     tex(String.raw`\hat g = \frac{1}{N} \sum_{n=1}^{N} G(\omega_n) \sum_t \nabla \log \pi(a_t|s_t)`, true),
     prose(
       "An action cannot change rewards that came before it. So most programs multiply each score by the rewards ",
-      "*from then on*, $\\gamma^t G_t$, the reward-to-go. The mean is the same, and the noise is smaller.",
+      "*from then on*, the *reward-to-go* $G_t = r_t + \\gamma r_{t+1} + \\gamma^2 r_{t+2} + \\dots$, times $\\gamma^t$. ",
+      "The mean is the same, and nearly always the noise is smaller.",
     ),
     distanceQuestion(context, [measured]),
     measured,
@@ -167,13 +168,15 @@ function build(root: HTMLElement, context: Context): void {
     ),
     list(
       "More trajectories shrink the cloud. Its centre stays where it is.",
-      "A **baseline** is subtracted from the returns. It can shrink the cloud as well, for nothing.",
+      "A **baseline** $b$ is subtracted from the returns. It can shrink the cloud as well, for nothing. And it does not " +
+        "move the centre, as scores average to zero: " +
+        "$\\sum_a \\pi(a) \\nabla \\log \\pi(a) = \\nabla \\sum_a \\pi(a) = \\nabla 1 = 0$.",
       "Some estimators move the centre: they are *biased*. No $N$, or only a large one, brings it back.",
     ),
     heading("Every batch that could have happened"),
     prose(
       "Here sampling can be left out altogether. The 52 trajectories make 52 batches of one, and 52² = 2,704 of two. ",
-      "Below is each of them. The *area* of a dot is its probability. Their centre of mass is $E[\\hat g]$, the mean ",
+      "Below is each of them. The *area* of a dot is its probability. Their centre of mass is $\\mathbb{E}[\\hat g]$, the mean ",
       "of all estimates, without any sampling error.",
     ),
     panel(
@@ -210,7 +213,7 @@ function build(root: HTMLElement, context: Context): void {
     ),
     remark(
       "In pgrad",
-      "`exact.moments(mdp, policy, estimator, N)` adds up all batches. `pgrad.diagnose_estimator(f)` does so with ",
+      "`exact.moments(mdp, policy, estimator, N)` adds up all batches. `pgrad.verify.diagnose_estimator(f)` does so with ",
       "*your* function, and tells its mistake by name. `pgrad verify` proves each estimator of the list above.",
     ),
   );
@@ -308,7 +311,7 @@ function controls(engine: Engine, model: Choices): HTMLElement[] {
     const entry = estimatorNamed(engine, model.name.get());
     constant.element.hidden = entry.baseline !== "constant";
     kinds.set(entry.baseline);
-    bias.textContent = `What is proved of the bias of “${entry.name}”: ${entry.bias}.`;
+    bias.textContent = `The bias of “${entry.name}”, by proof: ${entry.bias}.`;
   }
 
   tell();
@@ -468,16 +471,16 @@ function cloudOf(width: number, model: Model): Plot {
     clouds: [{ label: "estimates ĝ", points, color: COLOURS.blue }],
     arrows: [
       { label: "∇J", to: now.gradient, color: COLOURS.vermilion, width: 4 },
-      { label: "their mean", to: points.length === 0 ? [0, 0] : sampleMoments(points).mean, color: COLOURS.ink },
+      { label: "their mean", to: points.length === 0 ? [0, 0] : sampleMoments(points).mean, width: 1.5 },
     ],
   });
 }
 
 function measurements(model: Model): { element: HTMLElement; update: () => void } {
-  const mean = readout("Mean $E[\\hat g]$");
-  const bias = readout("Bias $\\lVert E[\\hat g] - \\nabla J \\rVert$");
+  const mean = readout("Mean $\\mathbb{E}[\\hat g]$");
+  const bias = readout("Bias $\\lVert \\mathbb{E}[\\hat g] - \\nabla J \\rVert$");
   const turned = readout("Angle of the mean to $\\nabla J$");
-  const noise = readout("Noise, $\\operatorname{tr} \\operatorname{Cov} \\hat g$");
+  const noise = readout("Variance, $\\operatorname{tr} \\operatorname{Cov} \\hat g$");
   const ratio = readout("Signal to noise");
   const uphill = readout("A step goes uphill");
   const source = h("p", { class: "words" });
@@ -566,7 +569,6 @@ function everyPlot(width: number, { all, own, gradient }: Measured): Plot {
       { label: "a batch's ĝ", points, radius: probabilities.map((p) => AREA * Math.sqrt(p)), color: COLOURS.blue },
       { label: "the batch drawn", points: isKnown ? own : [], radius: 6, color: COLOURS.green, opacity: 1 },
     ],
-    arrows: [{ label: "∇J", to: gradient, color: COLOURS.vermilion, width: 3.5 }],
     legend: [
       { label: "a batch's ĝ", color: COLOURS.blue },
       { label: "the batch drawn", color: COLOURS.green },
@@ -574,6 +576,7 @@ function everyPlot(width: number, { all, own, gradient }: Measured): Plot {
       { label: "centre of mass", color: COLOURS.ink },
     ],
   });
+  addDots(plot, gradient, { color: COLOURS.vermilion, radius: 8, opacity: 1 });
   if (isKnown) addDots(plot, moments.mean, { color: COLOURS.ink, radius: 4, opacity: 1 });
   return plot;
 }
@@ -654,7 +657,7 @@ function surrogatePlot(width: number, now: Measured): Plot {
 
 function signQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   const { engine } = context;
-  const batches = 1000;
+  const batches = 100_000;
   return predict(context, {
     id: "estimator-sign",
     question:
@@ -668,8 +671,8 @@ function signQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
       const sample = engine.estimates(EXAMPLE, EXAMPLE_POINT, estimatorNamed(engine, PLAIN), 10, batches, 1);
       return 100 * shareUphill(sample, even(batches), gradient);
     },
-    explain: (truth) =>
-      `A coin would do it 50 times in 100; the sign of $L$ says nothing of the other ${format(Number(truth) - 50)}. ` +
+    explain:
+      `A coin would do it 50 times in 100; $L$ was positive in all 100, uphill or not. ` +
       "Uphill means less than 90° away from $\\nabla J$.",
   });
 }
