@@ -23,6 +23,7 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
 from pgrad.runs.folder import save
 from pgrad.runs.load import load, load_value
+from pgrad.runs.resume import resume
 from pgrad.training.result import Result, compare
 from pgrad.training.train import train
 
@@ -58,6 +59,7 @@ __all__ = [
     "load_value",
     "make",
     "play",
+    "resume",
     "rewards_to_go",
     "save",
     "softmax",

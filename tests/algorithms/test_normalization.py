@@ -126,7 +126,7 @@ def test_a_policy_keeps_its_statistics_frozen_and_saved(tmp_path: Path) -> None:
     policy, seed = result.policies[0], result.seeds[0]
     assert (policy.shift != 0).all() and (policy.scale != 1).all()
     folder = RunFolder(tmp_path / "run", result.config)
-    folder.save_policies(result)
+    folder.save(result)
     run = load_run(tmp_path / "run")
     assert (run.policy.shift.tobytes(), run.policy.scale.tobytes()) == (policy.shift.tobytes(), policy.scale.tobytes())
     first, again = (pgrad.evaluate(p, episodes=3, seed=5).returns for p in (policy, run.policy))

@@ -110,6 +110,7 @@ def test_training_leaves_a_complete_folder(trained: tuple[Path, str]) -> None:
                 "metrics.csv",
                 "episodes.csv",
                 "evaluation.csv",
+                "resume.safetensors",
             )
         ),
     }
@@ -509,7 +510,6 @@ import os, sys, gymnasium, numpy as np
 from pgrad.cli import main as cli
 from pgrad.cli import train as train_module
 from pgrad.cli.train import request
-from pgrad.training import seeds
 
 class Deadly(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(0, 1, (1,))
@@ -523,10 +523,9 @@ class Deadly(gymnasium.Env):
             os._exit(9)
         return np.zeros(1, np.float32), 1.0, False, False, {{}}
 
-seeds.SAVING_SECONDS = 0.1
 gymnasium.register("Deadly-v0", Deadly, max_episode_steps=9)
 sys.argv[1:] = ["train", "Deadly-v0", "--out", {str(out)!r}, "--total-steps", "1e9", "--vectorization", "sync"]
-sys.argv += ["--preset", "none"]
+sys.argv += ["--preset", "none", "--save-every", "0.1"]
 cli.main()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

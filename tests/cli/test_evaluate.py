@@ -47,7 +47,7 @@ def test_an_evaluation_that_cannot_be_kept_is_told_all_the_same(run: Path, capsy
     assert "not kept: cannot write" in printed.err
 
 
-@pytest.mark.parametrize("method", ["save_result", "save_policies"])
+@pytest.mark.parametrize("method", ["save_result", "save"])
 def test_a_result_that_cannot_be_kept_is_told_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str
 ) -> None:

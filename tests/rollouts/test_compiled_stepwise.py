@@ -1,6 +1,5 @@
 """A compiled environment stepped from Python leaves, with the same actor, the very batches of the compiled loop."""
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
 from pgrad.rollouts.compiled import LOGGED, Plan, new_simulation
 from pgrad.rollouts.compiled_stepwise import LaneCollector
-from pgrad.rollouts.rollout import Stopped, rollout
+from pgrad.rollouts.rollout import rollout
 from pgrad.verify.recorded import maze
 
 ENV = pgrad.make("CartPole-v1")
@@ -58,13 +57,17 @@ def test_the_batches_are_those_of_the_compiled_loop(episodes: int, num_steps: in
     assert stepped.total_steps == simulation.lanes.counters[1]
 
 
-def test_it_can_be_stopped_between_two_steps() -> None:
-    stopping = threading.Event()
-    stopping.set()
-    stepped = LaneCollector(ENV, policy().head, Plan(0, 5, 30, np.uint64(1)), LANES, stopping=stopping)
-    with pytest.raises(Stopped):
-        stepped.collect(CompiledActor(policy()))
-    assert stepped.total_steps == 0
+def test_another_collector_goes_on_where_one_was() -> None:
+    def new() -> LaneCollector:
+        return LaneCollector(ENV, policy().head, Plan(0, 5, 30, np.uint64(1)), LANES)
+
+    one, other, actor = new(), new(), CompiledActor(policy())
+    one.collect(actor)
+    other.go_on(one.state())
+    expected, ours = filled(one.collect(actor)), filled(other.collect(actor))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(ours[name], values, err_msg=name)
+    assert other.total_steps == one.total_steps == 2 * 5 * LANES
 
 
 def test_it_needs_a_compiled_environment() -> None:

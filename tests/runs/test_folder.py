@@ -30,14 +30,13 @@ from pgrad.runs import mlp_file
 from pgrad.runs.folder import (
     RunFolder,
     SavedRun,
-    episodes_csv,
     free_path,
     load_run,
     located,
-    metrics_csv,
     record_evaluations,
     save,
 )
+from pgrad.runs.journal import journals_in
 from pgrad.runs.load import load, seeds_of
 from pgrad.spaces import Discrete
 from pgrad.training.loops import History
@@ -91,7 +90,7 @@ def strict_json(text: str) -> Any:
 def test_a_run_folder_is_complete(tmp_path: Path) -> None:
     result = new_result((2, 10), [500.0, 480.0])
     folder = RunFolder(tmp_path / "deep" / "run", result.config)
-    folder.save_policies(result)
+    folder.save(result)
     folder.save_result(result)
     folder.save_figures(result)
     names = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
@@ -112,7 +111,7 @@ def test_a_result_is_saved_as_the_command_saves_it(tmp_path: Path, monkeypatch: 
     result = new_result((2, 10), [500.0, 480.0])
     save(result, tmp_path / "mine")
     folder = RunFolder(tmp_path / "run", result.config)
-    folder.save_policies(result)
+    folder.save(result)
     folder.save_result(result)
     for file in (path for path in folder.path.rglob("*") if path.is_file()):
         assert (tmp_path / "mine" / file.relative_to(folder.path)).read_bytes() == file.read_bytes()
@@ -174,21 +173,24 @@ def test_policies_are_written_first_and_a_file_that_fails_keeps_no_other_from_it
     """A disk that is full for large files, for a while."""
     write, order, full = mlp_file.write_atomically, [], True
 
-    def fill(path: Path, content: bytes) -> None:
+    def fill(path: Path, content: bytes, previous: Path | None) -> None:
         order.append(f"{path.parent.name}/{path.stem}")
         if full and path.stem == "checkpoints":
             raise RunError(f"cannot write {path}: No space left on device")
-        write(path, content)
+        write(path, content, previous)
 
     monkeypatch.setattr(mlp_file, "write_atomically", fill)
     config = resolve("CartPole-v1", "reinforce", {"seeds": (3, 4)})
     result = Result(config, make("CartPole-v1"), tuple(new_seed(seed, True, KEPT) for seed in (3, 4)), 2.5)
     folder = RunFolder(tmp_path / "run", config)
     with pytest.raises(RunError, match=r"(?s)seed-3.*No space left.*seed-4.*No space left"):
-        folder.save_policies(result)
-    assert order == [f"seed-{seed}/{name}" for name in ("policy", "value", "checkpoints") for seed in (3, 4)]
+        folder.save(result)
+    first, second, third = (sorted(order[k : k + 2]) for k in (0, 2, 4))  # seeds are written side by side
+    assert (first, second, third) == tuple(
+        [f"seed-{k}/{name}" for k in (3, 4)] for name in ("policy", "value", "checkpoints")
+    )
     full = False
-    folder.save_policies(result)
+    folder.save(result)
     assert load_run(folder.path, 4).checkpoints is not None
 
 
@@ -198,7 +200,7 @@ def test_an_environment_that_changes_the_folder_loses_nothing(tmp_path: Path, mo
     folder = RunFolder(Path("run"), result.config)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    folder.save_policies(result)
+    folder.save(result)
     folder.save_result(result)
     folder.save_figures(result)
     assert seeds_of(tmp_path / "run") == [3]
@@ -259,14 +261,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", Config())
     (tmp_path / "run" / "seed-3").write_text("")
     with pytest.raises(RunError, match=r"cannot make .*seed-3"):
-        folder.save_policies(new_result())
+        folder.save(new_result())
 
 
-def test_metrics_have_their_columns_and_leave_out_what_is_undefined() -> None:
+def test_metrics_have_their_columns_and_leave_out_what_is_undefined(tmp_path: Path) -> None:
     history = new_history(2)
     written = [123_456_789_012, 0, np.nan, 0.693147180, 1e-12, 0.01, np.nan, -0.5, np.nan, 0.25, 1.5, np.nan, -0.1]
     history.metrics[0] = written
-    rows = list(csv.DictReader(io.StringIO(metrics_csv(history))))
+    journals_in(tmp_path).append(history.metrics, history.episodes)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "metrics.csv").read_text())))
     assert list(rows[0]) == [
         "iteration",
         "total_steps",
@@ -283,23 +286,26 @@ def test_metrics_have_their_columns_and_leave_out_what_is_undefined() -> None:
         "actions_clipped",
         "signal_to_noise",
     ]
-    expected = ["1", "123456789012", "0", "", "0.693147", "1e-12", "0.01", "", "-0.5", "", "0.25", "1.5", "", "-0.1"]
+    expected = ["1", "123456789012", "0", "", "0.69314718", "1e-12", "0.01", "", "-0.5", "", "0.25", "1.5", "", "-0.1"]
     assert list(rows[0].values()) == expected
     assert rows[1]["iteration"] == "2"
-    np.testing.assert_allclose([float(v) for v in list(rows[1].values())[1:]], history.metrics[1], rtol=1e-5)
+    assert [float(v) for v in list(rows[1].values())[1:]] == history.metrics[1].tolist(), "to the last bit"
 
 
-def test_episodes_are_a_line_each() -> None:
+def test_episodes_are_a_line_each(tmp_path: Path) -> None:
     episodes = Episodes(np.array([-500.0, 0.1]), np.array([500, 7], np.int32), np.array([10**12, 10**12 + 7]))
-    rows = list(csv.DictReader(io.StringIO(episodes_csv(new_history(episodes=episodes)))))
+    journals_in(tmp_path).append(new_history().metrics, episodes)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "episodes.csv").read_text())))
     assert rows == [
-        {"total_steps": "1000000000000", "length": "500", "episode_return": "-500"},
+        {"total_steps": "1000000000000", "length": "500", "episode_return": "-500.0"},
         {"total_steps": "1000000000007", "length": "7", "episode_return": "0.1"},
     ]
 
 
-def test_nothing_yet_is_a_header() -> None:
-    assert metrics_csv(new_history(0)).count("\n") == episodes_csv(new_history(0)).count("\n") == 1
+def test_nothing_yet_is_a_header(tmp_path: Path) -> None:
+    journals_in(tmp_path).append(new_history(0).metrics, NOTHING)
+    for name in ("metrics.csv", "episodes.csv"):
+        assert (tmp_path / name).read_text().count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -385,7 +391,7 @@ def saved(
     config = resolve(env.id, "reinforce", {"seeds": seeds, "temperature": 0.7, "hidden": (3,), "activation": "relu"})
     result = Result(config, env, tuple(new_seed(seed, with_critic, kept) for seed in seeds), 2.5)
     folder = RunFolder(path / "run", config)
-    folder.save_policies(result)
+    folder.save(result)
     return folder.path, result
 
 
@@ -597,7 +603,7 @@ def test_a_training_run_comes_back(tmp_path: Path, algorithm: str, every: int | 
         **batch,
     )
     folder = RunFolder(tmp_path / "run", result.config)
-    folder.save_policies(result)
+    folder.save(result)
     run, seed = load_run(folder.path), result.seeds[0]
     assert (run.config, run.seed) == (result.config, 4)
     assert_same_network(run.policy, seed.policy)

@@ -184,9 +184,8 @@ class Waiting(gymnasium.Env[np.ndarray, int]):
         return np.zeros(1, np.float32), 1.0, True, False, {}
 
 
-def test_nothing_is_saved_before_the_first_steps_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_saved_before_the_first_steps_are_trained() -> None:
     """However long they take: each of the first reports could save."""
-    monkeypatch.setattr(seeds_module, "SAVING_SECONDS", 0.0)
     reports, saved = [], []
 
     def progress(snapshot: Snapshot) -> None:
@@ -201,6 +200,7 @@ def test_nothing_is_saved_before_the_first_steps_are_trained(monkeypatch: pytest
         vectorization="sync",
         progress=progress,
         save=lambda r: saved.append(r.total_steps),
+        save_every=1e-6,
         **small,
     )
     assert saved and min(saved) > 0

@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from pgrad.config.values import boolean
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import Preset
-from pgrad.runs.atomic import read_asked_toml
+from pgrad.runs.atomic import alone_in, read_asked_toml
 from pgrad.runs.folder import RunFolder, free_path
+from pgrad.runs.resume import OpenRun, existing, reopened
 from pgrad.training.loops import require_memory
 from pgrad.training.prepare import prepare
-from pgrad.training.train import train
+from pgrad.training.result import Result
+from pgrad.training.train import SAVE_EVERY, train
 from pgrad.training.warm_up import compile_beside
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
@@ -41,36 +44,41 @@ METAVARS = {
 class TrainRequest:
     """The checked arguments of `pgrad train`."""
 
-    config: Config
-    out: Path
+    config: Config | None  # of a new run
+    out: Path  # a new folder, or that of a run that goes on
     threads: int | None
     evaluation_episodes: int
+    save_every: float | None
     figures: bool
     quiet: bool
     preset: Preset | None  # that was taken
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # in settings of a run that goes on
+    env: str | None = None  # of such a run, where it is to be trusted
+    trust: bool = False
 
 
 def command(argv: list[str]) -> int:
     """Run `pgrad train`."""
     asked = request(argv)
-    with removed_if_empty(asked.out.absolute()):  # an environment may change the working folder
-        folder = RunFolder(asked.out.absolute(), asked.config)
+    with opened(asked) as run:
         if asked.figures:
             # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
         if asked.evaluation_episodes:
             compile_beside()
-        if asked.preset is not None and not asked.quiet:
-            print(f"{asked.preset} (--preset none goes without)", file=sys.stderr)
+        if not asked.quiet:
+            tell(asked, run)
         failure: BaseException | None = None
         try:
             with contextlib.nullcontext() if asked.quiet else ConsoleProgress() as progress:
                 result = train(
-                    config=asked.config,
+                    config=run.config,
                     threads=asked.threads,
                     evaluation_episodes=asked.evaluation_episodes,
                     progress=progress,
-                    save=folder.save_policies,
+                    save=run.folder.save,
+                    save_every=asked.save_every,
+                    past=run.past,
                 )
         except BaseException as error:
             failure, unfinished = error, getattr(error, "result", None)
@@ -79,19 +87,49 @@ def command(argv: list[str]) -> int:
                     print("\ninterrupted before the first step: nothing was saved", file=sys.stderr)
                 raise
             result = unfinished
+        return finish(asked, run, result, failure)
+
+
+@contextlib.contextmanager
+def opened(asked: TrainRequest) -> Iterator[OpenRun]:
+    """Make the run's folder, or open that of a run that goes on, and keep other processes out of it."""
+    out = asked.out.absolute()  # an environment may change the working folder
+    if asked.config is None:
+        with alone_in(existing(out)):
+            yield reopened(out, asked.changes, asked.env, asked.trust)
+    else:
+        with removed_if_empty(out):
+            folder = RunFolder(out, asked.config)
+            with alone_in(out):
+                yield OpenRun(folder, asked.config, {})
+
+
+def tell(asked: TrainRequest, run: OpenRun) -> None:
+    """Say what nobody asked for: the preset that was taken, or where the run goes on."""
+    if asked.preset is not None:
+        print(f"{asked.preset} (--preset none goes without)", file=sys.stderr)
+    if asked.config is None:
+        seeds, steps = len(run.config.seeds), sum(past.state.about["total_steps"] for past in run.past.values())
+        begun = f"{len(run.past)} of {seeds} seeds, " if seeds > 1 else ""
+        print(f"going on with {asked.out} after {begun}{steps:,} steps", file=sys.stderr)
+
+
+def finish(asked: TrainRequest, run: OpenRun, result: Result, failure: BaseException | None) -> int:
+    """Write and print a result, whatever ended the training; pass on what did."""
     unsaved: RunError | None = None
     try:
         if failure is not None:  # else `train` has saved them
-            folder.save_policies(result)
-        folder.save_result(result)
+            run.folder.save(result)
+        run.folder.save_result(result)
         if asked.figures and not isinstance(failure, KeyboardInterrupt):
-            folder.save_figures(result)
+            run.folder.save_figures(result)
     except RunError as error:  # the summary may be all that is left
         unsaved = error
     if isinstance(failure, KeyboardInterrupt):
-        begun, seeds = len(result.seeds), len(asked.config.seeds)
+        begun, seeds = len(result.seeds), len(run.config.seeds)
         progressed = f"{begun} of {seeds} seeds had begun; " if seeds > 1 else ""
-        print(f"\ninterrupted: {progressed}{unsaved or f'saved to {asked.out}'}", file=sys.stderr)
+        saved = f"saved to {asked.out}; `pgrad train --resume {asked.out}` goes on"
+        print(f"\ninterrupted: {progressed}{unsaved or saved}", file=sys.stderr)
         raise failure
     print(result.summary())
     if unsaved is not None:
@@ -122,11 +160,14 @@ def request(argv: list[str]) -> TrainRequest:
     arguments, problems = parser().parse(argv)
     given = {name: value for name, value in vars(arguments).items() if name in FIELDS and name != "env"}
     own = {
-        f"--{name.replace('_', '-')}": getattr(arguments, name) for name in ("seed", "threads", "evaluation_episodes")
+        f"--{name.replace('_', '-')}": getattr(arguments, name)
+        for name in ("seed", "threads", "evaluation_episodes", "save_every")
     }
     checked: dict[str, Any] = {}
     with collecting(problems):
         checked = check_arguments(**{flag: text for flag, text in own.items() if text is not None})
+    if arguments.resume is not None:
+        return resumption(arguments, given, checked, problems)
     if arguments.seed is not None:
         if "seeds" in given:
             problems.append("give either --seed or --seeds, not both")
@@ -154,8 +195,26 @@ def request(argv: list[str]) -> TrainRequest:
     if problems or config is None:
         raise ConfigError(problems)
     out = arguments.out or free_path(config)
-    threads, episodes = checked.get("threads"), checked["evaluation_episodes"]
-    return TrainRequest(config, out, threads, episodes, not arguments.no_figures, arguments.quiet, preset)
+    return TrainRequest(config, out, *how(arguments, checked), preset)
+
+
+def how(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> tuple[int | None, int, float | None, bool, bool]:
+    """Return threads, evaluation_episodes, save_every, figures and quiet."""
+    threads, episodes, save_every = checked.get("threads"), checked["evaluation_episodes"], checked["save_every"]
+    return threads, episodes, save_every, not arguments.no_figures, arguments.quiet
+
+
+def resumption(
+    arguments: argparse.Namespace, given: dict[str, Any], checked: Mapping[str, Any], problems: list[str]
+) -> TrainRequest:
+    """Return the request of a run that goes on; raise one ConfigError for flags that only a new run can have."""
+    for name in ("out", "config", "seed"):
+        if getattr(arguments, name) is not None:
+            problems.append(f"--{name} is for a new run: remove it, or --resume")
+    if problems:
+        raise ConfigError(problems)
+    run = how(arguments, checked)
+    return TrainRequest(None, arguments.resume, *run, None, given, arguments.env, arguments.trust)
 
 
 def parser() -> Parser:
@@ -173,6 +232,7 @@ def parser() -> Parser:
         "  pgrad train CartPole-v1 --algorithm notebook --seeds 0-4,10\n"
         "  pgrad train Acrobot-v1 --config settings.toml --out runs/mine\n"
         "  pgrad train --config runs/mine/config.toml\n"
+        "  pgrad train --resume runs/mine --total-steps 1e6\n"
         "What is not given is as in the environment's tuned preset, or the general one; with --preset none,\n"
         "or for another --algorithm, as in the algorithm's own. Defaults below are those of the actor-critic.",
     )
@@ -186,7 +246,15 @@ def parser() -> Parser:
         help="for seeds side by side, and for the work of few seeds; results do not depend on it (default: all cores)",
     )
     own.add_argument("--evaluation-episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
+    own.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, or to more steps")
+    own.add_argument(
+        "--save-every",
+        metavar="SECONDS",
+        default=SAVE_EVERY,
+        help=f"seconds between checkpoints, or none: at the end, and when it is stopped (default {SAVE_EVERY:g})",
+    )
     own.add_argument("--no-figures", action="store_true", help="write no figures")
+    parser.add_trust()
     parser.add_quiet()
     settings = parser.add_argument_group("settings (TOML keys have underscores instead of dashes)")
     for name, field in FIELDS.items():

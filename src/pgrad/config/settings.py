@@ -258,6 +258,7 @@ ARGUMENTS: dict[str, Argument] = {
     "search_seed": Argument(integer, SEED),
     "processes": Argument(integer, COUNT, optional=True),
     "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
+    "save_every": Argument(number, TIMEOUT, optional=True),
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True
     ),

@@ -4,11 +4,11 @@ The same episodes with the same random numbers as rollouts.compiled, whose funct
 the same actions leaves the same batch.
 """
 
-import threading
 from typing import Any
 
 import numpy as np
 
+from pgrad.arrays import Arrays, copies, put_back
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError
 from pgrad.kernels.heads import Policy
@@ -18,6 +18,7 @@ from pgrad.rollouts.batch import Batch, copied
 from pgrad.rollouts.compiled import (
     LOGGED,
     STEPS,
+    Lanes,
     Plan,
     begin_batch,
     finish_batch,
@@ -25,10 +26,17 @@ from pgrad.rollouts.compiled import (
     observe_lanes,
     step_and_observe,
 )
-from pgrad.rollouts.rollout import Stopped
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import Actor
 from pgrad.watchdog import Watchdog
+
+# What lanes remember from one batch to the next; all else is filled before it is read.
+REMEMBERED = ("state", "action_key", "dynamics_key", "steps", "episode_return", "trajectory", "counters")
+
+
+def lane_arrays(lanes: Lanes) -> Arrays:
+    """Return the arrays of the episodes in progress, which stepping updates in place."""
+    return {name: getattr(lanes, name) for name in REMEMBERED}
 
 
 class LaneCollector:
@@ -41,13 +49,12 @@ class LaneCollector:
         plan: Plan,
         num_envs: int,
         seed: int | None = None,
-        stopping: threading.Event | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
         """`seed` is for messages; `watchdog` lets another thread notice that a user's environment hangs."""
         if env.dynamics is None:
             raise EnvError(f"'{env.id}' has no compiled form")
-        self.env, self.head, self.stopping = env, head, stopping or threading.Event()
+        self.env, self.head = env, head
         no_network = network(np.zeros(2, np.float32), (1, 1), "tanh")
         self.simulation = new_simulation(env.dynamics, Policy(no_network, head), plan, num_envs)
         self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), seed, watchdog)
@@ -67,14 +74,12 @@ class LaneCollector:
         return int(self.simulation.lanes.counters[STEPS])
 
     def collect(self, actor: Actor) -> Batch:
-        """Return a batch; raise Stopped where that was asked for meanwhile."""
+        """Return a batch."""
         env, plan, lanes, buffer = self.simulation
         lanes.counters[LOGGED] = 0
         cursor, t = self.begin(env, plan, lanes), 0
         self.observe(env, lanes, buffer, cursor)
         while cursor.active > 0 and (plan.episodes > 0 or t < plan.num_steps):
-            if self.stopping.is_set():
-                raise Stopped
             own = slice(cursor.samples, cursor.samples + cursor.active)
             obs = np.ascontiguousarray(buffer.obs[:, own].T)
             mask = np.ascontiguousarray(buffer.mask[:, own].T) if self.env.has_mask else None
@@ -85,6 +90,14 @@ class LaneCollector:
         batch: Batch = self.finish(env, plan, lanes, buffer, cursor)
         self.guard.look(batch.obs[:, : cursor.samples], batch.mask[:, : cursor.samples])
         return batch._replace(episodes=copied(batch.episodes))  # the next batch overwrites the log
+
+    def state(self) -> Arrays:
+        """Copy the episodes in progress, wholly."""
+        return copies(lane_arrays(self.simulation.lanes))
+
+    def go_on(self, arrays: Arrays) -> None:
+        """Take on another collector's episodes."""
+        put_back(arrays, lane_arrays(self.simulation.lanes))
 
     def close(self) -> None:
         """Release nothing: the lanes are arrays."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.arrays import Arrays
 from pgrad.kernels.heads import NO_MASK
 from pgrad.kernels.random import ACTION_KEY, fold_in
 from pgrad.rollouts.batch import Batch, Episodes
@@ -87,6 +88,11 @@ class EnvLanes:
         self.envs.restart()
         self._begin(np.ones(self.envs.num_envs, np.bool_))
 
+    def count_from(self, begun: int) -> None:
+        """Count the episodes in progress as those that follow the first `begun`."""
+        self.begun = begun
+        self._begin(np.ones(self.envs.num_envs, np.bool_))
+
     def act(self, actor: Actor) -> Array:
         """Sample an action for every environment (ignored where it is about to reset)."""
         return actor(self.envs.obs, self.envs.mask, self.keys, self.steps)
@@ -159,6 +165,15 @@ class VectorCollector:
                     trajectory[n], begun = (begun, begun + 1) if begun < episodes else (-1, begun)
         cut_at_end = np.zeros(envs.num_envs, np.bool_) if episodes else ~envs.resetting
         return recorder.batch(envs.obs, cut_at_end, episodes or envs.num_envs)
+
+    def state(self) -> Arrays:
+        """Return what goes on from here: counters. What an environment remembers is its own, and nobody can copy it."""
+        return {"begun": np.array(self.lanes.begun), "total_steps": np.array(self.envs.total_steps)}
+
+    def go_on(self, arrays: Arrays) -> None:
+        """Count on from another collector's batches; the episodes in progress are new ones."""
+        self.envs.total_steps = int(arrays["total_steps"])
+        self.lanes.count_from(int(arrays["begun"]))
 
     def close(self) -> None:
         """Close the environments."""

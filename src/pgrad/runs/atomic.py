@@ -1,32 +1,77 @@
 """Writing that never leaves half a file, and reading that never waits for one."""
 
+import fcntl
 import os
+import re
 import stat
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pgrad.errors import ConfigError, RunError
 
 LONGEST_TOML = 1_000_000  # bytes
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # what write_atomically calls a file before it is in place
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file under another name and move it into place; raise RunError where that cannot be done."""
+def write_atomically(path: Path, content: bytes | str, previous: Path | None = None) -> None:
+    """Write a file under another name and move it into place; raise RunError where that cannot be done.
+
+    With `previous`, the file that was in its place is kept under that name, and what is written outlives the machine:
+    at any moment one of the two is whole, on the disk too.
+    """
     data = content.encode() if isinstance(content, str) else content
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+                if previous is not None:
+                    file.flush()
+                    os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
+            if previous is not None and path.exists():
+                path.replace(previous)
             Path(temporary).replace(path)
+            if previous is not None:
+                sync_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Write a folder's names to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writing left under other names when its process died."""
+    for file in folder.glob(".*"):
+        if TEMPORARY.fullmatch(file.name) and file.is_file():
+            file.unlink()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run's folder; raise RunError where one does. Death ends the hold too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise RunError(f"another process trains in {folder}: wait for its end, or stop it") from error
+    finally:
+        os.close(handle)
 
 
 def require_regular_file(path: Path, most_bytes: float = float("inf")) -> None:

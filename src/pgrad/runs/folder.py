@@ -7,8 +7,10 @@ seed-7/policy.safetensors    the frozen policy
 seed-7/policy-best.safetensors  the best policy seen, where that is not the last
 seed-7/value.safetensors     the value network, where the run has one
 seed-7/checkpoints.safetensors  the parameters of both along the way
-seed-7/metrics.csv           one line an iteration
-seed-7/episodes.csv          one line an episode of training
+seed-7/metrics.csv           one line an iteration, so far
+seed-7/episodes.csv          one line an episode of training, so far
+seed-7/resume.safetensors    the newest checkpoint, from which `pgrad train --resume` goes on: runs.state_file
+seed-7/resume-previous.safetensors  the one before
 seed-7/evaluation.csv        one line an episode of the frozen policy
 training_curve.png, action_probabilities.png
 """
@@ -17,21 +19,21 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pgrad.algorithms.iteration import METRICS
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.config.resolve import resolve, to_toml
 from pgrad.config.settings import Config
 from pgrad.errors import ConfigError, RunError
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.rollouts.batch import copied
 from pgrad.runs.atomic import read_toml, write_atomically
+from pgrad.runs.journal import Journals, journals_in
 from pgrad.runs.load import POLICY_BEST, RunPath, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
     load_checkpoints,
@@ -42,51 +44,77 @@ from pgrad.runs.mlp_file import (
     save_policy,
     save_value,
 )
+from pgrad.runs.state_file import State, save_state
 from pgrad.runs.torch_file import save_module, save_value_module
 from pgrad.system import provenance
 from pgrad.training.build import in_rewards
-from pgrad.training.loops import History
 from pgrad.training.result import Result, SeedResult, finite_estimate
 
 RUNS = Path("runs")
+MAY_CHANGE = ("total_steps", "num_iterations", "step_timeout")  # of a run's settings, when it goes on
+SIDE_BY_SIDE = 8  # seeds that are written together: a disk takes its time to say that it is done
 
 
 class RunFolder:
-    """A new folder, filled as the results come."""
+    """A folder that is filled as the results come: a new one, or that of a run that goes on."""
 
-    def __init__(self, path: Path, config: Config, module: str | None = None) -> None:
+    def __init__(
+        self, path: Path, config: Config, module: str | None = None, journals: Mapping[int, Journals] | None = None
+    ) -> None:
         """Make the folder and write the configuration; raise RunError if it exists or cannot be written.
 
         Of PyTorch modules `module` is the class: no file holds its code, so that the configuration alone makes no run.
+        With `journals`, those of its seeds that have begun, the folder is one that exists.
         """
         self.path, self._root = path, path.absolute()  # an environment may change the current folder
         self._env = located(config.env)
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise RunError(f"{path} exists already: choose another folder, or remove it") from error
-        except OSError as error:
-            raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        self._settings = fixed_settings(replace(config, env=self._env))
+        self._journals, self._saved = dict(journals or {}), dict[int, State | None]()
+        if journals is None:
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError as error:
+                raise RunError(f"{path} exists already: choose another folder, or remove it") from error
+            except OSError as error:
+                raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module, for pgrad.train alone\n"
         write_atomically(self._root / "config.toml", policy + to_toml(replace(config, env=self._env)))
 
-    def save_policies(self, result: Result) -> None:
-        """Write every seed's networks, the policies first; raise RunError at the end where some cannot be written."""
-        writes = [
-            (seed, write) for write in (self._save_policy, _save_value, _save_checkpoints) for seed in result.seeds
-        ]
-        problems = []
-        for seed, write in writes:
-            folder = self._root / f"seed-{seed.seed}"
-            try:
-                folder.mkdir(exist_ok=True)
-                write(seed, folder)
-            except (OSError, RunError) as error:
-                problems.append(
-                    str(error) if isinstance(error, RunError) else f"cannot make {folder}: {error.strerror}"
-                )
+    def save(self, result: Result) -> None:
+        """Write what every seed has learnt; raise RunError at the end where some of it cannot be written.
+
+        Checkpoints come first, with the histories up to them: where there is a policy, there is one to go on from. What
+        has been written already is not written again.
+        """
+        new = [seed for seed in result.seeds if seed.state is None or seed.state is not self._saved.get(seed.seed)]
+        problems: list[str] = []
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for write in (self._save_progress, self._save_policy, _save_value, _save_checkpoints):
+                problems += filter(None, pool.map(lambda seed, write=write: self._written(seed, write), new))
         if problems:
             raise RunError("\n".join(dict.fromkeys(problems)))
+        self._saved |= {seed.seed: seed.state for seed in new}
+
+    def _written(self, seed: SeedResult, write: Callable[[SeedResult, Path], None]) -> str | None:
+        """Write something of a seed; return why that cannot be done, if it cannot."""
+        folder = self._root / f"seed-{seed.seed}"
+        try:
+            folder.mkdir(exist_ok=True)
+            write(seed, folder)
+        except RunError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot make {folder}: {error.strerror}"
+        return None
+
+    def _save_progress(self, seed: SeedResult, folder: Path) -> None:
+        state, journals = seed.state, self._journals.setdefault(seed.seed, journals_in(folder))
+        if state is None:
+            return
+        metrics, episodes = seed.history.metrics, seed.history.episodes
+        journals.append(metrics[: state.about["iterations"]], copied(episodes, state.about["episodes"]))
+        about = {**state.about, "settings": self._settings, "journals": journals.marks()}
+        save_state(state._replace(about=about), folder)
 
     def _placed(self, policy: Any) -> Any:
         return replace(policy, env=self._env if policy.env else None)
@@ -104,12 +132,14 @@ class RunFolder:
         write_atomically(self._root / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
         for seed in result.seeds:
             folder = self._root / f"seed-{seed.seed}"
+            for name in ("evaluation.csv", POLICY_BEST):
+                (folder / name).unlink(missing_ok=True)  # of the policy that a run has gone on from
             if seed.evaluation is not None:
                 write_atomically(folder / "evaluation.csv", seed.evaluation.to_csv())
             if seed.best is not None:
                 save_policy(self._placed(seed.best.policy), folder / POLICY_BEST)
-            write_atomically(folder / "metrics.csv", metrics_csv(seed.history))
-            write_atomically(folder / "episodes.csv", episodes_csv(seed.history))
+            journals = self._journals.setdefault(seed.seed, journals_in(folder))
+            journals.append(seed.history.metrics, seed.history.episodes)
 
     def save_figures(self, result: Result) -> list[Path]:
         """Draw what can be drawn of this environment, and return the files."""
@@ -138,13 +168,14 @@ def save(result: Result, run: RunPath) -> None:
 
     It gets config.toml and summary.json, and for each seed a folder with policy, value and checkpoints.safetensors (the
     latter two where there are any), metrics.csv, episodes.csv and, if it was evaluated, evaluation.csv: see "What a run
-    leaves behind" in README.md. `pgrad.load` and `pgrad.load_value` read the networks back, and `pgrad eval` and
-    `pgrad diagnose` take the folder. Of PyTorch modules their numbers are kept and their code is not. Every file is
-    written whole or not at all. Raises RunError where the folder exists or cannot be written.
+    leaves behind" in README.md. `pgrad.load` and `pgrad.load_value` read the networks back, `pgrad.resume` goes on with
+    the training, and `pgrad eval` and `pgrad diagnose` take the folder. Of PyTorch modules their numbers are kept and
+    their code is not. Every file is written whole or not at all. Raises RunError where the folder exists or cannot be
+    written.
     """
     modules = [policy.class_name for policy in result.policies if not isinstance(policy, MLPPolicy)]
     folder = RunFolder(Path(run), result.config, modules[0] if modules else None)
-    folder.save_policies(result)
+    folder.save(result)
     folder.save_result(result)
 
 
@@ -174,6 +205,12 @@ def record_evaluations(run: RunPath, evaluations: Mapping[int, Evaluation]) -> P
     return path
 
 
+def fixed_settings(config: Config) -> dict[str, Any]:
+    """Return the settings that a run cannot change, as JSON gives them back."""
+    settings = {name: value for name, value in vars(config).items() if name not in MAY_CHANGE}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
 def located(env: str) -> str:
     """Return an environment's name as it is found from any folder: `file.py:Name` with the file's absolute path."""
     file, colon, name = (env, "", "") if env.endswith(".py") else env.rpartition(":")
@@ -190,23 +227,6 @@ def run_name(config: Config) -> str:
     """Return ENV-ALGORITHM as a folder may be called."""
     env = Path(config.env).name if Path(config.env).is_absolute() else config.env
     return re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
-
-
-def metrics_csv(history: History) -> str:
-    """Format one line an iteration; fields are empty where something is not defined."""
-    lines = [",".join(("iteration", *METRICS))]
-    for iteration, row in enumerate(history.metrics.tolist(), start=1):
-        steps, episodes, *rest = row
-        fields = [str(iteration), str(int(steps)), str(int(episodes))]
-        lines.append(",".join(fields + ["" if np.isnan(value) else f"{value:.6g}" for value in rest]))
-    return "\n".join(lines) + "\n"
-
-
-def episodes_csv(history: History) -> str:
-    """Format one line an episode, in the order of their ends."""
-    columns = (column.tolist() for column in history.episodes)
-    lines = [f"{steps},{length},{total:.10g}" for total, length, steps in zip(*columns, strict=True)]
-    return "\n".join(["total_steps,length,episode_return", *lines]) + "\n"
 
 
 @dataclass(frozen=True)
@@ -242,26 +262,32 @@ class SavedRun:
         return replace(self.policy, parameters=self.checkpoints.policy[k], **inputs), critic
 
 
-def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
-    """Return one seed of a run folder (the first, or the one named) with all that was kept of it; raise RunError.
-
-    Files are data: nothing that they name is imported or called.
-    """
-    path = Path(run)
+def read_config(path: Path) -> tuple[Config, str | None]:
+    """Return a run's configuration, and the class of the PyTorch module that it trains, if it does; raise RunError."""
     try:
         document = read_toml(path / "config.toml")
-        if module := document.pop("policy", None):
-            raise RunError(
-                f"{path} is a run of a PyTorch module, {module}, and this is for compiled policies: "
-                "pgrad.load(run, module=...) has its policy"
-            )
-        config = resolve(None, None, document)
+        module = document.pop("policy", None)
+        return resolve(None, None, document), module
     except OSError as error:
         parent = f" (did you mean {path.parent}?)" if (path.parent / "config.toml").exists() else ""
         reason = error.strerror or error
         raise RunError(f"{path} is no run folder{parent}: cannot read its config.toml: {reason}") from error
     except (ValueError, ConfigError) as error:
         raise RunError(f"{path / 'config.toml'} is not a configuration: {error}") from error
+
+
+def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
+    """Return one seed of a run folder (the first, or the one named) with all that was kept of it; raise RunError.
+
+    Files are data: nothing that they name is imported or called.
+    """
+    path = Path(run)
+    config, module = read_config(path)
+    if module is not None:
+        raise RunError(
+            f"{path} is a run of a PyTorch module, {module}, and this is for compiled policies: "
+            "pgrad.load(run, module=...) has its policy"
+        )
     seeds = seeds_of(path)
     if not seeds:
         raise RunError(f"{path} has no seed-N folder with a policy.safetensors in it")

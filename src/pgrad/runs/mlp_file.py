@@ -194,14 +194,16 @@ def require_finite(path: Path, name: str, array: npt.NDArray[Any]) -> None:
         raise RunError(f"{path}: {name} has values that are not finite, so that it is no policy or value function")
 
 
-def write(path: Path, file_format: str, tensors: Tensors, description: dict[str, Any]) -> None:
-    """Write arrays and what they mean to `path`; raise RunError where that cannot be done."""
+def write(
+    path: Path, file_format: str, tensors: Tensors, description: dict[str, Any], previous: Path | None = None
+) -> None:
+    """Write arrays and what they mean to `path`, as write_atomically does; raise RunError where that cannot be done."""
     from safetensors.numpy import save
 
     # One entry: the library writes several in an order of its own, and equal networks shall be equal files.
     header = json.dumps({"format": file_format, **description})
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    write_atomically(path, save(contiguous, metadata={HEADER: header}))
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    write_atomically(path, save(contiguous, metadata={HEADER: header}), previous)
 
 
 @contextmanager

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 from pgrad.algorithms.iteration import BAD_GRADIENT, BAD_PARAMETERS, FINE, step_along
 from pgrad.algorithms.learner import Settings, new_optimizer_state
+from pgrad.arrays import Arrays, arrays_in, below, copies, put_back, under
 from pgrad.errors import ConfigError, PolicyError
 from pgrad.kernels.mlp import network
 from pgrad.kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, copy
+from pgrad.torch.devices import to_numpy
+from pgrad.torch.state import fill_optimizer, optimizer_state
 
 MakeOptimizer = Callable[..., Any]  # a class of torch.optim, or a function from parameters to a torch.optim optimiser
 Gradients = list[Tensor | None]  # None for a parameter that the objective does not depend on
@@ -27,6 +30,10 @@ class Optimizer(Protocol):
     """An optimiser that can take its last step back."""
 
     parameters: list[nn.Parameter]
+
+    @property
+    def class_name(self) -> str:
+        """What it is, for checkpoints."""
 
     @property
     def learning_rate(self) -> float:
@@ -45,6 +52,12 @@ class Optimizer(Protocol):
     def restore(self) -> None:
         """Undo the last step."""
 
+    def state(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """Copy what it remembers: arrays, and what else JSON can hold; None where it keeps something else."""
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """Remember what another one of the same class did; raise RunError where it does not fit."""
+
 
 def new_optimizer(
     parameters: list[nn.Parameter], optimizer: MakeOptimizer | None, settings: Settings, learning_rate: float
@@ -59,6 +72,8 @@ def new_optimizer(
 class CompiledOptimizer:
     """The compiled optimisers of kernels.optimizers."""
 
+    class_name = "pgrad's"
+
     def __init__(self, parameters: list[nn.Parameter], settings: Settings, learning_rate: float) -> None:
         self.parameters, self.settings = parameters, settings
         self.rate = self.learning_rate = learning_rate
@@ -66,7 +81,7 @@ class CompiledOptimizer:
         for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
             parameter.data = part.view(parameter.shape)
         self.network = network(flat.numpy(), (1, 1), "tanh")  # `ascend` reads only its parameters
-        self.state = new_optimizer_state(self.network.parameters)
+        self.memory = new_optimizer_state(self.network.parameters)
 
     def step(self, gradients: Gradients, factor: float) -> tuple[int, float]:
         """See Optimizer."""
@@ -75,15 +90,23 @@ class CompiledOptimizer:
             for parameter, gradient in zip(self.parameters, gradients, strict=True)
         ]
         self.learning_rate = self.rate * factor
-        return step_along(self.settings, self.network, self.state, torch.cat(parts).numpy(), self.learning_rate)
+        return step_along(self.settings, self.network, self.memory, torch.cat(parts).numpy(), self.learning_rate)
 
     def remember(self) -> None:
         """See Optimizer."""
-        copy(self.network.parameters, self.state.before)
+        copy(self.network.parameters, self.memory.before)
 
     def restore(self) -> None:
         """Undo the last step."""
-        copy(self.state.before, self.network.parameters)
+        copy(self.memory.before, self.network.parameters)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Optimizer."""
+        return copies(arrays_in(**self.memory._asdict())), {}
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """See Optimizer."""
+        put_back(arrays, arrays_in(**self.memory._asdict()))
 
 
 class TorchOptimizer:
@@ -112,6 +135,11 @@ class TorchOptimizer:
         require_fit(self.optimizer, parameters)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.before = [parameter.detach().clone() for parameter in parameters]
+
+    @property
+    def class_name(self) -> str:
+        """See Optimizer."""
+        return type(self.optimizer).__name__
 
     @property
     def learning_rate(self) -> float:
@@ -152,6 +180,18 @@ class TorchOptimizer:
         with torch.no_grad():
             for parameter, kept in zip(self.parameters, self.before, strict=True):
                 parameter.copy_(kept)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """See Optimizer."""
+        kept = optimizer_state(self.optimizer)
+        before = {str(k): to_numpy(tensor).copy() for k, tensor in enumerate(self.before)}
+        return None if kept is None else (under("state", kept[0]) | under("before", before), kept[1])
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """See Optimizer."""
+        fill_optimizer(self.optimizer, below("state", arrays), about)
+        for k, kept in enumerate(self.before):
+            kept.copy_(torch.tensor(arrays[f"before.{k}"]))
 
 
 def require_fit(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:

@@ -33,7 +33,8 @@ from pgrad.policies.mlp import (
 
 ENDLESS = 2**62
 
-ROLLOUT_STREAM, MINIBATCH_STREAM = 1, 2  # the random streams of a run, beside INITIALIZATION_STREAM
+# The random streams of a run, beside INITIALIZATION_STREAM; the last is of environments that begin anew in its middle.
+ROLLOUT_STREAM, MINIBATCH_STREAM, RESUME_STREAM = 1, 2, 3
 
 
 def estimator_of(config: Config) -> EstimatorSpec:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pgrad.algorithms.iteration import IterationMetrics, train_iteration
 from pgrad.algorithms.learner import Checkpoints, Settings
+from pgrad.arrays import Arrays, arrays_in, copies, put_back
 from pgrad.config.settings import Config
 from pgrad.envs.make import Env
 from pgrad.policies.mlp import MLPPolicy, MLPValue
@@ -46,6 +47,12 @@ class Learner(Protocol):
     def trained(self, **metadata: int) -> Trained:
         """Copy what there is by now."""
 
+    def state(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """Copy all that learning remembers: arrays, and what else JSON can hold; None where there is something else."""
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """Remember what another learner of the same settings did; raise RunError where it does not fit."""
+
 
 class CompiledLearner:
     """Multilayer perceptrons that compiled code trains."""
@@ -75,3 +82,25 @@ class CompiledLearner:
         """See Learner."""
         policy = policy_of(self.config, self.env, self.record, seed=self.seed, **metadata)
         return Trained(policy, value_of(self.config, self.record), checkpoints_of(self.record))
+
+    def _arrays(self) -> Arrays:
+        """Return what the learner updates in place."""
+        record = self.record
+        return arrays_in(
+            policy=record.policy.network.parameters,
+            critic=record.critic.parameters,
+            policy_state=record.policy_state,
+            critic_state=record.critic_state,
+            normalization=record.normalization,
+            iteration=record.iteration,
+            checkpoints=record.checkpoints,
+            signal=record.signal,
+        )
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Learner."""
+        return copies(self._arrays()), {}
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """See Learner."""
+        put_back(arrays, self._arrays())

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from pgrad.algorithms.iteration import (
     METRICS,
     train_chunk,
 )
+from pgrad.arrays import Arrays, below, copies, put_back, under
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, InputError, nearest
@@ -41,11 +42,12 @@ from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
 from pgrad.rollouts.batch import Episodes, concatenated, copied
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_simulation
-from pgrad.rollouts.compiled_stepwise import LaneCollector
+from pgrad.rollouts.compiled_stepwise import LaneCollector, lane_arrays
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
-from pgrad.training.build import ENDLESS, ROLLOUT_STREAM, policy_sizes, value_sizes
+from pgrad.runs.state_file import State
+from pgrad.training.build import ENDLESS, RESUME_STREAM, ROLLOUT_STREAM, policy_sizes, value_sizes
 from pgrad.training.learners import CompiledLearner, Learner
 from pgrad.watchdog import Watchdog
 
@@ -53,6 +55,7 @@ Floats = npt.NDArray[np.float64]
 
 CHUNK_SECONDS = 0.1  # how long a chunk should take: a compromise between overhead and answering Ctrl-C
 BYTES_PER_SAMPLE = 80  # of a batch and what is computed from it, observations aside
+COPYING_SHARE = 0.02  # of the time, at most, goes into copying states
 COPIES_OF_PARAMETERS = 6  # of each network: moments, gradient and copies
 LOG_ROOM = 32_768  # episodes that a chunk may log before it ends early
 SOLVED_EPISODES = 20  # episodes over which the mean return must reach the environment's threshold
@@ -96,6 +99,13 @@ class History:
         return int(self.episodes.total_steps[reached[0] + SOLVED_EPISODES - 1]) if reached.size else None
 
 
+class Past(NamedTuple):
+    """What a seed goes on from."""
+
+    state: State
+    history: History
+
+
 class Loop(ABC):
     """One seed's training. What it does never depends on how long a chunk is."""
 
@@ -109,6 +119,8 @@ class Loop(ABC):
         self.obs_sizes = np.zeros(0)  # [O] largest magnitudes in the batches looked at, one a chunk
         self.failure: str | None = None
         self.finished = False
+        self.state: State | None = None  # after a whole chunk, the last or one shortly before: replaced, never changed
+        self.copying, self.copied = 0.0, 0.0  # how long copying it took, and when that ended
 
     @property
     def history(self) -> History:
@@ -128,6 +140,50 @@ class Loop(ABC):
     @abstractmethod
     def steps_taken(self) -> int:
         """Return the environment steps so far."""
+
+    @abstractmethod
+    def experience_state(self) -> Arrays:
+        """Copy what the environments remember from one batch to the next, as far as it can be had."""
+
+    @abstractmethod
+    def go_on_experiencing(self, arrays: Arrays) -> None:
+        """Let the environments remember it."""
+
+    def go_on(self, past: Past) -> None:
+        """Go on from where another loop was; raise RunError where it does not fit."""
+        state, history = past
+        self.learner.go_on(below("learner", state.arrays), state.about["learner"])
+        self.go_on_experiencing(below("experience", state.arrays))
+        self.metrics, self.episodes = [history.metrics], [history.episodes]
+        self.seconds, self.total_steps = history.seconds, self.steps_taken()
+        self.obs_sizes, self.failure = state.arrays["obs_sizes"].copy(), state.about["failure"]
+        self.state = state
+        self._publish()
+
+    def _publish(self) -> None:
+        """Let others have copies of what is learnt, and say whether that was all."""
+        self.trained = self.learner.trained(total_steps=self.total_steps, iterations=self.learner.iterations)
+        self.finished = self.failure is not None or self.used_up()
+
+    def keep_state(self) -> None:
+        """Copy what going on from here takes, unless the learner keeps what no file of numbers holds."""
+        began = time.perf_counter()
+        learner = self.learner.state()
+        if learner is None:
+            return
+        arrays = under("learner", learner[0]) | under("experience", self.experience_state())
+        about = {
+            "seed": self.seed,
+            "iterations": self.learner.iterations,
+            "episodes": sum(part.length.size for part in self.episodes),
+            "total_steps": self.total_steps,
+            "seconds": self.seconds,
+            "failure": self.failure,
+            "learner": learner[1],
+        }
+        self.state = State({**arrays, "obs_sizes": self.obs_sizes.copy()}, about)
+        self.copied = time.perf_counter()
+        self.copying = self.copied - began
 
     def close(self) -> None:  # noqa: B027, lanes are arrays
         """Release the environments."""
@@ -160,8 +216,9 @@ class Loop(ABC):
         finally:
             self.seconds += time.perf_counter() - began
             self.total_steps = self.steps_taken()
-            self.trained = self.learner.trained(total_steps=self.total_steps, iterations=self.learner.iterations)
-        self.finished = self.failure is not None or self.used_up()
+            self._publish()
+        if self.finished or time.perf_counter() - self.copied >= self.copying / COPYING_SHARE:
+            self.keep_state()
 
 
 class FusedLoop(Loop):
@@ -180,17 +237,27 @@ class FusedLoop(Loop):
         self.guard = Guard(env, self.simulation.lanes, int(plan.run_key), learner.seed, watchdog)
         self.train_chunk = self.guard.guarded(face_for(train_chunk, env.dynamics))
         self.iterations = 1  # of the next chunk
+        self.called = False
 
     def steps_taken(self) -> int:
         """Return the environment steps so far."""
         return int(self.simulation.lanes.counters[STEPS])
 
+    def experience_state(self) -> Arrays:
+        """Copy the episodes in progress, wholly."""
+        return copies(lane_arrays(self.simulation.lanes))
+
+    def go_on_experiencing(self, arrays: Arrays) -> None:
+        """Take on another loop's episodes."""
+        put_back(arrays, lane_arrays(self.simulation.lanes))
+
     def advance(self) -> None:
         """See Loop."""
         metrics, began = np.empty((self.iterations, len(METRICS))), time.perf_counter()
-        helpers = self.crew if self.metrics else ALONE  # the first call may have to compile
+        helpers = self.crew if self.called else ALONE  # the first call may have to compile
         with self.chunk(), helping(helpers):
             done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
+            self.called = True
             self._keep(metrics[:done])
             if fault != FINE:
                 self.fail(FAULTS[fault])
@@ -219,6 +286,14 @@ class CollectingLoop(Loop):
     def steps_taken(self) -> int:
         """Return the environment steps so far."""
         return self.collector.total_steps
+
+    def experience_state(self) -> Arrays:
+        """See Loop."""
+        return self.collector.state()
+
+    def go_on_experiencing(self, arrays: Arrays) -> None:
+        """See Loop."""
+        self.collector.go_on(arrays)
 
     def advance(self) -> None:
         """See Loop; a chunk has at least one iteration, and a rollout that was asked to stop ends it."""
@@ -250,8 +325,9 @@ def new_loop(
     watchdog: Watchdog | None = None,
     torch_options: TorchOptions | None = None,
     threads: int = 1,
+    past: Past | None = None,
 ) -> Loop:
-    """Compose the loop of one seed.
+    """Compose the loop of one seed, which begins at the beginning or goes on from its `past`.
 
     Setting `stopping` ends a batch early, where it can be. `watchdog` tells another thread since when a call into the
     environment has been running. `torch_options` trains a PyTorch module in place of a compiled policy. `threads`
@@ -260,7 +336,6 @@ def new_loop(
     watchdog = watchdog or Watchdog()
     episodes, num_steps = config.episodes_per_iteration or 0, config.num_steps or 0
     num_envs = min(config.num_envs, episodes) if episodes else config.num_envs
-    run_key = fold_in(seed, ROLLOUT_STREAM)
     learner: Any
     if torch_options is None:
         learner = CompiledLearner(config, env, seed, episodes or num_envs)
@@ -268,17 +343,23 @@ def new_loop(
         from pgrad.training.module_learner import ModuleLearner
 
         learner = ModuleLearner(torch_options, config, env, seed, episodes or num_envs)
+    run_key = fold_in(seed, ROLLOUT_STREAM)
+    plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
+    loop: Loop
     if not env.compiled:
         from pgrad.vector.vector_env import VectorEnv
 
         assert env.description is not None, "an environment without dynamics has a description"
-        envs = VectorEnv(env.description, num_envs, run_key, config.vectorization, config.step_timeout, watchdog)
-        return CollectingLoop(seed, learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
-    plan = Plan(episodes, num_steps, env.max_episode_steps or ENDLESS, np.uint64(run_key))
-    if torch_options is None:
-        return FusedLoop(learner, env, plan, num_envs, watchdog, threads)
-    collector = LaneCollector(env, learner.head, plan, num_envs, seed, stopping, watchdog)
-    return CollectingLoop(seed, learner, collector)
+        key = run_key if past is None else fold_in(fold_in(seed, RESUME_STREAM), past.state.about["iterations"])
+        envs = VectorEnv(env.description, num_envs, key, config.vectorization, config.step_timeout, watchdog)
+        loop = CollectingLoop(seed, learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
+    elif torch_options is None:
+        loop = FusedLoop(learner, env, plan, num_envs, watchdog, threads)
+    else:
+        loop = CollectingLoop(seed, learner, LaneCollector(env, learner.head, plan, num_envs, seed, watchdog))
+    if past is not None:
+        loop.go_on(past)
+    return loop
 
 
 def most_workers(lanes: int, samples: int) -> int:

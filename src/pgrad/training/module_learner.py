@@ -1,8 +1,10 @@
 """PyTorch modules as what learns in the loop of one seed."""
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 from pgrad.algorithms.iteration import IterationMetrics
+from pgrad.arrays import Arrays
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env
 from pgrad.rollouts.batch import Batch
@@ -40,3 +42,11 @@ class ModuleLearner:
     def trained(self, **metadata: int) -> Trained:
         """See learners.Learner."""
         return Trained(*self.record.copied(**metadata))
+
+    def state(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """See learners.Learner."""
+        return self.record.state()
+
+    def go_on(self, arrays: Arrays, about: dict[str, Any]) -> None:
+        """See learners.Learner."""
+        self.record.go_on(arrays, about)

@@ -29,6 +29,7 @@ from pgrad.experiments.statistics import (
 )
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.presets.preset import NONE, described
+from pgrad.runs.state_file import State
 from pgrad.training.best import Best
 from pgrad.training.doctor import Finding, Patient, examine
 from pgrad.training.loops import History
@@ -55,6 +56,7 @@ class SeedResult:
     greedy: Evaluation | None = None  # of the frozen policy's most probable actions, of a few seeds
     best: Best | None = None  # the best policy seen, where that is not the last
     obs_sizes: npt.NDArray[np.float64] | None = None  # [O] largest magnitude of each number observed
+    state: State | None = None  # what its training takes to go on
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,6 +67,7 @@ class Result:
     seeds            one SeedResult each, in the order of config.seeds; fewer where training was interrupted
     seconds          of training, from the call to the last seed's end, compilation included, evaluation not
     compile_seconds  of these, spent compiling
+    earlier_steps    environment steps that were taken before, where a run has gone on; their seconds are not counted
 
     `policies` are the frozen policies, one for each of the S seeds, and `mean_returns` is one number for each evaluated
     seed. `mean()` and `interquartile_mean()` estimate what one more seed would reach, with intervals over seeds (not
@@ -77,6 +80,7 @@ class Result:
     seeds: tuple[SeedResult, ...]
     seconds: float
     compile_seconds: float = 0.0
+    earlier_steps: int = 0
 
     def __repr__(self) -> str:
         return f"<Result: {self.env.id}, {self.config.algorithm}, {self._count}, {self.total_steps:,} steps>"
@@ -158,9 +162,11 @@ class Result:
     def summary(self) -> str:
         """Return a few lines for people: settings, speed, and returns with their intervals."""
         count, seconds = len(self.seeds), self.seconds - self.compile_seconds
+        now = self.total_steps - self.earlier_steps
         lines = [
             f"{self.env.id} · {self.config.algorithm} · {self._count} · "
-            f"{self.total_steps:,} steps in {seconds:.2f} s ({rate(self.total_steps / max(seconds, 1e-9))})"
+            f"{self.total_steps:,} steps{f', {now:,} of them' if self.earlier_steps else ''} in {seconds:.2f} s "
+            f"({rate(now / max(seconds, 1e-9))})"
             + (f" after compiling for {self.compile_seconds:.1f} s" if self.compile_seconds >= 0.1 else "")
         ]
         if self.config.preset != NONE:

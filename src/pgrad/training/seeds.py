@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,13 +19,12 @@ from pgrad.kernels.compile_clock import COMPILE_CLOCK
 from pgrad.kernels.random import fold_in
 from pgrad.training.best import best_of
 from pgrad.training.doctor import GREEDY_EPISODES, GREEDY_SEEDS
-from pgrad.training.loops import CHUNK_SECONDS, Loop, new_loop
+from pgrad.training.loops import CHUNK_SECONDS, Loop, Past, new_loop
 from pgrad.training.result import Result, SeedResult
 from pgrad.watchdog import Watchdog
 
-STOP_SECONDS = 0.4  # how long an interruption waits for running chunks
+STOP_SECONDS = 0.4  # how long what cannot be stopped is waited for
 MOST_SEEDS = 2**31  # seeds of evaluation drawn from a seed's own
-SAVING_SECONDS = 30.0  # a process that dies, with a simulator or the machine, loses no more than this
 
 logger = logging.getLogger("pgrad")
 
@@ -53,9 +52,17 @@ class SeedPool:
     """The loops of all seeds, and the threads that advance them from the moment it is made."""
 
     def __init__(
-        self, config: Config, env: Env, threads: int, progress: Progress | None, torch_options: TorchOptions | None
+        self,
+        config: Config,
+        env: Env,
+        threads: int,
+        progress: Progress | None,
+        torch_options: TorchOptions | None,
+        past: Mapping[int, Past] | None = None,
     ) -> None:
+        """Start; seeds with a `past` go on from there, the others begin."""
         self.config, self.env, self.progress, self.torch_options = config, env, progress, torch_options
+        self.past = past or {}
         self.began, self.compiled_before = time.perf_counter(), COMPILE_CLOCK.seconds
         self.loops: list[Loop | None] = [None] * len(config.seeds)
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -69,7 +76,8 @@ class SeedPool:
         count = min(threads, len(config.seeds)) if env.compiled and torch_options is None else 1
         self.threads_each = threads // count
         self.ended = [threading.Event() for _ in range(count)]
-        self.ticks: list[tuple[float, int]] = [(self.began, 0)]
+        self.earlier_steps = sum(past.state.about["total_steps"] for past in self.past.values())
+        self.ticks: list[tuple[float, int]] = []
         for ended in self.ended:
             threading.Thread(target=self._work, args=(ended,), daemon=True).start()
 
@@ -78,8 +86,8 @@ class SeedPool:
         """The loops of the seeds that have begun, in the order of the seeds."""
         return [loop for loop in self.loops if loop is not None]
 
-    def wait(self, save: Callable[[Result], None] | None = None) -> None:
-        """Wait until every seed is trained; now and then, `save` what there is by then."""
+    def wait(self, save: Callable[[Result], None] | None = None, save_every: float | None = None) -> None:
+        """Wait until every seed is trained; every so many seconds, `save` what there is by then."""
         saved = self.began
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
         while working := [ended for ended in self.ended if not ended.is_set()]:
@@ -87,8 +95,8 @@ class SeedPool:
             for watchdog in self.watchdogs:
                 watchdog.check(self.config.step_timeout)
             self._report("compiling" if COMPILE_CLOCK.compiling else "training")
-            due = time.perf_counter() - saved >= SAVING_SECONDS and any(loop.total_steps for loop in self.begun)
-            if save is not None and due:
+            due = save_every is not None and time.perf_counter() - saved >= save_every
+            if save is not None and due and any(loop.total_steps for loop in self.begun):
                 try:
                     save(self.result())
                 except Exception as error:  # the next save may succeed: a disk does not stay full
@@ -104,13 +112,13 @@ class SeedPool:
             while not self.stopping.is_set():
                 index = self.waiting.get_nowait()
                 seed, watchdog = self.config.seeds[index], self.watchdogs[index]
-                loop = new_loop(
-                    self.config, self.env, seed, self.stopping, watchdog, self.torch_options, self.threads_each
-                )
+                how = (self.stopping, watchdog, self.torch_options, self.threads_each, self.past.get(seed))
+                loop = new_loop(self.config, self.env, seed, *how)
                 self.loops[index] = loop
                 with closing(loop):
                     while not (loop.finished or self.stopping.is_set()):
                         loop.advance()
+                    loop.keep_state()
         except queue.Empty:
             pass
         except BaseException as error:
@@ -131,7 +139,9 @@ class SeedPool:
             return
         now, begun = time.perf_counter(), self.begun
         steps = sum(loop.total_steps for loop in begun)
-        self.ticks = [*self.ticks[-10:], (now, steps)]
+        self.ticks = (
+            [*self.ticks[-10:], (now, steps)] if self.ticks else [(self.began, self.earlier_steps), (now, steps)]
+        )
         (since, before), returns = self.ticks[0], [loop.recent_return for loop in begun]
         known = [value for value in returns if not np.isnan(value)]
         planned = self.config.total_steps
@@ -159,6 +169,7 @@ class SeedPool:
 
     def result(self) -> Result:
         """Return what there is: every seed that has begun, as of its last whole chunk."""
+        begun = [(loop, loop.state) for loop in self.begun]  # histories may be longer than states know, never shorter
         seeds = [
             SeedResult(
                 loop.seed,
@@ -170,11 +181,12 @@ class SeedPool:
                 critic=loop.trained.critic,
                 checkpoints=loop.trained.checkpoints,
                 obs_sizes=loop.obs_sizes,
+                state=state,
             )
-            for loop in self.begun
+            for loop, state in begun
         ]
         seconds, compiling = time.perf_counter() - self.began, COMPILE_CLOCK.seconds - self.compiled_before
-        return Result(self.config, self.env, tuple(seeds), seconds, compiling)
+        return Result(self.config, self.env, tuple(seeds), seconds, compiling, self.earlier_steps)
 
     def evaluated(self, result: Result, episodes: int) -> Result:
         """Return the result with every seed's policy evaluated, the best seen beside it, and a few of them greedily."""

@@ -1,7 +1,7 @@
 """`train`: check the arguments, train every seed, evaluate the frozen policies; lose nothing whatever happens."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Unpack
 
@@ -12,11 +12,12 @@ from pgrad.policies.distributions import GSDE
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import NONE
 from pgrad.system import available_cores, require_torch
-from pgrad.training.loops import require_memory
+from pgrad.training.loops import Past, require_memory
 from pgrad.training.prepare import env_of, name_of, prepare
 from pgrad.training.result import Result
 from pgrad.training.seeds import Progress, SeedPool
 
+SAVE_EVERY = 60.0  # seconds: a process that dies, with a simulator or the machine, loses no more than this
 FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads, but for std GSDE
 
 
@@ -39,6 +40,8 @@ def train(
     evaluation_episodes: int = 100,
     progress: Progress | None = None,
     save: Callable[[Result], None] | None = None,
+    save_every: float | None = SAVE_EVERY,
+    past: Mapping[int, Past] | None = None,
     policy: Any = None,
     value: Any = None,
     optimizer: str | Callable[..., Any] | None = None,
@@ -59,7 +62,10 @@ def train(
                          on it
     evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
     progress             called about ten times a second with a Snapshot (training.seeds)
-    save                 called with what there is every half minute of training, and at its end before evaluation
+    save                 called with what there is every `save_every` seconds of training, and at its end before
+                         evaluation; pgrad.save writes what it is given
+    save_every           seconds (default 60); None for the end alone
+    past                 what seeds go on from, by their numbers: pgrad.resume reads it from a run
 
     A PyTorch module as the policy (`pip install "pgrad[torch]"`), in place of the compiled one:
 
@@ -93,14 +99,14 @@ def train(
     preset = AUTO if policy is None else NONE
     numbers: dict[str, Any] = {}
     with collecting(problems):
-        numbers = check_arguments(threads=threads, evaluation_episodes=evaluation_episodes)
+        numbers = check_arguments(threads=threads, evaluation_episodes=evaluation_episodes, save_every=save_every)
     chosen, environment = _chosen(env, config, given, preset, problems)
     if env is not None and not isinstance(env, str):
         chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
-    pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), progress, torch_options)
+    pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), progress, torch_options, past)
     try:
-        pool.wait(save)
+        pool.wait(save, numbers["save_every"])
         result = pool.result()
         if save is not None:
             save(result)
