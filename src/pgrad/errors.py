@@ -65,6 +65,15 @@ class TrainingDiverged(PgradError):
     exit_code = 1
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that asks to stop."""
+
+    def __init__(self, exit_code: int = 130) -> None:
+        """Remember what the process is to exit with: 128 + the signal, as shells have it."""
+        super().__init__()
+        self.exit_code = exit_code
+
+
 def require_integer(name: str, value: Any, least: int) -> int:
     """Return `value` as an int; raise InputError unless it is an integer (not a boolean) of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:

@@ -774,8 +774,8 @@ def test_ctrl_c_stops_and_saves_what_there_is(start: Callable[..., subprocess.Po
     assert process.stdout is not None
     assert process.stderr is not None
     assert code == INTERRUPTED
-    assert f"of 3 seeds had begun; saved to {out}" in process.stderr.read()
-    assert process.stdout.read() == ""
+    assert f"of 3 seeds had begun; saved to {out}; `pgrad train --resume {out}` goes on" in process.stderr.read()
+    assert process.stdout.read().startswith("CartPole-v1 · ppo · ")
     seeds = seeds_of(out)
     assert seeds
     summary = strict_json(out / "summary.json")
@@ -887,9 +887,14 @@ def test_ctrl_c_while_one_seed_cannot_stop_keeps_the_seeds_that_are_done(monkeyp
     release, new_loop = threading.Event(), seeds_module.new_loop
 
     def blocking(config: Any, env: Any, seed: int, *rest: Any) -> Any:
-        loop = new_loop(config, env, seed, *rest)
+        loop, watchdog = new_loop(config, env, seed, *rest), rest[1]
+
+        def hang() -> None:
+            with watchdog.call("step()"):
+                release.wait(60)
+
         if seed == 1:
-            monkeypatch.setattr(loop, "advance", lambda: release.wait(60))
+            monkeypatch.setattr(loop, "advance", hang)
         return loop
 
     def interrupt(snapshot: Snapshot) -> None:

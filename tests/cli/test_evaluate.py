@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import pgrad
 from pgrad.cli import main as cli
 from pgrad.errors import RunError
 from pgrad.runs.folder import RunFolder
@@ -60,3 +61,24 @@ def test_a_result_that_cannot_be_kept_is_told_all_the_same(
     assert "CartPole-v1 · actor-critic · 1 seed" in printed.out
     assert "written to" not in printed.out
     assert "pgrad: cannot write it: No space left on device" in printed.err
+
+
+def test_a_policy_along_the_way_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    words = ("--preset", "none", "--num-iterations", "40", "--seeds", "2", "--no-figures", "--evaluation-episodes", "0")
+    assert cli.run(["train", "CartPole-v1", "--out", str(run), *words]) == 0
+    for at in ("0", "20", "40"):
+        assert cli.run(["eval", str(run), "--episodes", "5", "--at", at]) == 0
+    first, between, last = map(json.loads, (run / "evaluations.jsonl").read_text("utf-8").splitlines())
+    assert [line["seeds"][1]["iteration"] for line in (first, between, last)] == [0, 20, 40]
+    expected = pgrad.evaluate(pgrad.load(run, 1, at=20), episodes=5).returns.tolist()
+    assert between["seeds"][1]["returns"] == expected != last["seeds"][1]["returns"]
+    assert last["seeds"][1]["returns"] == pgrad.evaluate(pgrad.load(run, 1), episodes=5).returns.tolist()
+    for words, message in {
+        ("--at", "21"): "after iteration 21 were not kept: the nearest are 20 and 30",
+        ("--at", "soon"): "iteration must be an integer, not 'soon'",
+        ("--at", "20", "--best"): "give either best or at, not both",
+    }.items():
+        capsys.readouterr()
+        assert cli.run(["eval", str(run), *words]) == 2
+        assert message in capsys.readouterr().err

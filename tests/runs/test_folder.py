@@ -455,7 +455,7 @@ def test_the_networks_after_an_iteration_are_the_final_ones_with_other_parameter
             "relu",
             0.7,
             "CartPole-v1",
-            {"algorithm": "reinforce", "iterations": "50"},
+            {"algorithm": "reinforce", "iterations": str(iteration)},
         )
         expected_critic = MLPValue(kept.critic[k], (4, 3, 1), "relu")
         assert_same_network(policy, expected)
@@ -617,7 +617,9 @@ def test_a_training_run_comes_back(tmp_path: Path, algorithm: str, every: int | 
     for iteration in (0, 2, 4):
         policy, critic = run.at(iteration)
         assert policy.parameters.tobytes() != run.policy.parameters.tobytes()
-        assert (policy.sizes, policy.metadata) == (run.policy.sizes, run.policy.metadata)
+        assert (policy.sizes, policy.metadata["iterations"]) == (run.policy.sizes, str(iteration))
+        same = pgrad.load(folder.path, 4, at=iteration)
+        assert (same.parameters.tobytes(), same.metadata) == (policy.parameters.tobytes(), policy.metadata)
         if run.critic is not None:
             assert critic is not None
             assert critic.parameters.tobytes() != run.critic.parameters.tobytes()

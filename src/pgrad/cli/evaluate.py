@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgrad.cli.parser import Parser
 from pgrad.cli.progress import StepProgress
+from pgrad.config.settings import check_arguments
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.experiments.statistics import interval_name, mean_interval
@@ -30,12 +31,14 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--discount", default=1.0, help="γ of the estimated J, in [0, 1] (default 1)")
     parser.add_argument("--evaluation-seed", metavar="SEED", default=0, help="seed of the episodes (default 0)")
     parser.add_argument("--best", action="store_true", help="the best policy seen along the run, not the last")
+    parser.add_argument("--at", metavar="N", help="the policy after N iterations, not the last")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
     parser.add_step_timeout()
     parser.add_trust()
     parser.add_quiet()
     arguments = parser.checked(argv)
+    at = check_arguments(iteration=arguments.at)["iteration"]
 
     run = Path(arguments.run)
     seeds: Sequence[int | None] = [arguments.seed] if arguments.seed is not None else (seeds_of(run) or [None])
@@ -43,7 +46,7 @@ def command(argv: list[str]) -> int:
     for seed in seeds:
         with contextlib.nullcontext() if arguments.quiet else StepProgress() as progress:
             evaluations[seed] = evaluate(
-                load(run, seed, best=arguments.best),
+                load(run, seed, best=arguments.best, at=at),
                 arguments.env,
                 arguments.episodes,
                 arguments.discount,
@@ -58,7 +61,7 @@ def command(argv: list[str]) -> int:
     means = [evaluation.returns.mean() for evaluation in evaluations.values()]
     if len(means) > 1:
         print(f"all {len(means)} seeds: mean {mean_interval(means)} ({interval_name(len(means), 'seeds')})")
-    which = {"best": True} if arguments.best else {}
+    which = {"best": True} if arguments.best else {} if at is None else {"iteration": at}
     of_seeds = {
         seed: replace(evaluation, settings={**evaluation.settings, **which})
         for seed, evaluation in evaluations.items()

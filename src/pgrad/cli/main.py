@@ -3,15 +3,13 @@
 import gc
 import importlib
 import logging
-import multiprocessing
-import os
+import signal
 import sys
 
 from pgrad import __version__
 from pgrad.cli.output import protect_output
-from pgrad.errors import ConfigError, PgradError, nearest
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+from pgrad.cli.signals import EXIT_CODES, heed_signals, leave
+from pgrad.errors import ConfigError, PgradError, Stopped, nearest
 
 OVERVIEW = """\
 pgrad: policy gradients done right.
@@ -57,8 +55,8 @@ def run(argv: list[str]) -> int:
         for line in str(error).splitlines():
             print(f"pgrad: {line}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return interrupt.exit_code if isinstance(interrupt, Stopped) else EXIT_CODES[signal.SIGINT]
 
 
 def dispatch(argv: list[str]) -> int:
@@ -80,14 +78,13 @@ def dispatch(argv: list[str]) -> int:
 
 def main() -> None:
     """Run the command `pgrad`."""
+    heed_signals()
     protect_output()
     logging.basicConfig(format="pgrad: %(message)s")
     gc.set_threshold(200_000, 50, 50)  # compiling makes millions of objects and few cycles: a tenth of its time
     code = run(sys.argv[1:])
-    if code == INTERRUPTED:  # a thread may still be compiling: leave without waiting for it
-        for worker in multiprocessing.active_children():  # one that hangs would not notice that we are gone
-            worker.kill()
+    if code in EXIT_CODES.values():
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        leave(code)
     sys.exit(code)

@@ -56,7 +56,9 @@ class ConsoleProgress:
             from rich.text import Text
 
             self.live.update(Text(describe(snapshot)))
-        elif snapshot.total_steps and not compiling and time.monotonic() - self.printed > PLAIN_SECONDS:
+        elif snapshot.stage == "stopping" or (
+            snapshot.total_steps and not compiling and time.monotonic() - self.printed > PLAIN_SECONDS
+        ):
             self.printed = time.monotonic()
             self._line(describe(snapshot))
 
@@ -77,6 +79,8 @@ def describe(snapshot: Snapshot) -> str:
     """Describe a snapshot in one line."""
     if snapshot.stage == "compiling":
         return f"compiling … {snapshot.seconds:.0f} s"
+    if snapshot.stage == "stopping":
+        return "stopping after this iteration; a second signal stops at once"
     if snapshot.stage == "evaluating":
         return f"evaluating {snapshot.seeds} frozen polic{'y' if snapshot.seeds == 1 else 'ies'} in Gymnasium"
     parts = [f"{snapshot.total_steps:,} steps", rate(snapshot.recent_steps_per_second)]

@@ -125,13 +125,13 @@ def finish(asked: TrainRequest, run: OpenRun, result: Result, failure: BaseExcep
             run.folder.save_figures(result)
     except RunError as error:  # the summary may be all that is left
         unsaved = error
+    print(result.summary())
     if isinstance(failure, KeyboardInterrupt):
         begun, seeds = len(result.seeds), len(run.config.seeds)
         progressed = f"{begun} of {seeds} seeds had begun; " if seeds > 1 else ""
         saved = f"saved to {asked.out}; `pgrad train --resume {asked.out}` goes on"
         print(f"\ninterrupted: {progressed}{unsaved or saved}", file=sys.stderr)
         raise failure
-    print(result.summary())
     if unsaved is not None:
         raise unsaved
     print(f"written to {asked.out}")

@@ -253,6 +253,7 @@ ARGUMENTS: dict[str, Argument] = {
     "diagnosis_seed": Argument(integer, SEED),
     "threads": Argument(integer, COUNT, optional=True),
     "episodes": Argument(integer, COUNT),
+    "iteration": Argument(integer, COUNT_OR_ZERO, optional=True),
     "trials": Argument(integer, COUNT),
     "steps": Argument(integer, COUNT, optional=True),
     "search_seed": Argument(integer, SEED),

@@ -34,7 +34,7 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import copied
 from pgrad.runs.atomic import read_toml, write_atomically
 from pgrad.runs.journal import Journals, journals_in
-from pgrad.runs.load import POLICY_BEST, RunPath, policy_path, seeds_of
+from pgrad.runs.load import CHECKPOINTS_FILE, POLICY_BEST, RunPath, kept_at, policy_at, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
     load_checkpoints,
     load_policy,
@@ -157,7 +157,7 @@ def _save_value(seed: SeedResult, folder: Path) -> None:
 
 def _save_checkpoints(seed: SeedResult, folder: Path) -> None:
     if seed.checkpoints is not None and seed.checkpoints.iteration.size:
-        save_checkpoints(seed.checkpoints, folder / "checkpoints.safetensors")
+        save_checkpoints(seed.checkpoints, folder / CHECKPOINTS_FILE)
 
 
 def save(result: Result, run: RunPath) -> None:
@@ -241,25 +241,14 @@ class SavedRun:
 
     def at(self, iteration: int) -> tuple[MLPPolicy, MLPValue | None]:
         """Return policy and value network as after so many iterations; raise RunError where they were not kept."""
-        if str(iteration) == self.policy.metadata.get("iterations"):
-            return self.policy, self.critic
-        kept = [] if self.checkpoints is None else self.checkpoints.iteration.tolist()
-        if self.checkpoints is None or iteration not in kept:
-            near = sorted(kept, key=lambda other: abs(other - iteration))[:2]
-            raise RunError(
-                f"the parameters after iteration {iteration} were not kept"
-                + (f": the nearest are {' and '.join(map(str, sorted(near)))}" if near else ", nor any others")
-                + f"; the run ended after iteration {self.policy.metadata.get('iterations')}"
-            )
-        k = kept.index(iteration)
-        for name in ("policy", "critic", "shift", "scale"):
-            require_finite(Path(f"iteration {iteration}"), name, getattr(self.checkpoints, name)[k])
-        inputs = {"shift": self.checkpoints.shift[k], "scale": self.checkpoints.scale[k]}
-        critic = self.critic and in_rewards(
-            replace(self.critic, parameters=self.checkpoints.critic[k], **inputs),
-            float(self.checkpoints.reward_scale[k]),
-        )
-        return replace(self.policy, parameters=self.checkpoints.policy[k], **inputs), critic
+        policy = policy_at(self.policy, self.checkpoints, iteration)
+        k = kept_at(self.policy, self.checkpoints, iteration)
+        if self.checkpoints is None or k is None or self.critic is None:
+            return policy, self.critic
+        parameters = self.checkpoints.critic[k]
+        require_finite(Path(f"iteration {iteration}"), "critic", parameters)
+        critic = replace(self.critic, parameters=parameters, shift=policy.shift, scale=policy.scale)
+        return policy, in_rewards(critic, float(self.checkpoints.reward_scale[k]))
 
 
 def read_config(path: Path) -> tuple[Config, str | None]:
@@ -293,7 +282,7 @@ def load_run(run: RunPath, seed: int | None = None) -> SavedRun:
         raise RunError(f"{path} has no seed-N folder with a policy.safetensors in it")
     policy_file = policy_path(path, seed)
     folder = policy_file.parent
-    value_file, kept_file = folder / "value.safetensors", folder / "checkpoints.safetensors"
+    value_file, kept_file = folder / "value.safetensors", folder / CHECKPOINTS_FILE
     return SavedRun(
         config,
         seeds[0] if seed is None else seed,

@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from pgrad.algorithms.learner import Checkpoints
 from pgrad.errors import RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue
-from pgrad.runs.mlp_file import load_policy
+from pgrad.runs.mlp_file import load_checkpoints, load_policy, require_finite
 from pgrad.runs.mlp_file import load_value as load_mlp_value
 from pgrad.runs.torch_file import load_module, load_value_module
 
@@ -16,16 +18,22 @@ if TYPE_CHECKING:
 
     from pgrad.torch import TorchPolicy, TorchValue
 
-POLICY_BEST = "policy-best.safetensors"
+POLICY_BEST, CHECKPOINTS_FILE = "policy-best.safetensors", "checkpoints.safetensors"
 RunPath = str | os.PathLike[str]
 
 
 @overload
-def load(run: RunPath, seed: int | None = None, module: None = None, best: bool = False) -> MLPPolicy: ...
+def load(
+    run: RunPath, seed: int | None = None, module: None = None, best: bool = False, at: int | None = None
+) -> MLPPolicy: ...
 @overload
 def load(run: RunPath, seed: int | None = None, *, module: "nn.Module") -> "TorchPolicy": ...
 def load(
-    run: RunPath, seed: int | None = None, module: "nn.Module | None" = None, best: bool = False
+    run: RunPath,
+    seed: int | None = None,
+    module: "nn.Module | None" = None,
+    best: bool = False,
+    at: int | None = None,
 ) -> "MLPPolicy | TorchPolicy":
     """Return the frozen policy π(a | s) of a run, bit for bit as it was trained.
 
@@ -34,6 +42,7 @@ def load(
     module   for a run that trained a PyTorch module: a torch.nn.Module of the same architecture, which is not changed.
              Files hold its numbers and never its code
     best     the best policy seen along the run (training.best) in place of the last, which it is where none was better
+    at       the policy after so many iterations, of which a run keeps at most 128: RunError names the nearest
     returns  an MLPPolicy, or with `module` a TorchPolicy. Its `env` names what it was trained on, which for a file of
              the user's is the file's absolute path
 
@@ -41,12 +50,49 @@ def load(
     policy, the file is damaged or not pgrad's, parameters are not finite, or `module` does not fit.
     """
     path = policy_path(run, seed)
+    if best and at is not None:
+        raise RunError("give either best or at, not both")
     if module is not None:
-        if best:
+        if best or at is not None:
             raise RunError(f"{path} is of a PyTorch module, of which no policies along the run are kept: load the last")
         return load_module(path, module)
+    if at is not None:
+        kept = path.with_name(CHECKPOINTS_FILE)
+        return policy_at(load_policy(path), load_checkpoints(kept) if kept.exists() else None, at)
     better = path.with_name(POLICY_BEST)
     return load_policy(better if best and better.exists() else path)
+
+
+def policy_at(policy: MLPPolicy, checkpoints: Checkpoints | None, iteration: int) -> MLPPolicy:
+    """Return a run's policy as after so many iterations; raise RunError where that was not kept."""
+    k = kept_at(policy, checkpoints, iteration)
+    if checkpoints is None or k is None:
+        return policy
+    inputs = {"shift": checkpoints.shift[k], "scale": checkpoints.scale[k]}
+    for name, array in {"policy": checkpoints.policy[k], **inputs}.items():
+        require_finite(Path(f"iteration {iteration}"), name, array)
+    when = {**policy.metadata, "iterations": str(iteration)}
+    when.pop("total_steps", None)  # the iteration's own are in metrics.csv
+    return replace(policy, parameters=checkpoints.policy[k], metadata=when, **inputs)
+
+
+def kept_at(policy: MLPPolicy, checkpoints: Checkpoints | None, iteration: int) -> int | None:
+    """Return an iteration's place among the checkpoints, None for the last policy's; raise RunError where it has none.
+
+    The last policy's metadata say which iteration is its own.
+    """
+    last = policy.metadata.get("iterations")
+    if str(iteration) == last:
+        return None
+    kept = [] if checkpoints is None else checkpoints.iteration.tolist()
+    if iteration in kept:
+        return int(kept.index(iteration))
+    near = sorted(kept, key=lambda other: abs(other - iteration))[:2]
+    raise RunError(
+        f"the parameters after iteration {iteration} were not kept"
+        + (f": the nearest are {' and '.join(map(str, sorted(near)))}" if near else ", nor any others")
+        + f"; the run ended after iteration {last}"
+    )
 
 
 @overload

@@ -166,10 +166,11 @@ class Loop(ABC):
         self.finished = self.failure is not None or self.used_up()
 
     def keep_state(self) -> None:
-        """Copy what going on from here takes, unless the learner keeps what no file of numbers holds."""
+        """Copy what going on from here takes; nothing, where the learner keeps what no file of numbers holds."""
         began = time.perf_counter()
         learner = self.learner.state()
         if learner is None:
+            self.state = None
             return
         arrays = under("learner", learner[0]) | under("experience", self.experience_state())
         about = {
@@ -357,7 +358,9 @@ def new_loop(
         loop = FusedLoop(learner, env, plan, num_envs, watchdog, threads)
     else:
         loop = CollectingLoop(seed, learner, LaneCollector(env, learner.head, plan, num_envs, seed, watchdog))
-    if past is not None:
+    if past is None:
+        loop.keep_state()  # a seed that has begun can always go on
+    else:
         loop.go_on(past)
     return loop
 

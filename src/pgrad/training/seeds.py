@@ -13,7 +13,7 @@ import numpy as np
 
 from pgrad.config.settings import Config, TorchOptions
 from pgrad.envs.make import Env, original_of
-from pgrad.errors import PolicyError
+from pgrad.errors import EnvError, PolicyError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.kernels.compile_clock import COMPILE_CLOCK
 from pgrad.kernels.random import fold_in
@@ -34,7 +34,7 @@ class Snapshot:
     """How far a training is, for whoever shows it."""
 
     seconds: float
-    stage: str  # "compiling", "training" or "evaluating"
+    stage: str  # "compiling", "training", "stopping" or "evaluating"
     seeds: int
     finished: int
     solved: int  # seeds that reached the environment's threshold, by their training episodes
@@ -127,12 +127,31 @@ class SeedPool:
         finally:
             ended.set()
 
-    def stop(self) -> None:
-        """Ask the workers to stop, and wait a little (one that is compiling cannot)."""
+    def stop(self, patiently: bool = False) -> None:
+        """Ask the workers to stop, and wait a little; patiently, until they have finished their iterations.
+
+        Nobody waits long for one that compiles, or whose environment may not return: a batch that is not full is of no
+        use there.
+        """
         self.stopping.set()
-        deadline = time.perf_counter() + STOP_SECONDS
+        began, told = time.perf_counter(), False
         for ended in self.ended:
-            ended.wait(max(0.0, deadline - time.perf_counter()))
+            while not ended.wait(min(CHUNK_SECONDS, STOP_SECONDS)):
+                late = time.perf_counter() - began >= STOP_SECONDS
+                if late and not (patiently and self._will_end()):
+                    return
+                if late and not told:
+                    self._report("stopping")
+                    told = True
+
+    def _will_end(self) -> bool:
+        """Return whether the workers' iterations are on their way to an end."""
+        try:
+            for watchdog in self.watchdogs:
+                watchdog.check(STOP_SECONDS)
+        except EnvError:
+            return False
+        return self.env.compiled and not COMPILE_CLOCK.compiling
 
     def _report(self, stage: str) -> None:
         if self.progress is None:

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from pgrad.config.settings import Config, TorchOptions, TrainSettings, check_arguments
 from pgrad.envs.make import AnyEnv, Env
-from pgrad.errors import ConfigError, EnvError, TrainingDiverged, collecting
+from pgrad.errors import ConfigError, EnvError, Stopped, TrainingDiverged, collecting
 from pgrad.policies.distributions import GSDE
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import NONE
@@ -21,11 +21,11 @@ SAVE_EVERY = 60.0  # seconds: a process that dies, with a simulator or the machi
 FOR_COMPILED = ("std", "initial_std", "checkpoint_every")  # settings that no PyTorch module reads, but for std GSDE
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during training, carrying what there was by then."""
+class Interrupted(Stopped):
+    """Ctrl-C or another signal during training, carrying what there was by then."""
 
-    def __init__(self, result: Result) -> None:
-        super().__init__()
+    def __init__(self, result: Result, cause: KeyboardInterrupt) -> None:
+        super().__init__(*([cause.exit_code] if isinstance(cause, Stopped) else []))
         self.result = result
 
 
@@ -86,8 +86,9 @@ def train(
 
     Raises ConfigError and EnvError before anything starts. A seed whose numbers stop being finite ends with its last
     good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
-    Ctrl-C raises Interrupted, and what `progress` or `save` raises is passed on. Every exception raised after training
-    has begun carries what there was by then as `.result`, and that has been given to `save`.
+    Ctrl-C finishes the iteration and raises Interrupted, and what `progress` or `save` raises is passed on. Every
+    exception raised after training has begun carries what there was by then as `.result`, and that has been given to
+    `save`.
     """
     given: dict[str, Any] = dict(settings)
     if isinstance(optimizer, str):
@@ -113,13 +114,14 @@ def train(
         if numbers["evaluation_episodes"]:
             result = pool.evaluated(result, numbers["evaluation_episodes"])
     except BaseException as error:
-        pool.stop()
+        with suppress(KeyboardInterrupt):  # a second one ends the waiting
+            pool.stop(patiently=isinstance(error, KeyboardInterrupt))
         result = pool.result()
         if save is not None and result.total_steps:
             with suppress(Exception):  # there is an error to raise already
                 save(result)
         if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(result) from None
+            raise Interrupted(result, error) from None
         error.result = result if result.seeds else None  # type: ignore[attr-defined]
         raise
     if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
