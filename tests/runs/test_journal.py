@@ -48,7 +48,7 @@ def test_a_journal_that_grew_is_the_one_that_was_written_at_once(tmp_path: Path)
         assert (tmp_path / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
 
 
-@pytest.mark.parametrize("torn", [b"", b"4,7,", b"4,7,1,0.5\n" * 30])
+@pytest.mark.parametrize("torn", [b"", b"4,7,", b"4,7,1,0.5\n" * 3000])
 def test_what_a_crash_left_after_a_checkpoint_is_overwritten(tmp_path: Path, torn: bytes) -> None:
     (tmp_path / "once").mkdir()
     written(tmp_path / "once", 50)
