@@ -19,7 +19,7 @@ from pgrad.errors import EnvError, RunError
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.runs.folder import RunFolder
 from pgrad.runs.load import load, load_value, policy_path, seeds_of
-from pgrad.runs.mlp_file import POLICY, load_policy, reading, save_policy, write
+from pgrad.runs.mlp_file import AS_MODULE, POLICY, load_policy, reading, save_policy, sealed, write
 from pgrad.torch import TorchValue
 
 
@@ -190,14 +190,14 @@ def test_a_module_whose_parameters_are_not_finite_is_refused(tmp_path: Path) -> 
     pgrad.save(pgrad.train("CartPole-v1", policy=module, total_steps=200, evaluation_episodes=0), tmp_path / "run")
     path = tmp_path / "run" / "seed-0" / "policy.safetensors"
     pgrad.load(path, module=module)
-    with reading(path, "pgrad-module-3", "policy") as (tensors, description):
+    with reading(path, AS_MODULE, "policy") as (tensors, description):
         tensors["module.bias"] = np.array([0, np.nan], np.float32)
-    write(path, "pgrad-module-3", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, AS_MODULE, tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors: bias has values that are not finite"):
         pgrad.load(path, module=module)
     tensors["module.bias"] = np.zeros(2, np.float32)
     tensors["another"] = np.zeros(2, np.float32)
-    write(path, "pgrad-module-3", tensors, {key: entry for key, entry in description.items() if key != "format"})
+    write(path, AS_MODULE, tensors, {key: entry for key, entry in description.items() if key != "format"})
     with pytest.raises(RunError, match=r"policy\.safetensors holds 'another', which is no part of it"):
         pgrad.load(path, module=module)
 
@@ -212,12 +212,15 @@ def test_an_infinite_buffer_of_a_module_is_its_own_affair(tmp_path: Path) -> Non
     assert pgrad.load(tmp_path / "run", module=Masked()).module.mask == -torch.inf
 
 
-def with_header(path: Path, header: str) -> None:
+def with_header(path: Path, header: str | dict[str, Any], **more: Any) -> None:
+    """A policy file with another header, and its right checksum unless it is text."""
     save_policy(new_policy(), path)
-    path.write_bytes(save(load_file(path), metadata={"pgrad": header}))
+    tensors = {**load_file(path), **more}
+    text = header if isinstance(header, str) else json.dumps(sealed(tensors, header))
+    path.write_bytes(save(tensors, metadata={"pgrad": text}))
 
 
-def described(**changes: Any) -> str:
+def described(**changes: Any) -> dict[str, Any]:
     description: dict[str, Any] = {
         "format": POLICY,
         "sizes": [4, 2],
@@ -231,7 +234,7 @@ def described(**changes: Any) -> str:
         "env": "CartPole-v1",
         "training": {},
     }
-    return json.dumps({**description, **changes})
+    return {**description, **changes}
 
 
 @pytest.mark.parametrize(
@@ -250,9 +253,9 @@ def described(**changes: Any) -> str:
         (described(actions={"space": "Discrete", "n": 2, "m": 3}), "unexpected keyword"),
         ("3", "attribute"),
     ],
-    ids=lambda value: value[:40] if isinstance(value, str) else "",
+    ids=lambda value: str(value)[-40:],
 )
-def test_a_description_that_is_huge_deep_or_odd_is_one_clear_error(tmp_path: Path, header: str, message: str) -> None:
+def test_a_description_that_is_huge_deep_or_odd_is_one_clear_error(tmp_path: Path, header: Any, message: str) -> None:
     path = tmp_path / "p.safetensors"
     with_header(path, described())
     load_policy(path)
@@ -265,10 +268,7 @@ def test_a_description_that_is_huge_deep_or_odd_is_one_clear_error(tmp_path: Pat
 
 def test_a_tensor_that_belongs_to_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    save_policy(new_policy(), path)
-    path.write_bytes(
-        save({**load_file(path), "layers.1.bias": np.zeros(2, np.float32)}, metadata={"pgrad": described()})
-    )
+    with_header(path, described(), **{"layers.1.bias": np.zeros(2, np.float32)})
     with pytest.raises(RunError, match=r"p\.safetensors holds 'layers\.1\.bias', which is no part of it"):
         load_policy(path)
 

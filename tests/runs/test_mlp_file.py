@@ -28,6 +28,7 @@ from pgrad.runs.mlp_file import (
     save_checkpoints,
     save_policy,
     save_value,
+    sealed,
 )
 
 
@@ -101,7 +102,8 @@ def rewritten(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Calla
             header = json.loads(file.metadata()["pgrad"])
         change(tensors, header)
         path.unlink()
-        save_file(tensors, path, metadata={"pgrad": json.dumps(header)})
+        del header["sha256"]
+        save_file(tensors, path, metadata={"pgrad": json.dumps(sealed(tensors, header))})
 
     return rewrite
 
@@ -361,3 +363,24 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, obstacle: str) -> None:
     with pytest.raises(RunError, match=f"cannot write .*{path.name}"):
         write_atomically(path, b"new")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", SAVES)
+def test_a_file_in_which_a_bit_has_changed_is_refused(tmp_path: Path, kind: str) -> None:
+    """Any bit of the numbers, and any byte of the header; padding may change into other white space."""
+    path = tmp_path / "file.safetensors"
+    SAVES[kind](path)
+    load, whole = LOADS[kind][0], path.read_bytes()
+    size = 8 + int.from_bytes(whole[:8], "little")
+    passed = 0
+    for at in range(len(whole)):
+        for flip in (1 << at % 8, 255):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :])
+            try:
+                load(path)
+            except RunError as error:
+                assert "file.safetensors" in str(error)
+            else:
+                passed += 1
+                assert at < size and whole[at : at + 1] == b" ", at
+    assert passed <= 8

@@ -1,10 +1,11 @@
 """Networks as safetensors files: the policy, the value network, and the parameters of both along a run.
 
 A file holds each layer's weight and bias, and in its header what they mean. Any safetensors reader gets the arrays;
-pgrad gets the network back, bit for bit.
+pgrad gets the network back, bit for bit: a checksum of all that a file says refuses one in which a bit has changed.
 """
 
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections.abc import Collection, Iterator
@@ -23,8 +24,8 @@ from pgrad.runs.atomic import require_regular_file, write_atomically
 from pgrad.spaces import Box, Discrete, MultiDiscrete, Space
 
 HEADER = "pgrad"
-POLICY, VALUE, CHECKPOINTS = "pgrad-policy-3", "pgrad-value-1", "pgrad-checkpoints-1"
-AS_MODULE = "pgrad-module-3"  # see runs.torch_file
+POLICY, VALUE, CHECKPOINTS = "pgrad-policy-4", "pgrad-value-2", "pgrad-checkpoints-2"
+AS_MODULE = "pgrad-module-4"  # see runs.torch_file
 LONGEST_DESCRIPTION = 2**20  # characters of JSON; a policy's own has a thousand
 
 KINDS = {  # what the outputs describe of continuous actions
@@ -201,9 +202,18 @@ def write(
     from safetensors.numpy import save
 
     # One entry: the library writes several in an order of its own, and equal networks shall be equal files.
-    header = json.dumps({"format": file_format, **description})
+    header = sealed(tensors, {"format": file_format, **description})
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_atomically(path, save(contiguous, metadata={HEADER: header}), previous)
+    write_atomically(path, save(contiguous, metadata={HEADER: json.dumps(header)}), previous)
+
+
+def sealed(tensors: Tensors, description: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with a checksum: the SHA-256 of it, and of the tensors' names, kinds, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name, array in sorted(tensors.items()):
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.tobytes())
+    return {**description, "sha256": digest.hexdigest()}
 
 
 @contextmanager
@@ -228,6 +238,9 @@ def reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, 
             if description.get("format") != file_format:
                 raise RunError(f"{path} is not a {what} that pgrad wrote: its format is {description.get('format')!r}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
+        checksum = description.pop("sha256")
+        if checksum != sealed(tensors, description)["sha256"]:
+            raise RunError(f"the {what} {path} is damaged: its checksum is another one")
         yield tensors, description
     except FileNotFoundError as error:
         raise RunError(f"there is no {what} {path}") from error
