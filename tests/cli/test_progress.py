@@ -53,6 +53,11 @@ def at(**changes: object) -> Snapshot:
     return dataclasses.replace(SNAPSHOT, **changes)  # type: ignore[arg-type]
 
 
+def test_stopping_is_told_at_once(clock: Clock) -> None:
+    _, told = shown(SNAPSHOT, at(stage="stopping"), clock=clock, apart=0.1)
+    assert told == "stopping after this iteration; a second signal stops at once"
+
+
 def test_a_snapshot_in_one_line() -> None:
     assert describe(SNAPSHOT) == (
         "2,000,000 steps · 1.50 M steps/s · return 123.5 · seeds 1/4 done, 0 solved · 2 s left"

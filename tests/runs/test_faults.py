@@ -13,7 +13,17 @@ from tests.runs import kills
 from tests.runs.kills import QUIET, same
 
 LONG = ("--preset", "none", "--seeds", "2", "--total-steps", "600000")
-SLOW = "import sys; from pgrad.training import loops; loops.CHUNK_SECONDS = 1e-9"  # a chunk an iteration
+SLOW = """
+import sys, time
+from pgrad.cli import main
+from pgrad.training import loops
+
+loops.CHUNK_SECONDS = 1e-9  # a chunk an iteration, and a pause before each: minutes, if nobody stops it
+advance = loops.FusedLoop.advance
+loops.FusedLoop.advance = lambda loop: (time.sleep(0.02), advance(loop))
+sys.argv[1:] = {argv}
+main.main()
+"""
 
 
 @pytest.mark.parametrize("number", [6, pytest.param(200, marks=pytest.mark.slow)])
@@ -42,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an ignored signal would be inherited
 
     def training(*flags: str) -> subprocess.Popen[str]:
-        script = f"{SLOW}; sys.argv[1:] = {['train', 'CartPole-v1', *flags]}; from pgrad.cli import main; main.main()"
+        script = SLOW.format(argv=["train", "CartPole-v1", *flags])
         words = [sys.executable, "-c", script]
         processes.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         while processes[-1].poll() is None and not list(tmp_path.glob("run/seed-*/resume.safetensors")):

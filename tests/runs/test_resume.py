@@ -78,6 +78,7 @@ COMPILED: list[tuple[str, str, dict[str, Any]]] = [
     ("CartPole-v1", "ppo", {"normalize_obs": True, "normalize_rewards": True}),
     ("CartPole-v1", "reinforce", {}),
     ("CartPole-v1", "trpo", {}),
+    ("CartPole-v1", "notebook", {}),
     ("Pendulum-v1", "actor-critic", {"num_steps": 7, "std": "gsde", "noise_steps": 4}),
     ("FrozenLake-v1", "actor-critic", {"num_steps": 7}),  # whose steps are random
 ]

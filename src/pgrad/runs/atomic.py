@@ -66,10 +66,11 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from training in a run's folder; raise RunError where one does. Death ends the hold too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"another process trains in {folder}: wait for its end, or stop it") from error
         yield
-    except BlockingIOError as error:
-        raise RunError(f"another process trains in {folder}: wait for its end, or stop it") from error
     finally:
         os.close(handle)
 
