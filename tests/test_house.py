@@ -171,7 +171,7 @@ def test_every_public_name_is_explained_where_it_is_defined(name: str) -> None:
 def test_only_the_command_line_and_the_progress_print(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     prints = any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
-    assert not prints or module.startswith("cli.")
+    assert not prints or module.startswith("cli.") or module == "training.console"
 
 
 def test_importing_pgrad_is_light() -> None:

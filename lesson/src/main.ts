@@ -162,6 +162,7 @@ async function start(): Promise<void> {
   const contents = new Map(SECTIONS.map((section) => [section, scaffold(section)]));
   history.scrollRestoration = "manual"; // sections that are not built yet have no place to return to
   goTo(address.section);
+  window.addEventListener("hashchange", () => goTo(address.section)); // a link that was pasted into this window
   tableOfContents(address);
   const score = new Score();
   document.querySelector("#score")!.append(scorePanel(score));

@@ -70,9 +70,9 @@ function intervalSummary(intervals: Prediction[]): string {
   if (intervals.length === 0) return "";
   const held = intervals.filter(({ right }) => right).length;
   const share = held / intervals.length;
-  const count = intervals.length === 1 ? "1 interval" : `${intervals.length} intervals`;
-  const asked = `asked for ${percent(CONFIDENCE)}`;
-  return `${held} of your ${count} held the truth: ${percent(share)}, ${asked}.${advice(share, intervals.length)}`;
+  if (intervals.length === 1) return `Your interval ${held === 1 ? "held" : "missed"} the truth.`;
+  const found = `${held} of your ${intervals.length} intervals held the truth: ${percent(share)}`;
+  return `${found}, asked for ${percent(CONFIDENCE)}.${advice(share, intervals.length)}`;
 }
 
 function advice(share: number, count: number): string {

@@ -53,7 +53,7 @@ export function attemptBoard(engine: Engine, again: (recipe: Recipe) => void): B
     "div",
     {},
     heading(`The board: get all ${SEEDS.length} to ${SOLVED}`),
-    prose("Every attempt that you let finish is kept here. Yours to beat is the row with the most seeds at the top."),
+    prose("Every attempt that you let finish is kept here. The row to beat is the one with the most seeds at 475."),
     verdict,
     h("div", slot, h("table", {}, head, body)),
     dots.element,

@@ -45,8 +45,8 @@ function mapPlot(width: number, policies: Policies, yours: Yours, seed: number |
   const states = TURNING.flatMap((turning) => ANGLES.map((angle): State => [x, speed, angle, turning]));
   const values = seed === undefined ? states.map(() => 0.5) : policies.lend(seed, (run) => run.probabilities(states));
   const plot = heatMap(width, {
-    x: { label: "pole angle ϑ (rad)", domain: [-0.25, 0.25], values: [-0.2, -0.1, 0, 0.1, 0.2] },
-    y: { label: "angular speed ϑ̇ (rad/s)", domain: [-2, 2] },
+    x: { label: "pole angle φ (rad)", domain: [-0.25, 0.25], values: [-0.2, -0.1, 0, 0.1, 0.2] },
+    y: { label: "angular speed φ̇ (rad/s)", domain: [-2, 2] },
     columns: ANGLES,
     rows: TURNING,
     values,
@@ -93,7 +93,7 @@ function mapTable(policies: Policies, yours: Yours, seed: number | undefined): T
   const rows = [1.5, 0.5, 0, -0.5, -1.5].map((turning) => {
     const states = angles.map((angle): State => [x, speed, angle, turning]);
     const right = seed === undefined ? [] : policies.lend(seed, (run) => [...run.probabilities(states)]);
-    return [`ϑ̇ = ${fixed(turning, 1)}`, ...right];
+    return [`φ̇ = ${fixed(turning, 1)}`, ...right];
   });
-  return { columns: ["π(right)", ...angles.map((angle) => `ϑ = ${fixed(angle, 1)}`)], rows };
+  return { columns: ["π(right)", ...angles.map((angle) => `φ = ${fixed(angle, 1)}`)], rows };
 }

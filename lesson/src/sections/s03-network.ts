@@ -92,7 +92,8 @@ function build(root: HTMLElement, context: Context): void {
     columns(...curves.map(({ element }) => element)),
     prose(
       "Choose *trained* and drag the pole again: the arrows and the bars now swing from one action to the other. The ",
-      "curves say what the policy listens to. Even a trained policy remains a matter of chance: no probability is quite 0 or 1.",
+      "curves say what the policy listens to. Even a trained policy remains a matter of chance: no probability is ",
+      "quite 0 or 1.",
     ),
   );
 

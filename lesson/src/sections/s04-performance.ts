@@ -86,13 +86,13 @@ function build(root: HTMLElement, context: Context): void {
   root.append(
     prose(
       "How good is a policy? After each step the world pays a number, the *reward*; CartPole pays 1 for every step ",
-      "until the episode ends. Let the policy act and add up its rewards. The result is a *return*. But chance decides ",
-      "where an episode begins and which actions are drawn, so the next episode brings another return.",
+      "until the episode ends. Let the policy act and add up its rewards. The result is a *return*. But chance ",
+      "decides where an episode begins and which actions are drawn, so the next episode brings another return.",
     ),
     prose(
       "Write $\\omega$ for a *trajectory*, one thing that can happen from beginning to end, and $G(\\omega)$ for its ",
-      "return. A reward $r_t$ at step $t$ counts $\\gamma^t$ times; the *discount* $\\gamma$, between 0 and 1, says how ",
-      "much less a late reward is worth than an early one. The **performance** $J$ of the policy with parameters ",
+      "return. A reward $r_t$ at step $t$ counts $\\gamma^t$ times; the *discount* $\\gamma$, between 0 and 1, says ",
+      "how much less a late reward is worth than an early one. The **performance** $J$ of the policy with parameters ",
       "$\\theta$ is the average over all trajectories, each as often as it happens:",
     ),
     tex(String.raw`G(\omega) = \sum_t \gamma^t r_t`, true),
@@ -101,7 +101,10 @@ function build(root: HTMLElement, context: Context): void {
       "For CartPole nobody can write that sum down. So we play $N$ episodes and take the mean. With the standard ",
       "deviation $\\hat\\sigma$ of the returns, it comes with an interval:",
     ),
-    tex(String.raw`\hat J = \frac1N \sum_{i=1}^{N} G(\omega_i), \qquad \hat J \pm ${Z}\, \frac{\hat\sigma}{\sqrt N}`, true),
+    tex(
+      String.raw`\hat J = \frac1N \sum_{i=1}^{N} G(\omega_i), \qquad \hat J \pm ${Z}\, \frac{\hat\sigma}{\sqrt N}`,
+      true,
+    ),
     panel(
       settingSlider(model.episodes, { label: "Episodes $N$", step: 1, log: true }),
       settingSlider(model.discount, { label: "Discount $\\gamma$", step: 0.01 }),
@@ -436,7 +439,8 @@ function held({ estimates, exact }: Chain): number {
 function coverage(): HTMLElement {
   return prose(
     "Move $N$ above and watch this figure. The averages gather around the line. With very few trajectories too many ",
-    "intervals miss it, as $\\hat\\sigma$ itself is then poorly known: three equal returns make an interval of width 0.",
+    "intervals miss it, as $\\hat\\sigma$ itself is then poorly known: three equal returns make an interval of width ",
+    "0.",
   );
 }
 

@@ -122,8 +122,8 @@ function build(root: HTMLElement, context: Context): void {
     tex(String.raw`J(\theta) = \sum_{\omega} p(\omega)\, G(\omega)`, true),
     prose(
       "We want a larger $J$. The *gradient* $\\nabla J$ is the vector of its derivatives, one for each parameter; it ",
-      "points where $J$ grows fastest. So a small step along it, $\\theta \\leftarrow \\theta + \\alpha \\nabla J$ with a ",
-      "small $\\alpha$, improves the policy. What remains is to find it.",
+      "points where $J$ grows fastest. So a small step along it, $\\theta \\leftarrow \\theta + \\alpha \\nabla J$ ",
+      "with a small $\\alpha$, improves the policy. What remains is to find it.",
     ),
     prose(
       "Only $p(\\omega)$ depends on $\\theta$. So $\\nabla J = \\sum_\\omega \\nabla p(\\omega)\\, G(\\omega)$, and ",
@@ -207,8 +207,8 @@ function lakeText(): HTMLElement[] {
     prose(
       "But look at the formula once more. $\\sum_\\omega p(\\omega) \\cdots$ is an *average*, and an average can be ",
       "estimated: act, and the world itself draws trajectories with the right probabilities. The sum of ",
-      "$\\nabla p(\\omega)\\, G(\\omega)$ was no average: $\\nabla p$ is negative in places, and nothing can be drawn from ",
-      "that. So this is what the trick is for.",
+      "$\\nabla p(\\omega)\\, G(\\omega)$ was no average: $\\nabla p$ is negative in places, and nothing can be drawn ",
+      "from that. So this is what the trick is for.",
     ),
   ];
 }
@@ -256,6 +256,7 @@ function curveFigure(engine: Engine, model: Model): Figure {
       const value = `${isLog ? "log p(ω)" : "p(ω)"} is ${format(seen(view.get(), model.chosen().probability))}`;
       const end = isLog ? "the slope is the same for every slip" : "the slope depends on the slip";
       const name = trajectoryName(model.chosen());
+      if (model.chosen().probability === 0) return `Trajectory ${name}, ${where}, never happens: p(ω) is 0.`;
       return `Trajectory ${name}, ${where}: ${value} and its slope ${format(slope())}; ${end}.`;
     },
     table: () => {
@@ -284,6 +285,7 @@ function curvePlot(width: number, model: Model, [own = [], ...others]: Point[][]
     height: 230,
   });
   const y0 = seen(view, model.chosen().probability);
+  if (!Number.isFinite(y0)) return plot; // the logarithm of a probability of 0
   const tangent = (dx: number): Point => [x0 + dx, y0 + slope * dx];
   addLine(plot, [tangent(-1.5), tangent(1.5)], { color: COLOURS.vermilion, width: 2.5 });
   addDots(plot, [x0, y0], { color: COLOURS.vermilion, radius: 5, opacity: 1 });
@@ -523,7 +525,9 @@ function lengthQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
   const size = format(norm(measured().gradient));
   return predict(context, {
     id: "trick-length",
-    question: `At $\\theta = (-0.5, 0.5)$ and slip 0.1, $\\nabla J$ is ${size} long. How long is the longest of its ${FULL} terms?`,
+    question:
+      `At $\\theta = (-0.5, 0.5)$ and slip 0.1, $\\nabla J$ is ${size} long. How long is the longest of its ${FULL} ` +
+      "terms?",
     kind: "interval",
     hides,
     answer: async () => Math.max(...measured().rows.map((row) => norm(product(row)))),

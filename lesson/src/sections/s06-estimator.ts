@@ -58,7 +58,7 @@ const BASELINES: Record<EstimatorChoice["baseline"], string> = {
   mean: "mean of the batch",
   "leave-one-out": "mean of the others",
   optimal: "optimal constant, estimated",
-  value: "V(s), the true one",
+  value: "V(s), the true mean return from s",
 };
 const PLAIN = "reward-to-go";
 const TARGET_OF_VALUE = "reward-to-go, value"; // unbiased for what a value baseline aims at
@@ -157,8 +157,8 @@ function build(root: HTMLElement, context: Context): void {
     tex(String.raw`\hat g = \frac{1}{N} \sum_{n=1}^{N} G(\omega_n) \sum_t \nabla \log \pi(a_t|s_t)`, true),
     prose(
       "An action cannot change rewards that came before it. So most programs multiply each score by the rewards ",
-      "*from then on*, the *reward-to-go* $G_t = r_t + \\gamma r_{t+1} + \\gamma^2 r_{t+2} + \\dots$, times $\\gamma^t$. ",
-      "The mean is the same, and nearly always the noise is smaller.",
+      "*from then on*, the *reward-to-go* $G_t = r_t + \\gamma r_{t+1} + \\gamma^2 r_{t+2} + \\dots$, times ",
+      "$\\gamma^t$. The mean is the same, and nearly always the noise is smaller.",
     ),
     distanceQuestion(context, [measured]),
     measured,
@@ -168,16 +168,16 @@ function build(root: HTMLElement, context: Context): void {
     ),
     list(
       "More trajectories shrink the cloud. Its centre stays where it is.",
-      "A **baseline** $b$ is subtracted from the returns. It can shrink the cloud as well, for nothing. And it does not " +
-        "move the centre, as scores average to zero: " +
+      "A **baseline** $b$ is subtracted from the returns. It can shrink the cloud as well, for nothing. And it does " +
+        "not move the centre, as scores average to zero: " +
         "$\\sum_a \\pi(a) \\nabla \\log \\pi(a) = \\nabla \\sum_a \\pi(a) = \\nabla 1 = 0$.",
       "Some estimators move the centre: they are *biased*. No $N$, or only a large one, brings it back.",
     ),
     heading("Every batch that could have happened"),
     prose(
       "Here sampling can be left out altogether. The 52 trajectories make 52 batches of one, and 52² = 2,704 of two. ",
-      "Below is each of them. The *area* of a dot is its probability. Their centre of mass is $\\mathbb{E}[\\hat g]$, the mean ",
-      "of all estimates, without any sampling error.",
+      "Below is each of them. The *area* of a dot is its probability. Their centre of mass is $\\mathbb{E}[\\hat g]$, ",
+      "the mean of all estimates, without any sampling error.",
     ),
     panel(
       settingChoice(model.every, {
@@ -205,7 +205,7 @@ function build(root: HTMLElement, context: Context): void {
       "It is easy to print $L$ and to believe that it is the gradient, or how well the agent does. ",
       "It is neither. The gradient is a vector with one entry for each parameter, and $L$ is one number.",
     ),
-    signQuestion(context, [surrogate]),
+    signQuestion(context, [surrogate, parts[0].answer]), // which would be given away
     surrogate,
     panel(button("Draw another batch", redraw)),
     prose(
@@ -213,8 +213,8 @@ function build(root: HTMLElement, context: Context): void {
     ),
     remark(
       "In pgrad",
-      "`exact.moments(mdp, policy, estimator, N)` adds up all batches. `pgrad.verify.diagnose_estimator(f)` does so with ",
-      "*your* function, and tells its mistake by name. `pgrad verify` proves each estimator of the list above.",
+      "`exact.moments(mdp, policy, estimator, N)` adds up all batches. `pgrad.verify.diagnose_estimator(f)` does so ",
+      "with *your* function, and tells its mistake by name. `pgrad verify` proves each estimator of the list above.",
     ),
   );
   for (const part of parts) part.update();
@@ -476,7 +476,7 @@ function cloudOf(width: number, model: Model): Plot {
   });
 }
 
-function measurements(model: Model): { element: HTMLElement; update: () => void } {
+function measurements(model: Model): { element: HTMLElement; answer: HTMLElement; update: () => void } {
   const mean = readout("Mean $\\mathbb{E}[\\hat g]$");
   const bias = readout("Bias $\\lVert \\mathbb{E}[\\hat g] - \\nabla J \\rVert$");
   const turned = readout("Angle of the mean to $\\nabla J$");
@@ -509,7 +509,7 @@ function measurements(model: Model): { element: HTMLElement; update: () => void 
       : `Measured over ${batches} sampled batches: the mean is known to within about ${format(error, 2)}.`;
   }
 
-  return { element: h("div", {}, readouts(...all), source), update };
+  return { element: h("div", {}, readouts(...all), source), answer: uphill.element, update };
 }
 
 function distanceQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
@@ -672,7 +672,7 @@ function signQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
       return 100 * shareUphill(sample, even(batches), gradient);
     },
     explain:
-      `A coin would do it 50 times in 100; $L$ was positive in all 100, uphill or not. ` +
+      "A coin would do it 50 times in 100; $L$ is positive in all 100, uphill or not. " +
       "Uphill means less than 90° away from $\\nabla J$.",
   });
 }

@@ -68,12 +68,14 @@ function build(root: HTMLElement, context: Context): void {
 
   root.append(
     prose(
-      "The agent took an action, and the return $G$ came back. REINFORCE now moves the parameters along the gradient ",
-      "of the logarithm of that action's probability, times the return:",
+      "The agent took an action, and the return $G$ came back. REINFORCE, the classic policy gradient algorithm, now ",
+      "moves the parameters along the action's score, times the return, times a *step size* $\\alpha$ (also called ",
+      "*learning rate*):",
     ),
     tex(String.raw`\theta \leftarrow \theta + \alpha\, G\, \nabla \log \pi(a)`, true),
     prose(
-      "Here the policy has one parameter, the preference $\\theta$ for *right*; the one for *left* is 0. ",
+      "Here the policy has one parameter, the preference $\\theta$ for *right*; the one for *left* is 0. So the score ",
+      "of *left* is negative: a smaller $\\theta$ makes it more probable. ",
       "Choose what was done and what came back. Then see what one step does.",
     ),
     panel(

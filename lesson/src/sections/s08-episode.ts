@@ -354,7 +354,7 @@ function boardFigure(model: Model): Figure {
     describe: () => {
       const { policy, you } = model.episodes();
       return (
-        `At step ${model.time.get()}: of yours, ${inWords(at(you))}; of the policy's, ${inWords(at(policy))}. ` +
+        `At step ${model.time.get()}, yours: ${inWords(at(you))}. The policy's: ${inWords(at(policy))}. ` +
         "Pale: where the policy's episode leads."
       );
     },

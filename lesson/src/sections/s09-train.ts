@@ -7,7 +7,6 @@ import type { Setting } from "../settings";
 import { button, format, h, heading, list, panel, prose, remark, tex, type Figure } from "../ui";
 import {
   complete,
-  ended,
   LONGEST,
   newAttempt,
   recipeKey,
@@ -31,7 +30,7 @@ import {
 } from "./recipes";
 import { throttle, watchVisible } from "./when";
 
-const ESTIMATE = String.raw`\hat g = \frac{1}{N} \sum_{n=1}^{N} \sum_{t} \Psi_t\, \nabla \log \pi_\theta(a_t \mid s_t)`;
+const ESTIMATE = String.raw`\hat g = \frac{1}{N} \sum_{n=1}^{N} \sum_{t} \Psi_t\, \nabla \log \pi(a_t \mid s_t)`;
 const REST = 150; // milliseconds that a slider rests before the next training begins
 const REDRAW = 120; // milliseconds between two drawings of curves that grow
 
@@ -68,14 +67,15 @@ function build(root: HTMLElement, context: Context): void {
 
   root.append(
     prose(
-      "Now all of it together. A network of 128 hidden units plays CartPole. After each episode it takes one step of ",
-      "gradient ascent, by Adam, along the estimate of section 6:",
+      "Now all of it together. A network of 128 hidden units plays CartPole. After each episode it takes one step ",
+      "uphill along the estimate of section 6. (Adam, a common rule, adapts the step's size for each parameter.)",
     ),
     tex(ESTIMATE, true),
     prose(
       "$N$ is the number of episodes a gradient step, and $\\Psi_t$ multiplies the score of each action. ",
       `The notebook takes $N = 1$, $\\Psi_t = G_t$, a learning rate of ${format(NOTEBOOK.learningRate)} and `,
-      `${NOTEBOOK.totalEpisodes} episodes. It shows one run of that. One run is luck, so here are ${SEEDS.length}.`,
+      `${NOTEBOOK.totalEpisodes} episodes. (Like nearly every program it leaves out the factor $\\gamma^t$.) It shows `,
+      `one run of that. One run is luck, so here are ${SEEDS.length}.`,
     ),
     prose(
       `A **seed** is one run: its own first weights, its own luck. It *holds ${SOLVED}* if its last ${WINDOW} `,
@@ -103,7 +103,8 @@ interface Game {
 function startGame(root: HTMLElement, context: Context, dials: Dials): Game {
   const { engine, pool } = context;
   let shown: Attempt | undefined;
-  let previous: Attempt | undefined;
+  let previous: Attempt | undefined; // the last that was trained to its end, with another recipe
+  let latest: Attempt | undefined; // the last that was trained to its end
   let control = new AbortController();
   let timer = 0;
   let isOpen = false;
@@ -120,12 +121,13 @@ function startGame(root: HTMLElement, context: Context, dials: Dials): Game {
   }, REDRAW);
 
   async function run(recipe: Recipe): Promise<Attempt> {
-    if (shown && recipeKey(shown.recipe) !== recipeKey(recipe) && isComplete(shown)) previous = shown;
+    if (latest && recipeKey(latest.recipe) !== recipeKey(recipe)) previous = latest;
     const attempt = newAttempt(recipe);
     shown = attempt;
     numbers.start();
     await complete(pool, attempt, control.signal, redraw);
     numbers.stop();
+    latest = attempt;
     redraw();
     board.add(attempt);
     setLatestRecipe(recipe);
@@ -176,16 +178,15 @@ function startGame(root: HTMLElement, context: Context, dials: Dials): Game {
     problem,
     board,
     measure,
-    attempt: (recipe) => tellProblems(measure(recipe)),
+    attempt(recipe) {
+      curves.element.scrollIntoView({ block: "center" });
+      tellProblems(measure(recipe));
+    },
     open() {
       isOpen = true;
       if (shown === undefined || recipeKey(shown.recipe) !== recipeKey(recipeOf(dials))) moved();
     },
   };
-}
-
-function isComplete(attempt: Attempt): boolean {
-  return ended(attempt).length === SEEDS.length;
 }
 
 function firstQuestion(context: Context, dials: Dials, game: Game, hides: HTMLElement[]): HTMLElement {
@@ -330,9 +331,10 @@ function conclusions(): HTMLElement {
     list(
       "One curve shows luck. Show many seeds, their mean with an interval, and the worst one.",
       "You chose settings by these thirty seeds, so that their score flatters you. Fresh seeds would judge fairly.",
-      "Every cure above either makes a step smaller, or the estimate behind it less noisy.",
+      "Every cure above makes a step smaller, or the estimate behind it less noisy, or pays for these with episodes.",
       "The mean of the others, or $V(s)$, changes no mean of the estimate. It decides between collapse and success.",
-      "Steps are limited by noise, episodes cost time: with a batch used several times (PPO) one buys the most.",
+      "Small steps cost episodes, and noise forbids large ones. PPO takes several small steps on each batch, and so " +
+        "gets more out of an episode.",
     ),
     remark(
       "In pgrad",

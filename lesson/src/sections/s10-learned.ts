@@ -75,8 +75,8 @@ function build(root: HTMLElement, context: Context): void {
   const controls = panel(
     settingSlider(parts[0], { label: "Cart position $x$ (m)", step: 0.05 }),
     settingSlider(parts[1], { label: "Cart speed $\\dot x$ (m/s)", step: 0.05 }),
-    settingSlider(parts[2], { label: "Pole angle $\\vartheta$ (rad), to the right", step: 0.005 }),
-    settingSlider(parts[3], { label: "Angular speed $\\dot\\vartheta$ (rad/s)", step: 0.05 }),
+    settingSlider(parts[2], { label: "Pole angle $\\varphi$ (rad), to the right", step: 0.005 }),
+    settingSlider(parts[3], { label: "Angular speed $\\dot\\varphi$ (rad/s)", step: 0.05 }),
   );
   const shortcuts = h(
     "div",
@@ -113,8 +113,8 @@ function build(root: HTMLElement, context: Context): void {
       "tilts right, and left when it tilts left. Check it on thirty policies instead of one.",
     ),
     prose(
-      "Write $s = (x, \\dot x, \\vartheta, \\dot\\vartheta)$ for a state: where the cart is, how fast it moves, how ",
-      "far the pole tilts, how fast it turns. Right is positive.",
+      "A state is $s = (x, \\dot x, \\varphi, \\dot\\varphi)$ as in section 3: where the cart is, how fast it moves, ",
+      "how far the pole tilts, how fast it turns. Right is positive. Angles are in radians here: 0.1 rad is about 6°.",
     ),
     policies.element,
     stateQuestion(context, policies, [body]),

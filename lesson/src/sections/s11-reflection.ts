@@ -114,7 +114,8 @@ function enumeration(context: Context): Part {
       heading("1. Why the trick? Why not differentiate the sum itself?"),
       prose(
         "The sum over all trajectories is exact, and its gradient is one line of calculus. Two things are in the way. ",
-        "The first: it needs $p(s'|s, a)$, which nobody knows of a real world. The second is this:",
+        "The first: it needs $p(s'|s, a)$, the chance that $s'$ is the next state, which nobody knows of a real ",
+        "world. The second is this:",
       ),
       doublingQuestion(context, [measured]),
       measured,
@@ -243,7 +244,7 @@ function constants(context: Context): Part {
   const figures = [shareFigure(engine, shift), varianceFigure(engine, shift)];
   const mean = readout("Mean of the estimate");
   const share = readout("That is, times $\\nabla J$ before");
-  const noise = readout("Noise, $\\operatorname{tr} \\operatorname{Cov} \\hat g$, $N = 1$");
+  const noise = readout("Variance, $\\operatorname{tr} \\operatorname{Cov} \\hat g$, $N = 1$");
   const up = readout("One trajectory points uphill");
   const verdict = h("p", { class: "predict-truth", role: "status" });
 
@@ -294,8 +295,8 @@ function constants(context: Context): Part {
       list(
         "Added to every *reward*, the constant is paid once a step. Here the policy decides how many steps there " +
           "are. So it is another problem: at $c = 1$ nothing costs anything, and at $c = 2$ it pays to stay away.",
-        "Added to every *return*, it is a baseline. Scores average to zero, so the mean stays. The noise does not: " +
-          "it is a parabola, lowest where the constant brings the returns to both sides of zero.",
+        "Added to every *return*, it is a baseline. Scores average to zero, so the mean stays. The variance does " +
+          "not: it is a parabola, lowest where the constant brings the returns to both sides of zero.",
         "With one step, or episodes of a fixed length, both are the same thing. That is where the sentence comes from.",
         "So positive returns are no *bias*. They are noise: nothing is pushed down, only some things up by less.",
       ),
@@ -357,7 +358,7 @@ function shareFigure(engine: Engine, shift: Shift): Figure {
 function varianceFigure(engine: Engine, shift: Shift): Figure {
   return shiftFigure(
     shift,
-    "The noise of one trajectory's estimate",
+    "The variance of one trajectory's estimate",
     "tr Cov",
     (target, c) => trace(shiftedMoments(engine, target, c)),
     (noise) => `tr Cov is ${format(noise)}`,
@@ -666,7 +667,7 @@ function sentences(context: Context): Part {
   function update(): void {
     const problem = { ...EXAMPLE, slip: bench.slip.get(), discount: bench.discount.get() };
     const found = findings(engine, problem, pointOf(bench));
-    const titles = ["sentence", "measured", "here it is"].map((title) => h("th", { scope: "col" }, title));
+    const titles = ["sentence", "measured", "so it is"].map((title) => h("th", { scope: "col" }, title));
     const rows = SENTENCES.map(({ text }, i) => sentenceRow(text, found[i]!));
     slot.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ...titles)), h("tbody", {}, ...rows)));
     words.textContent = `${found.filter(({ holds }) => holds).length} of ${found.length} sentences hold here.`;

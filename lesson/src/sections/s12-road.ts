@@ -28,7 +28,7 @@ import {
 } from "../ui";
 import { bracket, LONGEST, SOLVED } from "./attempts";
 
-const THEOREM = String.raw`\nabla J(\theta) = \mathrm{E}\Big[\sum_t \gamma^t\, \Psi_t \nabla \log \pi(a_t \mid s_t)\Big]`;
+const THEOREM = String.raw`\nabla J(\theta) = \mathbb{E}\Big[\sum_t \gamma^t \Psi_t \nabla \log \pi(a_t \mid s_t)\Big]`;
 const LANDED = 200; // mean return on LunarLander that counts as solved
 
 export const road: Section = {
@@ -43,8 +43,8 @@ export const road: Section = {
 function build(root: HTMLElement, context: Context): void {
   const lander = landerFigure();
   const afterwards = prose(
-    "With the total return the mean stays below zero. With PPO and running normalisation of what it sees and gets, all ",
-    `${LUNAR_PRESET.rows.ppo.solved} seeds pass ${LANDED}. What is being estimated is the same sum.`,
+    "With the total return the mean stays below zero. With PPO and running normalisation of what it sees and gets, ",
+    `all ${LUNAR_PRESET.rows.ppo.solved} seeds pass ${LANDED}. What is being estimated is the same sum.`,
   );
 
   root.append(
@@ -75,8 +75,17 @@ function build(root: HTMLElement, context: Context): void {
     heading("The ladder"),
     prose("All of pgrad’s algorithms are one line, with a choice of what multiplies the score, and of how to step:"),
     tex(THEOREM, true),
-    prose("Each rung adds one thing to a rung before it."),
+    prose(
+      "Each rung adds one thing to a rung before it. $b$ is the mean return of the other episodes. $\\hat A_t$ is an ",
+      "*advantage*: how much better an action was than $V$ expected. *Bootstrapping* lets $V$ stand for rewards that ",
+      "one does not wait for; GAE(λ) waits the longer the nearer λ is to 1. $F$ tells how fast the probabilities ",
+      "change with $\\theta$ (the Fisher information).",
+    ),
     ladderTable(),
+    prose(
+      "The column on bias is about this formula. The recorded runs, like nearly all programs, leave $\\gamma^t$ out and ",
+      "average over steps instead of episodes. Both add a bias to every rung: section 6 has them in its list.",
+    ),
     prose(
       "On CartPole the upper rungs look alike, as nothing is better than perfect. A robot arm, whose actions are real ",
       "numbers, tells them apart.",

@@ -40,7 +40,7 @@ export function stateFigure(yours: Yours): Figure {
     },
     describe: () => inNumbers(yours.get()),
     table: () => ({
-      columns: ["x (m)", "ẋ (m/s)", "ϑ (rad)", "ϑ̇ (rad/s)"],
+      columns: ["x (m)", "ẋ (m/s)", "φ (rad)", "φ̇ (rad/s)"],
       rows: [yours.get()],
     }),
   });

@@ -4,11 +4,11 @@ import contextlib
 from pathlib import Path
 
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import StepProgress
 from pgrad.diagnostics import tables
 from pgrad.diagnostics.along_run import diagnose
 from pgrad.estimators.gradient import trajectory_gradients
 from pgrad.runs.atomic import write_atomically
+from pgrad.training.console import StepProgress
 
 
 def command(argv: list[str]) -> int:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import StepProgress
 from pgrad.config.settings import check_arguments
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.experiments.statistics import interval_name, mean_interval
 from pgrad.runs.folder import record_evaluations
 from pgrad.runs.load import load, seeds_of
+from pgrad.training.console import StepProgress
 
 
 def command(argv: list[str]) -> int:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import ConsoleProgress
 from pgrad.config.settings import ARGUMENTS, FIELDS, Config, check_arguments
 from pgrad.config.settings import checked as checked_value
 from pgrad.config.values import boolean
@@ -70,16 +69,15 @@ def command(argv: list[str]) -> int:
             tell(asked, run)
         failure: BaseException | None = None
         try:
-            with contextlib.nullcontext() if asked.quiet else ConsoleProgress() as progress:
-                result = train(
-                    config=run.config,
-                    threads=asked.threads,
-                    evaluation_episodes=asked.evaluation_episodes,
-                    progress=progress,
-                    save=run.folder.save,
-                    save_every=asked.save_every,
-                    past=run.past,
-                )
+            result = train(
+                config=run.config,
+                threads=asked.threads,
+                evaluation_episodes=asked.evaluation_episodes,
+                progress=not asked.quiet,
+                save=run.folder.save,
+                save_every=asked.save_every,
+                past=run.past,
+            )
         except BaseException as error:
             failure, unfinished = error, getattr(error, "result", None)
             if unfinished is None or unfinished.total_steps == 0:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import StepProgress
 from pgrad.errors import ConfigError, collecting
 from pgrad.experiments.tuning.tune import tune
 from pgrad.presets.choose import AUTO
 from pgrad.runs.atomic import read_asked_toml
+from pgrad.training.console import StepProgress
 
 
 def command(argv: list[str]) -> int:

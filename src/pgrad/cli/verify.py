@@ -4,8 +4,8 @@ import contextlib
 
 from pgrad.algorithms.sampling import record_chunks
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import StepProgress
 from pgrad.estimators.advantages import multipliers
+from pgrad.training.console import StepProgress
 from pgrad.verify.report import LEGEND, run
 
 

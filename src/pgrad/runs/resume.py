@@ -37,7 +37,7 @@ def resume(
     trust: bool = False,
     threads: int | None = None,
     evaluation_episodes: int = 100,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     save_every: float | None = SAVE_EVERY,
     policy: Any = None,
     value: Any = None,

@@ -12,6 +12,7 @@ from pgrad.policies.distributions import GSDE
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import NONE
 from pgrad.system import available_cores, require_torch
+from pgrad.training.console import shown_to_people
 from pgrad.training.loops import Past, require_memory
 from pgrad.training.prepare import env_of, name_of, prepare
 from pgrad.training.result import Result
@@ -38,7 +39,7 @@ def train(
     config: Config | None = None,
     threads: int | None = None,
     evaluation_episodes: int = 100,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     save: Callable[[Result], None] | None = None,
     save_every: float | None = SAVE_EVERY,
     past: Mapping[int, Past] | None = None,
@@ -61,7 +62,9 @@ def train(
     threads              for seeds side by side, and for the work of few seeds (default: all cores); no result depends
                          on it
     evaluation_episodes  per seed, in Gymnasium's own environment with the frozen policy; 0 for none
-    progress             called about ten times a second with a Snapshot (training.seeds)
+    progress             True shows it on standard error, as `pgrad train` does; a function is called about ten times a
+                         second with a Snapshot (training.seeds); False shows nothing. By default a terminal or a
+                         notebook is told of a compilation that takes long
     save                 called with what there is every `save_every` seconds of training, and at its end before
                          evaluation; pgrad.save writes what it is given
     save_every           seconds (default 60); None for the end alone
@@ -105,25 +108,26 @@ def train(
     if env is not None and not isinstance(env, str):
         chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
-    pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), progress, torch_options, past)
-    try:
-        pool.wait(save, numbers["save_every"])
-        result = pool.result()
-        if save is not None:
-            save(result)
-        if numbers["evaluation_episodes"]:
-            result = pool.evaluated(result, numbers["evaluation_episodes"])
-    except BaseException as error:
-        with suppress(KeyboardInterrupt):  # a second one ends the waiting
-            pool.stop(patiently=isinstance(error, KeyboardInterrupt))
-        result = pool.result()
-        if save is not None and result.total_steps:
-            with suppress(Exception):  # there is an error to raise already
+    with shown_to_people(progress) as report:
+        pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), report, torch_options, past)
+        try:
+            pool.wait(save, numbers["save_every"])
+            result = pool.result()
+            if save is not None:
                 save(result)
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(result, error) from None
-        error.result = result if result.seeds else None  # type: ignore[attr-defined]
-        raise
+            if numbers["evaluation_episodes"]:
+                result = pool.evaluated(result, numbers["evaluation_episodes"])
+        except BaseException as error:
+            with suppress(KeyboardInterrupt):  # a second one ends the waiting
+                pool.stop(patiently=isinstance(error, KeyboardInterrupt))
+            result = pool.result()
+            if save is not None and result.total_steps:
+                with suppress(Exception):  # there is an error to raise already
+                    save(result)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(result, error) from None
+            error.result = result if result.seeds else None  # type: ignore[attr-defined]
+            raise
     if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
         diverged = TrainingDiverged("\n".join([*failures, "The last good policy was kept."]))
         diverged.result = result

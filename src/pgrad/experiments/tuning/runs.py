@@ -43,7 +43,7 @@ def run_trial(env: AnyEnv, config: Config, episodes: int, kinds: tuple[str, ...]
     returns: dict[str, float] = {}
     failure = None
     try:
-        result = train(env, config=config, threads=1, evaluation_episodes=0)
+        result = train(env, config=config, threads=1, evaluation_episodes=0, progress=False)
         for kind in kinds:
             played = evaluate(result.policies[0], result.env, episodes, seed=seed, greedy=kind == "greedy")
             returns[kind] = float(played.returns.mean())

@@ -3,12 +3,14 @@
 import math
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pgrad.experiments.statistics import shown
 from pgrad.kernels.jit import CACHE_FOLDER
 from pgrad.training.result import rate
-from pgrad.training.seeds import Snapshot
+from pgrad.training.seeds import Progress, Snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -19,13 +21,35 @@ PLAIN_SECONDS = 2.0  # between plain lines
 PREDICTABLE = 0.01  # of the steps: the speed of the first ones says nothing about the rest
 
 
+def shown_to_people(progress: Progress | bool | None) -> AbstractContextManager[Progress | None]:
+    """Return what to call with Snapshots, to be entered and left: see `progress` of pgrad.train."""
+    if progress is True:
+        return ConsoleProgress()
+    if progress is None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        return nullcontext(CompileNotice(lambda text: print(text, file=sys.stderr, flush=True)))
+    return nullcontext(progress or None)
+
+
+class CompileNotice:
+    """Call it with Snapshots; it gives `line` one sentence if a compilation takes long."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self.line, self.noticed = line, False
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Look at a snapshot."""
+        if snapshot.stage == "compiling" and snapshot.seconds > COMPILE_NOTICE_SECONDS and not self.noticed:
+            self.noticed = True
+            self.line(compile_notice("for this environment "))
+
+
 class ConsoleProgress:
     """Call it with Snapshots; use it as a context manager."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live: Live | None = None
-        self.noticed = False
+        self.notice = CompileNotice(self._line)
         self.printed = 0.0
         self.notes: set[str] = set()
 
@@ -44,10 +68,7 @@ class ConsoleProgress:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
-        compiling = snapshot.stage == "compiling"
-        if compiling and snapshot.seconds > COMPILE_NOTICE_SECONDS and not self.noticed:
-            self.noticed = True
-            self._line(compile_notice("for this environment "))
+        self.notice(snapshot)
         for note in snapshot.notes:
             if note not in self.notes:
                 self.notes.add(note)
@@ -57,7 +78,7 @@ class ConsoleProgress:
 
             self.live.update(Text(describe(snapshot)))
         elif snapshot.stage == "stopping" or (
-            snapshot.total_steps and not compiling and time.monotonic() - self.printed > PLAIN_SECONDS
+            snapshot.total_steps and snapshot.stage != "compiling" and time.monotonic() - self.printed > PLAIN_SECONDS
         ):
             self.printed = time.monotonic()
             self._line(describe(snapshot))

@@ -7,11 +7,12 @@ import types
 
 import pytest
 
-from pgrad.cli import progress as progress_module
-from pgrad.cli.progress import ConsoleProgress, StepProgress, compile_notice, describe
+import pgrad
+from pgrad.training import console as console
+from pgrad.training.console import ConsoleProgress, StepProgress, compile_notice, describe
 from pgrad.training.seeds import Snapshot
 
-NOTICE = progress_module.COMPILE_NOTICE_SECONDS
+NOTICE = console.COMPILE_NOTICE_SECONDS
 SNAPSHOT = Snapshot(
     seconds=3.0,
     stage="training",
@@ -35,7 +36,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress_module, "time", types.SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(console, "time", types.SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
@@ -97,7 +98,7 @@ def test_plain_lines_without_a_terminal(clock: Clock) -> None:
 def test_plain_lines_come_every_few_seconds_only(clock: Clock) -> None:
     snapshots = [at(total_steps=k) for k in range(1, 101)]
     lines = shown(*snapshots, clock=clock, apart=0.1)
-    assert 3 <= len(lines) <= 1 + 10 / progress_module.PLAIN_SECONDS
+    assert 3 <= len(lines) <= 1 + 10 / console.PLAIN_SECONDS
     assert lines[0] == describe(snapshots[0])
 
 
@@ -116,7 +117,7 @@ def test_what_is_read_from_the_cache_is_not_announced(clock: Clock) -> None:
 
 
 def test_the_announcement_says_when_it_will_be_needed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_module, "CACHE_FOLDER", None)
+    monkeypatch.setattr(console, "CACHE_FOLDER", None)
     assert compile_notice() == "compiling (15 to 20 s, not kept: no cache folder can be written)"
 
 
@@ -168,3 +169,30 @@ def test_steps_spin_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     with StepProgress(Compiled(in_cache=True), Terminal()) as progress:
         progress("going through every batch")
         assert progress.status is not None and progress.status.status == "going through every batch"
+
+
+@pytest.mark.parametrize("somebody_looks", [True, False])
+def test_a_long_compilation_is_announced_from_python_where_somebody_looks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], somebody_looks: bool
+) -> None:
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: somebody_looks)
+    with console.shown_to_people(None) as report:
+        assert (report is not None) == somebody_looks
+        for seconds in (0.1, NOTICE + 1, NOTICE + 2):
+            if report is not None:
+                report(at(stage="compiling", seconds=seconds, total_steps=0))
+        if report is not None:
+            report(SNAPSHOT)
+    assert capsys.readouterr().err.count("compiling for this environment") == somebody_looks
+    assert "steps/s" not in capsys.readouterr().err
+
+
+def test_python_shows_the_same_lines_as_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    settings: dict[str, object] = {"algorithm": "notebook", "num_iterations": 2, "evaluation_episodes": 0}
+    pgrad.train("CartPole-v1", **settings, preset="none", progress=False)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == ""
+    pgrad.train("CartPole-v1", **settings, preset="none", progress=True)  # type: ignore[arg-type]
+    assert "steps" in capsys.readouterr().err
+    told: list[Snapshot] = []
+    pgrad.train("CartPole-v1", **settings, preset="none", progress=told.append)  # type: ignore[arg-type]
+    assert told and told[-1].total_steps > 0
