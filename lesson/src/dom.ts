@@ -101,7 +101,10 @@ export function format(value: number, digits = 3): string {
 
 /** Write a number with as many decimals as asked for, and a real minus sign (none for −0). */
 export function fixed(value: number, decimals: number): string {
-  return value.toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
+  return value
+    .toFixed(decimals)
+    .replace(/^-(?=[0.]*$)/, "")
+    .replace("-", "−");
 }
 
 function scientific(value: number, digits: number): string {

@@ -320,7 +320,10 @@ export class Engine {
     this.choose(choice, problem.discount);
     return this.scratch([PARAMETERS * count, count], ([results, surrogates]) => {
       this.exports.estimates(this.theory.address, trajectories, count, BigInt(seed), results!, surrogates!);
-      return { estimates: this.floats(results!, PARAMETERS * count), surrogates: this.floats(surrogates!, count) };
+      return {
+        estimates: this.floats(results!, PARAMETERS * count),
+        surrogates: this.floats(surrogates!, count),
+      };
     });
   }
 
@@ -348,7 +351,9 @@ export class Engine {
     const actions = integers("paths.actions");
     const rewards = floats("world.reward");
     const terminal = this.theory.array<Uint8Array>("world.terminal");
-    const [policy, dynamics, returns] = ["policy", "dynamics", "discounted_return"].map((name) => floats(`rows.${name}`));
+    const [policy, dynamics, returns] = ["policy", "dynamics", "discounted_return"].map((name) =>
+      floats(`rows.${name}`),
+    );
     const score = floats("rows.score");
     const longest = actions.length / lengths.length;
     return lengths.map((length, k) => {
@@ -400,7 +405,9 @@ export class Run {
       const count = Number(this.training.array<BigInt64Array>("simulation.lanes.counters")[LOGGED]!);
       const episodes = "simulation.buffer.episodes";
       returns.push(...this.training.array<Float64Array>(`${episodes}.episode_return`).subarray(0, count));
-      steps.push(...Array.from(this.training.array<BigInt64Array>(`${episodes}.total_steps`).subarray(0, count), Number));
+      steps.push(
+        ...Array.from(this.training.array<BigInt64Array>(`${episodes}.total_steps`).subarray(0, count), Number),
+      );
       this.ended += count;
     }
     const metric = (name: string): number => this.training.array<Float64Array>("metrics")[metrics.indexOf(name)]!;
@@ -502,7 +509,10 @@ function pair(numbers: ArrayLike<number>): [number, number] {
 }
 
 /** Turn pgrad's record of an estimator into names. */
-function choiceOf(one: Record<string, string | number | boolean>, numbers: EngineDescription["numbers"]): EstimatorChoice {
+function choiceOf(
+  one: Record<string, string | number | boolean>,
+  numbers: EngineDescription["numbers"],
+): EstimatorChoice {
   const name = <T>(names: Names, value: unknown): T => Object.keys(names).find((key) => names[key] === value) as T;
   return {
     name: String(one["name"]),

@@ -158,7 +158,10 @@ function goTo(id: string): void {
 
 async function start(): Promise<void> {
   themeSwitch();
-  const address = new Address(SECTIONS.map(({ id }) => id), notify);
+  const address = new Address(
+    SECTIONS.map(({ id }) => id),
+    notify,
+  );
   const contents = new Map(SECTIONS.map((section) => [section, scaffold(section)]));
   history.scrollRestoration = "manual"; // sections that are not built yet have no place to return to
   goTo(address.section);

@@ -251,7 +251,9 @@ export function addRule(plot: Plot, rule: Rule): void {
 /** Write at a point of the plot. */
 export function addText(plot: Plot, at: Point, text: string, style: { color?: string; anchor?: string } = {}): void {
   const { color = COLOURS.ink, anchor = "middle" } = style;
-  plot.svg.append(s("text", { x: plot.x(at[0]), y: plot.y(at[1]), class: `note ${anchor}`, style: `fill: ${color}` }, text));
+  plot.svg.append(
+    s("text", { x: plot.x(at[0]), y: plot.y(at[1]), class: `note ${anchor}`, style: `fill: ${color}` }, text),
+  );
 }
 
 export interface Series extends LineStyle {

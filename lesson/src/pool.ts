@@ -144,7 +144,15 @@ export class Pool {
     const { entropy, gradientNorm, parameters, fault } = message;
     this.release(slot);
     job.progress(true);
-    job.finish({ seed: job.seed, returns: job.returns, steps: job.steps, entropy, gradientNorm, parameters, fault });
+    job.finish({
+      seed: job.seed,
+      returns: job.returns,
+      steps: job.steps,
+      entropy,
+      gradientNorm,
+      parameters,
+      fault,
+    });
   }
 
   private release(slot: Slot): void {

@@ -21,14 +21,7 @@ export interface Recording<Name extends string> {
 export const NOTEBOOK_SPEED = 4_530;
 
 export type Rung =
-  | "total-return"
-  | "reward-to-go"
-  | "reinforce"
-  | "value-baseline"
-  | "actor-critic"
-  | "ppo"
-  | "natural"
-  | "trpo";
+  "total-return" | "reward-to-go" | "reinforce" | "value-baseline" | "actor-critic" | "ppo" | "natural" | "trpo";
 
 export const CARTPOLE_LADDER: Recording<Rung> = {
   heading: "The ladder on CartPole-v1",

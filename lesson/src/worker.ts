@@ -3,8 +3,7 @@
 import { Engine, type EngineDescription, type Recipe } from "./engine";
 
 export type ToWorker =
-  | { type: "load"; wasm: ArrayBuffer; description: EngineDescription }
-  | { type: "train"; recipe: Recipe; seed: number };
+  { type: "load"; wasm: ArrayBuffer; description: EngineDescription } | { type: "train"; recipe: Recipe; seed: number };
 
 export type FromWorker =
   | { type: "progress"; returns: Float64Array; steps: Float64Array } // since the last message

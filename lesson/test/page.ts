@@ -27,7 +27,11 @@ async function visit(
 ): Promise<void> {
   await test(name, async () => {
     const colorScheme = dark ? "dark" : "light";
-    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce" });
+    const context = await browser.newContext({
+      viewport: { width, height: 900 },
+      colorScheme,
+      reducedMotion: "reduce",
+    });
     const page = await context.newPage();
     const said: string[] = [];
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && said.push(message.text()));
@@ -73,7 +77,17 @@ function assertSays(text: string, values: number[], digits: number): void {
   }
 }
 
-for (const [width, dark] of whole ? ([[400, false], [400, true], [1400, false], [1400, true]] as const) : ([[400, true], [1400, false]] as const)) {
+for (const [width, dark] of whole
+  ? ([
+      [400, false],
+      [400, true],
+      [1400, false],
+      [1400, true],
+    ] as const)
+  : ([
+      [400, true],
+      [1400, false],
+    ] as const)) {
   await visit(
     `every section stands at ${width} pixels, ${dark ? "dark" : "light"}, and names all its parts`,
     async (page) => {
@@ -85,7 +99,9 @@ for (const [width, dark] of whole ? ([[400, false], [400, true], [1400, false], 
       await page.evaluate(axe);
       const found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})");
       const { violations } = found as { violations: { id: string; nodes: { html: string }[] }[] };
-      const named = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`);
+      const named = violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`,
+      );
       assert.deepEqual(named, []);
       for (const figure of await page.locator("figure [role=img]:visible").all()) {
         assert.ok(((await figure.getAttribute("aria-label")) ?? "").length > 20, await figure.innerHTML());
@@ -110,7 +126,10 @@ await visit(
   "a slider moved by the keyboard alone moves the figure and the address, and a reload brings it back",
   async (page) => {
     await reveal(page, "softmax");
-    const slider = page.locator("#softmax").getByRole("slider", { name: /temperature/i }).first();
+    const slider = page
+      .locator("#softmax")
+      .getByRole("slider", { name: /temperature/i })
+      .first();
     const words = page.locator("#softmax .words:visible");
     const first = await words.allTextContents();
     await slider.focus();
@@ -161,23 +180,28 @@ await visit(
   { hash: `#softmax?softmax.temperature=${encodeURIComponent("<img src=x onerror=hacked=1>")}&zzz=1` },
 );
 
-await visit("a prediction is scored, kept, and forgotten", async (page) => {
-  const section = page.locator("#tables");
-  const question = section.locator(".predict").first();
-  await section.locator(".content:not(.waiting)").waitFor();
-  await question.getByRole("button", { name: "Commit" }).click();
-  await question.locator(".message").getByText("first").waitFor();
-  if ((await question.locator("input[type=radio]").count()) > 0) await question.locator("input[type=radio]").first().check({ force: true });
-  for (const box of await question.locator("input[type=number]").all()) await box.fill("1");
-  await question.getByRole("button", { name: "Commit" }).click();
-  await question.locator(".predict-truth").waitFor();
-  await page.reload();
-  await question.locator(".predict-truth").getByText("You said").waitFor();
-  const panel = page.getByRole("region", { name: "Your predictions" });
-  assert.doesNotMatch((await panel.textContent()) ?? "", /No predictions yet/);
-  await panel.getByRole("button", { name: "Forget" }).click();
-  await question.getByRole("button", { name: "Commit" }).waitFor();
-}, { hash: "#tables" });
+await visit(
+  "a prediction is scored, kept, and forgotten",
+  async (page) => {
+    const section = page.locator("#tables");
+    const question = section.locator(".predict").first();
+    await section.locator(".content:not(.waiting)").waitFor();
+    await question.getByRole("button", { name: "Commit" }).click();
+    await question.locator(".message").getByText("first").waitFor();
+    if ((await question.locator("input[type=radio]").count()) > 0)
+      await question.locator("input[type=radio]").first().check({ force: true });
+    for (const box of await question.locator("input[type=number]").all()) await box.fill("1");
+    await question.getByRole("button", { name: "Commit" }).click();
+    await question.locator(".predict-truth").waitFor();
+    await page.reload();
+    await question.locator(".predict-truth").getByText("You said").waitFor();
+    const panel = page.getByRole("region", { name: "Your predictions" });
+    assert.doesNotMatch((await panel.textContent()) ?? "", /No predictions yet/);
+    await panel.getByRole("button", { name: "Forget" }).click();
+    await question.getByRole("button", { name: "Commit" }).waitFor();
+  },
+  { hash: "#tables" },
+);
 
 await visit(
   "thirty seeds train offline",
@@ -202,7 +226,9 @@ if (whole) {
     const pictures = page.locator(".recorded");
     for (const picture of await pictures.all()) {
       await picture.scrollIntoViewIfNeeded();
-      assert.ok(await picture.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth > 300)));
+      assert.ok(
+        await picture.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth > 300)),
+      );
     }
     assert.ok((await pictures.count()) >= 7);
     await page.close();
@@ -254,27 +280,25 @@ if (whole) {
     { hash: "#train" },
   );
 
-  await visit(
-    "every slider and choice moves, and nothing breaks",
-    async (page) => {
-      await scroll(page);
-      for (const section of await page.locator("#sections > section").all()) {
-        for (const slider of await section.getByRole("slider").all()) {
-          if (!(await slider.isVisible())) continue;
-          await slider.focus();
-          const before = await slider.getAttribute("aria-valuetext");
-          await page.keyboard.press("ArrowLeft");
-          await page.keyboard.press("ArrowUp");
-          await page.keyboard.press("ArrowRight");
-          const name = await slider.evaluate((element) => element.outerHTML.slice(0, 120));
-          assert.notEqual(before, null, name);
-        }
-        for (const option of await section.locator("input[type=radio]:visible").all()) await option.check({ force: true });
+  await visit("every slider and choice moves, and nothing breaks", async (page) => {
+    await scroll(page);
+    for (const section of await page.locator("#sections > section").all()) {
+      for (const slider of await section.getByRole("slider").all()) {
+        if (!(await slider.isVisible())) continue;
+        await slider.focus();
+        const before = await slider.getAttribute("aria-valuetext");
+        await page.keyboard.press("ArrowLeft");
+        await page.keyboard.press("ArrowUp");
+        await page.keyboard.press("ArrowRight");
+        const name = await slider.evaluate((element) => element.outerHTML.slice(0, 120));
+        assert.notEqual(before, null, name);
       }
-      await page.waitForTimeout(1000);
-      assert.equal(await page.locator(".failure").count(), 0);
-    },
-  );
+      for (const option of await section.locator("input[type=radio]:visible").all())
+        await option.check({ force: true });
+    }
+    await page.waitForTimeout(1000);
+    assert.equal(await page.locator(".failure").count(), 0);
+  });
 }
 
 await browser.close();

@@ -3,17 +3,7 @@
 import type { Engine, Recipe } from "../engine";
 import { addDots, addLine, addRule, axes, COLOURS, type Plot } from "../plot";
 import { button, figure, format, h, heading, prose, type Figure } from "../ui";
-import {
-  bracket,
-  LONGEST,
-  recipeKey,
-  SEEDS,
-  SOLVED,
-  summarise,
-  WINDOW,
-  type Attempt,
-  type Summary,
-} from "./attempts";
+import { bracket, LONGEST, recipeKey, SEEDS, SOLVED, summarise, WINDOW, type Attempt, type Summary } from "./attempts";
 import { describeRecipe } from "./recipes";
 
 const ROW = 26; // pixels an attempt
@@ -108,8 +98,19 @@ function dotsPlot(width: number, entries: readonly Entry[]): Plot {
   addRule(plot, { x: SOLVED });
   for (const { number, summary } of entries) {
     const { last, mean, interval } = summary;
-    addDots(plot, last.flatMap((value, i) => [value, number + ((i % 7) - 3) / 12]), { opacity: 0.6 });
-    addLine(plot, [[interval[0], number], [interval[1], number]], { color: COLOURS.ink, width: 3 });
+    addDots(
+      plot,
+      last.flatMap((value, i) => [value, number + ((i % 7) - 3) / 12]),
+      { opacity: 0.6 },
+    );
+    addLine(
+      plot,
+      [
+        [interval[0], number],
+        [interval[1], number],
+      ],
+      { color: COLOURS.ink, width: 3 },
+    );
     addDots(plot, [mean, number], { color: COLOURS.ink, radius: 4, opacity: 1 });
   }
   return plot;

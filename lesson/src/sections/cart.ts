@@ -21,7 +21,14 @@ export function track(width: number, legend: LegendEntry[]): Plot {
     legend,
   });
   for (const x of [-POSITION_LIMIT, POSITION_LIMIT]) addRule(plot, { x });
-  addLine(plot, [[-2.6, -CART.height], [2.6, -CART.height]], { color: COLOURS.muted, width: 1.5 });
+  addLine(
+    plot,
+    [
+      [-2.6, -CART.height],
+      [2.6, -CART.height],
+    ],
+    { color: COLOURS.muted, width: 1.5 },
+  );
   return plot;
 }
 

@@ -78,8 +78,16 @@ function gridOf(count: number, last: number): number[] {
 /** Draw the mean over the seeds that have ended, and its interval. */
 function addMean(engine: Engine, plot: Plot, attempt: Attempt, style: { color: string; width: number; dash?: string }) {
   const points = meanCurve(engine, attempt);
-  addBand(plot, points.map(({ n, interval }) => [n, ...interval] as const), style.color);
-  addLine(plot, points.map(({ n, mean }): Point => [n, mean]), style);
+  addBand(
+    plot,
+    points.map(({ n, interval }) => [n, ...interval] as const),
+    style.color,
+  );
+  addLine(
+    plot,
+    points.map(({ n, mean }): Point => [n, mean]),
+    style,
+  );
 }
 
 /** Return the mean over the seeds that have ended, with its interval, along the episodes. */

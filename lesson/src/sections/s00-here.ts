@@ -6,20 +6,7 @@ import type { Pool } from "../pool";
 import { predict, type PredictOptions } from "../predict";
 import { NOTEBOOK_SPEED } from "../recorded";
 import type { Context, Section } from "../section";
-import {
-  button,
-  figure,
-  format,
-  h,
-  list,
-  prose,
-  readout,
-  readouts,
-  remark,
-  type Figure,
-  type Readout,
-} from "../ui";
-
+import { button, figure, format, h, list, prose, readout, readouts, remark, type Figure, type Readout } from "../ui";
 
 export const here: Section = {
   id: "here",
@@ -121,10 +108,7 @@ async function timed(pool: Pool, seeds: readonly number[]): Promise<Omit<Speed, 
   return { episodes: results.reduce((sum, { returns }) => sum + returns.length, 0), steps, seconds };
 }
 
-function speedQuestion(
-  context: Context,
-  options: Pick<PredictOptions, "answer" | "hides" | "onReveal">,
-): HTMLElement {
+function speedQuestion(context: Context, options: Pick<PredictOptions, "answer" | "hides" | "onReveal">): HTMLElement {
   return predict(context, {
     id: "here-speed",
     question:
@@ -191,6 +175,9 @@ function speedFigure(model: Model): Figure {
         `${format(twoDigits(all / NOTEBOOK_SPEED))} times as many as the notebook.`
       );
     },
-    table: () => ({ columns: ["who trains", "steps a second"], rows: labels().map((who, i) => [who, values()[i]!]) }),
+    table: () => ({
+      columns: ["who trains", "steps a second"],
+      rows: labels().map((who, i) => [who, values()[i]!]),
+    }),
   });
 }

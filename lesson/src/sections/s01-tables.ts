@@ -124,9 +124,7 @@ function bytes(size: number): string {
 function duration(seconds: number): string {
   if (seconds < 60) return `${format(seconds)} seconds`;
   if (seconds < 3600) return `${format(seconds / 60)} minutes`;
-  return seconds < SECONDS_PER_YEAR
-    ? `${format(seconds / 86400)} days`
-    : `${format(seconds / SECONDS_PER_YEAR)} years`;
+  return seconds < SECONDS_PER_YEAR ? `${format(seconds / 86400)} days` : `${format(seconds / SECONDS_PER_YEAR)} years`;
 }
 
 function measurements({ rows }: Model): { element: HTMLElement; update: () => void } {
@@ -177,8 +175,16 @@ function growthPlot(width: number, joints: number, bins: number): Plot {
       { label: "network", color: COLOURS.blue },
     ],
   });
-  addLine(plot, JOINTS.map((n): Point => [n, bins ** n]), { color: COLOURS.orange });
-  addLine(plot, JOINTS.map((n): Point => [n, network(n)]), { color: COLOURS.blue });
+  addLine(
+    plot,
+    JOINTS.map((n): Point => [n, bins ** n]),
+    { color: COLOURS.orange },
+  );
+  addLine(
+    plot,
+    JOINTS.map((n): Point => [n, network(n)]),
+    { color: COLOURS.blue },
+  );
   addRule(plot, { x: joints, label: `${format(bins ** joints, 2)} rows`, color: COLOURS.ink });
   return plot;
 }

@@ -156,7 +156,7 @@ function build(root: HTMLElement, context: Context): void {
     ),
     remark(
       "In pgrad",
-      "`pgrad.MLPPolicy.initial(\"CartPole-v1\", hidden=128, activation=\"relu\")` makes an untrained policy; ",
+      '`pgrad.MLPPolicy.initial("CartPole-v1", hidden=128, activation="relu")` makes an untrained policy; ',
       "`policy.probabilities(state)` gives $\\pi$, and `policy.act(state)` draws an action.",
     ),
   );
@@ -173,12 +173,7 @@ function newModel(context: Context, update: () => void): Model {
     luck: { one: 0, many: 1 },
     policy: policyChoice(context, update),
   };
-  const state = (): State => [
-    model.position.get(),
-    model.speed.get(),
-    model.angle.get() * DEGREE,
-    model.turning.get(),
-  ];
+  const state = (): State => [model.position.get(), model.speed.get(), model.angle.get() * DEGREE, model.turning.get()];
   return { ...model, state, probabilities: () => probabilitiesOf(model.policy.run(), state()) };
 }
 
@@ -462,12 +457,8 @@ function countQuestion(context: Context, hides: HTMLElement[]): HTMLElement {
 function parameterTable(context: Context, { hidden }: Model): { element: HTMLElement; update: () => void } {
   const slot = h("div", {});
   const check = h("p", { class: "words" });
-  const layer = (name: string, inputs: number, units: number) => [
-    name,
-    inputs * units,
-    units,
-    inputs * units + units,
-  ] as const;
+  const layer = (name: string, inputs: number, units: number) =>
+    [name, inputs * units, units, inputs * units + units] as const;
 
   function update(): void {
     const units = hidden.get();

@@ -454,9 +454,7 @@ function learnersFigure(model: Model): Figure {
       const n = model.episodes.get();
       const spread = `between ${fixed(min(means), 3)} and ${fixed(max(means), 3)}`;
       const count = n === 1 ? "One trajectory gives no interval" : `${held(found)} intervals hold J`;
-      return (
-        `The exact J is ${fixed(found.exact, 4)}. The learners' averages of ${format(n)} lie ${spread}. ${count}.`
-      );
+      return `The exact J is ${fixed(found.exact, 4)}. The learners' averages of ${format(n)} lie ${spread}. ${count}.`;
     },
     table: () => {
       const { estimates, exact } = model.chain();

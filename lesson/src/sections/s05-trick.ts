@@ -272,7 +272,10 @@ function curveFigure(engine: Engine, model: Model): Figure {
 
 function curvePlot(width: number, model: Model, [own = [], ...others]: Point[][], slope: number): Plot {
   const [view, slip, x0] = [model.view.get(), model.slip.get(), model.theta.get()[0]!];
-  const heights = [own, ...others].flat().map(([, y]) => y).filter(Number.isFinite);
+  const heights = [own, ...others]
+    .flat()
+    .map(([, y]) => y)
+    .filter(Number.isFinite);
   const [low, high] = view === "probability" ? [0, 1.1 * max(heights)] : [min(heights) - 0.5, max(heights) + 0.5];
   const plot = linePlot(width, {
     x: { label: "preference θ₀", domain: [-REACH, REACH] },
@@ -294,7 +297,12 @@ function curvePlot(width: number, model: Model, [own = [], ...others]: Point[][]
 
 /** Make the table of one trajectory's factors; in the view of the logarithm the dynamics' gradients are struck out. */
 function factorTable(engine: Engine, model: Model): { element: HTMLElement; update: () => void } {
-  const body = h("div", { class: "table-slot", tabindex: 0, role: "group", "aria-label": "Factors of the trajectory" });
+  const body = h("div", {
+    class: "table-slot",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Factors of the trajectory",
+  });
   const title = h("span", { class: "figure-title" });
 
   function update(): void {

@@ -208,9 +208,7 @@ function build(root: HTMLElement, context: Context): void {
     signQuestion(context, [surrogate, parts[0].answer]), // which would be given away
     surrogate,
     panel(button("Draw another batch", redraw)),
-    prose(
-      "Watch the gradient of $L$, the returns, or the angle. Do not read $L$: it has reasons of its own.",
-    ),
+    prose("Watch the gradient of $L$, the returns, or the angle. Do not read $L$: it has reasons of its own."),
     remark(
       "In pgrad",
       "`exact.moments(mdp, policy, estimator, N)` adds up all batches. `pgrad.verify.diagnose_estimator(f)` does so ",
@@ -435,7 +433,10 @@ function landscapePlot(width: number, engine: Engine, model: Model): Plot {
 /** Return the axes of a plot around 0 that holds a share of the estimates, and the arrow. */
 function axesAround(points: Float64Array, gradient: Vector, share: number): { x: Axis; y: Axis } {
   const [across, along] = [0, 1].map((i) => {
-    const sizes = points.filter((_, k) => k % 2 === i).map(Math.abs).sort();
+    const sizes = points
+      .filter((_, k) => k % 2 === i)
+      .map(Math.abs)
+      .sort();
     const most = sizes[Math.ceil(share * sizes.length) - 1] ?? 1;
     return roundUp(Math.max(1.05 * most, 1.3 * norm(gradient), 1e-3));
   }) as [number, number];
@@ -563,10 +564,19 @@ function everyPlot(width: number, { all, own, gradient }: Measured): Plot {
   const isKnown = Number.isFinite(moments.mean[0]);
   const points = isKnown ? estimates : new Float64Array(0);
   const plot = cloudPlot(width, {
-    ...axesAround(points.filter((_, i) => probabilities[Math.floor(i / 2)]! > SEEN), gradient, 1),
+    ...axesAround(
+      points.filter((_, i) => probabilities[Math.floor(i / 2)]! > SEEN),
+      gradient,
+      1,
+    ),
     height: 620,
     clouds: [
-      { label: "a batch's ĝ", points, radius: probabilities.map((p) => AREA * Math.sqrt(p)), color: COLOURS.blue },
+      {
+        label: "a batch's ĝ",
+        points,
+        radius: probabilities.map((p) => AREA * Math.sqrt(p)),
+        color: COLOURS.blue,
+      },
       { label: "the batch drawn", points: isKnown ? own : [], radius: 6, color: COLOURS.green, opacity: 1 },
     ],
     legend: [
@@ -625,7 +635,10 @@ function surrogateFigure(model: Model): Figure {
     },
     table: () => ({
       columns: ["batch", "value L", "ĝ along ∇J"],
-      rows: model.now().surrogates.slice(0, 20).map((drawn, k) => [k + 1, drawn.value, climb(drawn, model.now())]),
+      rows: model
+        .now()
+        .surrogates.slice(0, 20)
+        .map((drawn, k) => [k + 1, drawn.value, climb(drawn, model.now())]),
     }),
   });
 }
@@ -649,7 +662,11 @@ function surrogatePlot(width: number, now: Measured): Plot {
   });
   addRule(plot, { y: 0 });
   addRule(plot, { x: performance, label: "J", color: COLOURS.vermilion });
-  addDots(plot, seen.flatMap((drawn) => [drawn.value, climb(drawn, now)]), { color: COLOURS.blue, radius: 3.5 });
+  addDots(
+    plot,
+    seen.flatMap((drawn) => [drawn.value, climb(drawn, now)]),
+    { color: COLOURS.blue, radius: 3.5 },
+  );
   const own = seen.slice(0, 1).flatMap((drawn) => [drawn.value, climb(drawn, now)]);
   addDots(plot, own, { color: COLOURS.green, radius: 6, opacity: 1 });
   return plot;

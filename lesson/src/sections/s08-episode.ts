@@ -521,8 +521,16 @@ function stepTable(model: Model): Part {
       fixed(rewards[t]!, 0),
       fixed(returns[t]!, 2),
     ];
-    const rows = actions.map((_, t) => t).filter((t) => t < ENDS || t >= actions.length - ENDS).map(row);
-    if (actions.length > 2 * ENDS) rows.splice(ENDS, 0, heads.map(() => "…"));
+    const rows = actions
+      .map((_, t) => t)
+      .filter((t) => t < ENDS || t >= actions.length - ENDS)
+      .map(row);
+    if (actions.length > 2 * ENDS)
+      rows.splice(
+        ENDS,
+        0,
+        heads.map(() => "…"),
+      );
     element.replaceChildren(tableElement({ columns: heads, rows }));
   }
 

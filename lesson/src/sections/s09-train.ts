@@ -268,7 +268,12 @@ const HARMS: readonly Hint[] = [
 
 function hints(game: Game): HTMLElement {
   const entry = ({ idea, label, recipe }: Hint) =>
-    h("div", {}, prose(idea), button(label, () => game.attempt({ ...NOTEBOOK, ...recipe })));
+    h(
+      "div",
+      {},
+      prose(idea),
+      button(label, () => game.attempt({ ...NOTEBOOK, ...recipe })),
+    );
   const cures = list(...CURES.map(entry));
   const harms = list(...HARMS.map(entry));
   const summary = h("summary", {}, "Stuck? Ideas, one rung at a time");

@@ -137,8 +137,7 @@ function stateQuestion(context: Context, policies: Policies, hides: HTMLElement[
     kind: "interval",
     unit: `of ${SEEDS.length} policies`,
     hides,
-    answer: () =>
-      policies.measure("ppo", () => preferring(policies.probabilities([state]).map((right) => right[0]!))),
+    answer: () => policies.measure("ppo", () => preferring(policies.probabilities([state]).map((right) => right[0]!))),
     explain:
       "This is state 2 below. Now choose REINFORCE with $V(s)$, and compare column 2. Both kinds keep the pole up " +
       "from the usual start. The numbers at the end of this section say how often they tilt so far.",
@@ -220,7 +219,14 @@ function answersPlot(width: number, answers: Answers[]): Plot {
     const dots = right.flatMap((probability, k) => [i + 1 + ((k % 10) - 4.5) / 16, probability]);
     addDots(plot, dots, { radius: 3.5, opacity: 0.55 });
     if (right.length === 0) return;
-    addLine(plot, [[i + 0.65, average(right)], [i + 1.35, average(right)]], { color: COLOURS.ink, width: 2.5 });
+    addLine(
+      plot,
+      [
+        [i + 0.65, average(right)],
+        [i + 1.35, average(right)],
+      ],
+      { color: COLOURS.ink, width: 2.5 },
+    );
     addText(plot, [i + 1, 1.07], String(preferring(right)));
   });
   return plot;
@@ -236,9 +242,6 @@ function conclusions(): HTMLElement {
       "Two policies with the same score can do opposite things in a state that neither of them visits.",
       "States 4 and 5 look like proof of the sentence. They prove nothing: whatever one does, the episode is over.",
     ),
-    remark(
-      "In pgrad",
-      "`pgrad.load(\"runs/NAME\").probabilities(states)` asks a trained policy what it would do.",
-    ),
+    remark("In pgrad", '`pgrad.load("runs/NAME").probabilities(states)` asks a trained policy what it would do.'),
   );
 }

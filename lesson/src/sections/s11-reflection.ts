@@ -408,7 +408,11 @@ function averaging(context: Context): Part {
   const slope = readout("Slope of the noise");
   const needed = readout(`Trajectories for ${percent(WANTED)} error`);
   const left = readout(`Bias at $N = ${MOST_EXACT}$, exact`);
-  const drawn = noiseFigure(() => levels, () => truth, name);
+  const drawn = noiseFigure(
+    () => levels,
+    () => truth,
+    name,
+  );
 
   function update(): void {
     const estimator = estimatorNamed(engine, name.get());

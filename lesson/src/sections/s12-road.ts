@@ -83,7 +83,7 @@ function build(root: HTMLElement, context: Context): void {
     ),
     ladderTable(),
     prose(
-      "The column on bias is about this formula. The recorded runs, like nearly all programs, leave $\\gamma^t$ out and ",
+      "The column on bias is about this formula. The recorded runs, like most programs, leave $\\gamma^t$ out and ",
       "average over steps instead of episodes. Both add a bias to every rung: section 6 has them in its list.",
     ),
     prose(
@@ -132,7 +132,12 @@ const LADDER: readonly RungText[] = [
   { name: "reinforce", adds: "a baseline", psi: "$G_t - b$, standardised", bias: "by the standardisation" },
   { name: "value-baseline", adds: "one for each state", psi: "$G_t - V(s_t)$, standardised", bias: "likewise" },
   { name: "actor-critic", adds: "bootstrapping", psi: "$\\hat A_t$, by GAE(λ)", bias: "by V, where λ < 1" },
-  { name: "ppo", adds: "a second use of the batch", psi: "$\\rho_t \\hat A_t$, clipped", bias: "and by the clipping" },
+  {
+    name: "ppo",
+    adds: "a second use of the batch",
+    psi: "$\\rho_t \\hat A_t$, clipped",
+    bias: "and by the clipping",
+  },
   { name: "natural", adds: "the policy’s own geometry", psi: "step along $F^{-1} \\hat g$", bias: "as actor-critic" },
   { name: "trpo", adds: "a trust region", psi: "the same, shortened", bias: "as actor-critic" },
 ];
@@ -210,7 +215,14 @@ function recordedPlot(width: number, rows: readonly Row[], domain: readonly [num
   });
   if (goal !== undefined) addRule(plot, { x: goal, label: "solved" });
   rows.forEach(({ label, recorded: { mean, interval } }, i) => {
-    addLine(plot, [[interval[0], i], [interval[1], i]], { width: 4 });
+    addLine(
+      plot,
+      [
+        [interval[0], i],
+        [interval[1], i],
+      ],
+      { width: 4 },
+    );
     addDots(plot, [mean, i], { radius: 5, opacity: 1, color: COLOURS.ink });
     nameRow(plot, label, i);
   });
