@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("",),
-    ("diagnostics", "experiments.tuning", "lesson"),
+    ("diagnostics", "exercises", "experiments.tuning", "lesson"),
     ("runs.resume",),
     ("runs.folder",),
     ("training",),

@@ -1,0 +1,1 @@
+"""The exercises, a file each: what is asked, its mistakes, hints and solutions."""

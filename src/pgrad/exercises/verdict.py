@@ -1,0 +1,88 @@
+"""What the checker says of an answer: right, or the mistake's name, the smallest failing call, and where to look."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+RIGHT, NOT_BEGUN, UNKNOWN = "right", "not begun yet", "unknown"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Two tables of numbers, the learner's and the wanted one, whose rows may have different lengths.
+
+    A number is None where the function gave none that is finite.
+    """
+
+    title: str
+    rows: tuple[str, ...]  # a label for each row
+    yours: tuple[tuple[float | None, ...], ...]
+    wanted: tuple[tuple[float | None, ...], ...]
+
+    def __str__(self) -> str:
+        width = max([len("yours"), *(9 * len(row) for row in self.yours)])
+        label = max(map(len, self.rows))
+        lines = [self.title, f"  {'':{label}}  {'yours':<{width}}  wanted"]
+        for name, yours, wanted in zip(self.rows, self.yours, self.wanted, strict=True):
+            lines.append(f"  {name:<{label}}  {cells(yours):<{width}}  {cells(wanted)}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one answer; print it, or take `to_json()`."""
+
+    exercise: str
+    right: bool
+    mistake: str = ""  # its name, the same for the same mistake however it is written; empty if right
+    where: str = ""  # where to look, or what is right about it, in one sentence
+    holds: tuple[str, ...] = ()  # what is right already
+    call: str = ""  # the smallest failing call
+    expected: str = ""
+    got: str = ""
+    picture: Picture | None = None
+    notes: tuple[str, ...] = ()
+    seed: int = 0  # reproduces the numbers
+
+    @property
+    def title(self) -> str:
+        """`right`, `not begun yet`, or the mistake."""
+        return RIGHT if self.right else self.mistake
+
+    def __str__(self) -> str:
+        lines = [f"{'✓' if self.right else '✗'} {self.exercise}: {self.title}"]
+        lines += [f"  {self.where}"] if self.where else []
+        if self.call:
+            lines += [f"  call      {self.call}", f"  expected  {self.expected}", f"  got       {self.got}"]
+        lines += [f"  holds     {sentence}" for sentence in self.holds]
+        lines += [f"  note      {sentence}" for sentence in self.notes]
+        if self.picture is not None:
+            lines += ["", *(f"  {line}" for line in str(self.picture).splitlines())]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """Return it as JSON, for autograders and the page."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Verdict":
+        """Return the verdict that `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("holds", "notes"):
+            fields[name] = tuple(fields[name])
+        if (drawn := fields["picture"]) is not None:
+            tables = {name: tuple(map(tuple, drawn[name])) for name in ("yours", "wanted")}
+            fields["picture"] = Picture(drawn["title"], tuple(drawn["rows"]), **tables)
+        return cls(**fields)
+
+
+def cells(row: tuple[float | None, ...]) -> str:
+    """Return a row of numbers in columns of nine characters; · is nothing."""
+    return "".join(f"{'·' if x is None else f'{x:+.3f}' if abs(x) >= 5e-4 else '0':<9}" for x in row)
+
+
+def finite(row: Any) -> tuple[float | None, ...]:
+    """Return numbers for a Picture."""
+    return tuple(float(x) if math.isfinite(x) else None for x in row)
