@@ -24,6 +24,7 @@ pgrad: policy gradients done right.
   pgrad envs           list the environments
   pgrad check-env ENV  check an environment, yours or one of Gymnasium's
   pgrad lesson         open the lesson: policy gradients that move under your hands
+  pgrad exercise NAME  check your answer to an exercise, and say where to look
   pgrad info           show versions, processor, GPU and extras
 
 Try:  pgrad train CartPole-v1 --seeds 30
@@ -41,6 +42,7 @@ COMMANDS = {
     "envs": "envs",
     "check-env": "check_env",
     "lesson": "lesson",
+    "exercise": "exercise",
     "info": "info",
 }
 

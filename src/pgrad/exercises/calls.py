@@ -44,16 +44,16 @@ class Learner:
     """A learner's function."""
 
     def __init__(self, function: Any) -> None:
-        if not callable(function):
-            raise Trouble(NOT_BEGUN, f"{function!r:.60} is no function: give the function itself, without calling it")
         self.function, self.printed = function, io.StringIO()
         self.kind: Kind = plain
+        self.called = False
 
     def call(self, *arguments: Any) -> Any:
         """Return what the function returns for copies of the arguments; raise Trouble if it raises or changes them."""
         given = [self.kind(argument) for argument in arguments]
         try:
-            with contextlib.redirect_stdout(Once(self.printed)):
+            with contextlib.redirect_stdout(Once(None if self.called else self.printed)):
+                self.called = True
                 result = self.function(*given)
         except OVERFLOWS:
             raise
@@ -68,7 +68,11 @@ class Learner:
 
     def settle(self, *arguments: Any) -> None:
         """Choose the kind of arguments, by a first call; raise Trouble if the function takes none or is not begun."""
-        if unfinished(self.function):
+        if self.function is not ... and not callable(self.function):
+            raise Trouble(
+                NOT_BEGUN, f"{self.function!r:.60} is no function: give the function itself, without calling it"
+            )
+        if self.function is ... or unfinished(self.function):
             raise Trouble(NOT_BEGUN, "put your code where the `...` is")
         faults = []
         for kind in kinds():
@@ -88,14 +92,15 @@ class Learner:
 
 
 class Once(io.TextIOBase):
-    """Standard output of which the first characters are kept, and no more."""
+    """Standard output of which the first characters are kept, or none."""
 
-    def __init__(self, kept: io.StringIO) -> None:
+    def __init__(self, kept: io.StringIO | None) -> None:
         self.kept = kept
 
     def write(self, text: str) -> int:
         """Keep the text if there is room."""
-        self.kept.write(text[: max(0, PRINTED - self.kept.tell())])
+        if self.kept is not None:
+            self.kept.write(text[: max(0, PRINTED - self.kept.tell())])
         return len(text)
 
 

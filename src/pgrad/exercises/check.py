@@ -1,7 +1,6 @@
 """Check an answer: call it on fresh numbers, and say what is right, what is wrong, and where to look."""
 
 import secrets
-from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from pgrad.exercises.answers import (
 )
 from pgrad.exercises.calls import Learner, Trouble, undisturbed
 from pgrad.exercises.exercise import Exercise, Finding
-from pgrad.exercises.verdict import NOT_BEGUN, Verdict
+from pgrad.exercises.verdict import Verdict
 
 # In the order of the lesson.
 MODULES = (
@@ -52,14 +51,13 @@ def check(name: str, function: Any, seed: int | None = None) -> Verdict:
     """
     asked = exercise(name)
     chosen = secrets.randbelow(2**31) if seed is None else require_integer("seed", seed, 0)
+    learner = Learner(function)
     with undisturbed(chosen):
         try:
-            if isinstance(function, EllipsisType):
-                raise Trouble(NOT_BEGUN, "put your code where the `...` is")
-            found = asked.judge(Learner(function), np.random.default_rng(chosen))
+            found = asked.judge(learner, np.random.default_rng(chosen))
         except Trouble as trouble:
             found = Finding(trouble.name, trouble.sentence)
-    return verdict(asked, found, chosen)
+    return verdict(asked, found, chosen, learner.printed.getvalue())
 
 
 def exercise(name: str) -> Exercise:
@@ -69,7 +67,8 @@ def exercise(name: str) -> Exercise:
     return EXERCISES[name]
 
 
-def verdict(asked: Exercise, found: Finding, seed: int) -> Verdict:
+def verdict(asked: Exercise, found: Finding, seed: int, printed: str = "") -> Verdict:
     """Return a judge's finding as a Verdict."""
     right = not found.mistake
-    return Verdict(asked.name, right, **{**found._asdict(), "where": asked.praise if right else found.where}, seed=seed)
+    fields = {**found._asdict(), "where": asked.praise if right else found.where}
+    return Verdict(asked.name, right, **fields, printed=printed, seed=seed)

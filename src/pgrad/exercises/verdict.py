@@ -4,7 +4,12 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pgrad.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RIGHT, NOT_BEGUN, UNKNOWN = "right", "not begun yet", "unknown"
 
@@ -44,6 +49,7 @@ class Verdict:
     got: str = ""
     picture: Picture | None = None
     notes: tuple[str, ...] = ()
+    printed: str = ""  # what the answer printed in its first call
     seed: int = 0  # reproduces the numbers
 
     @property
@@ -58,9 +64,18 @@ class Verdict:
             lines += [f"  call      {self.call}", f"  expected  {self.expected}", f"  got       {self.got}"]
         lines += [f"  holds     {sentence}" for sentence in self.holds]
         lines += [f"  note      {sentence}" for sentence in self.notes]
+        lines += [f"  printed   {line}" for line in self.printed.splitlines()]
         if self.picture is not None:
             lines += ["", *(f"  {line}" for line in str(self.picture).splitlines())]
         return "\n".join(lines)
+
+    def figure(self) -> "Figure":
+        """Draw the picture; raise InputError if there is none, as there is nothing to compare in a right answer."""
+        from pgrad.exercises.picture import draw
+
+        if self.picture is None:
+            raise InputError(f"there is no picture of this verdict: {self.title}")
+        return draw(self.picture)
 
     def to_json(self) -> str:
         """Return it as JSON, for autograders and the page."""
