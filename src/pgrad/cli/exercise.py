@@ -10,7 +10,9 @@ from pgrad.errors import ConfigError
 from pgrad.exercises.check import EXERCISES, exercise
 from pgrad.exercises.contain import check_file
 from pgrad.exercises.exercise import Exercise
+from pgrad.exercises.grade import as_csv, class_map, grades
 from pgrad.exercises.verdict import Verdict
+from pgrad.runs.atomic import write_atomically
 
 POLL = 0.2  # seconds between two looks at a watched file
 CLEAR = "\033[2J\033[H"  # the screen
@@ -19,6 +21,8 @@ CLEAR = "\033[2J\033[H"  # the screen
 def command(argv: list[str]) -> int:
     """Run `pgrad exercise`."""
     arguments = parser().checked(argv)
+    if arguments.grade is not None:
+        return graded(arguments)
     if arguments.list or arguments.name is None:
         print(listed())
         return 0
@@ -54,6 +58,8 @@ def parser() -> Parser:
     made.add_argument("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
     made.add_argument("--seed", help="of the numbers (default: others each time)")
     made.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    made.add_argument("--grade", metavar="FOLDER", help="grade all answers below a folder, and count the mistakes")
+    made.add_argument("--out", metavar="FILE", default="grades.csv", help="where the grades go (default grades.csv)")
     made.add_argument("--picture", metavar="FILE", help="draw what a wrong answer does, as a .png")
     return made
 
@@ -103,6 +109,15 @@ def said(verdict: Verdict) -> str:
     """Return the verdict, and how to get a hint."""
     further = "" if verdict.right else f"\n\n(`pgrad exercise {verdict.exercise} --hint` gives a hint)"
     return f"{verdict}{further}"
+
+
+def graded(arguments: argparse.Namespace) -> int:
+    """Grade a folder, write the grades, and print which mistakes were made."""
+    seed = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
+    rows = list(grades(Path(arguments.grade), seed))
+    write_atomically(Path(arguments.out), as_csv(rows))
+    print(f"{class_map(rows)}\n\n{len(rows)} answers, seed {seed}, in {arguments.out}")
+    return 0
 
 
 def watch(asked: Exercise, path: Path) -> None:

@@ -8,6 +8,7 @@ Every check draws fresh numbers; `seed` repeats them. docs/exercises.md lists th
 
 from pgrad.exercises.check import EXERCISES, check, exercise
 from pgrad.exercises.exercise import Exercise
-from pgrad.exercises.verdict import Picture, Verdict
+from pgrad.exercises.picture import Picture
+from pgrad.exercises.verdict import Verdict
 
 __all__ = ["EXERCISES", "Exercise", "Picture", "Verdict", "check", "exercise"]

@@ -9,7 +9,8 @@ import numpy as np
 from pgrad.exact.mdp import Floats
 from pgrad.exercises.calls import OVERFLOWS, Learner, Trouble, numbers
 from pgrad.exercises.exercise import Finding, Mistake, call_of, typed
-from pgrad.exercises.verdict import UNKNOWN, Picture, finite
+from pgrad.exercises.picture import Picture, finite
+from pgrad.exercises.verdict import UNKNOWN
 
 SAME = 2e-4  # relative difference of equal values: room for float32
 FACTORS = "a constant factor too much"

@@ -13,7 +13,8 @@ import numpy as np
 from pgrad.exact.mdp import Floats
 from pgrad.exercises.calls import OVERFLOWS, Learner, Trouble, numbers
 from pgrad.exercises.exercise import Finding, Mistake, call_of
-from pgrad.exercises.verdict import UNKNOWN, Picture, finite
+from pgrad.exercises.picture import Picture, finite
+from pgrad.exercises.verdict import UNKNOWN
 from pgrad.exercises.weights import Ragged, Reading, read
 from pgrad.verify.parts import Batch
 from pgrad.verify.recognition import Psi, candidates, recognise

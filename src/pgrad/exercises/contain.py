@@ -6,6 +6,7 @@ that nothing of what the file made is unpickled. This protects from mistakes, no
 """
 
 import ast
+import faulthandler
 import importlib
 import importlib.util
 import io
@@ -109,6 +110,7 @@ def confine() -> None:
     for what, limit in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_FSIZE, WRITTEN), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # a limit that is lower already
             resource.setrlimit(what, (limit, limit))
+    faulthandler.disable()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nowhere, stream)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.exercises.calls import Learner
-from pgrad.exercises.verdict import Picture
+from pgrad.exercises.picture import Picture
 
 EASY, MEDIUM, HARD = "easy", "medium", "hard"
 

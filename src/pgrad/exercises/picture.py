@@ -1,39 +1,36 @@
-"""The picture of a verdict: the learner's numbers beside the wanted ones, as cells whose colour is their size."""
+"""Two tables of numbers, the learner's and the wanted one; drawing.py draws them."""
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from pgrad.exercises.verdict import Picture
-from pgrad.reports.figures import new_panels
-
-COLOURS = "RdBu"  # minus is red, plus is blue
+import math
+from dataclasses import dataclass
+from typing import Any
 
 
-def draw(picture: Picture) -> Figure:
-    """Draw both tables side by side, in one scale of colours; a cell without a number stays blank."""
-    columns = max(len(row) for row in (*picture.yours, *picture.wanted))
-    width, height = 2.2 + 1.6 * columns, 1.0 + 0.5 * len(picture.rows)
-    figure, panels = new_panels(width, height, 1, 2, sharey=True)
-    largest = max((abs(x) for row in picture.wanted for x in row if x is not None), default=1.0) or 1.0
-    for axes, title, rows in zip(panels, ("yours", "wanted"), (picture.yours, picture.wanted), strict=True):
-        _cells(axes, rows, columns, largest)
-        axes.set_title(title, loc="left")
-    panels[0].set_yticks(range(len(picture.rows)), picture.rows)
-    figure.suptitle(picture.title, x=0.01, ha="left", fontsize="medium")
-    return figure
+@dataclass(frozen=True)
+class Picture:
+    """Two tables of numbers, the learner's and the wanted one, whose rows may have different lengths.
+
+    A number is None where the function gave none that is finite.
+    """
+
+    title: str
+    rows: tuple[str, ...]  # a label for each row
+    yours: tuple[tuple[float | None, ...], ...]
+    wanted: tuple[tuple[float | None, ...], ...]
+
+    def __str__(self) -> str:
+        width = max([len("yours"), *(9 * len(row) for row in self.yours)])
+        label = max(map(len, self.rows))
+        lines = [self.title, f"  {'':{label}}  {'yours':<{width}}  wanted"]
+        for name, yours, wanted in zip(self.rows, self.yours, self.wanted, strict=True):
+            lines.append(f"  {name:<{label}}  {cells(yours):<{width}}  {cells(wanted)}")
+        return "\n".join(lines)
 
 
-def _cells(axes: Axes, rows: tuple[tuple[float | None, ...], ...], columns: int, largest: float) -> None:
-    table = np.full((len(rows), columns), np.nan)
-    for i, row in enumerate(rows):
-        for k, x in enumerate(row):
-            if x is not None:
-                table[i, k] = x
-                axes.text(
-                    k, i, f"{x:+.3g}", ha="center", va="center", color="white" if abs(x) > 0.6 * largest else "black"
-                )
-    axes.imshow(table, cmap=COLOURS, vmin=-largest, vmax=largest, aspect="auto")
-    axes.set_xticks([])
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+def cells(row: tuple[float | None, ...]) -> str:
+    """Return a row of numbers in columns of nine characters; · is nothing."""
+    return "".join(f"{'·' if x is None else f'{x:+.3f}' if abs(x) >= 5e-4 else '0':<9}" for x in row)
+
+
+def finite(row: Any) -> tuple[float | None, ...]:
+    """Return numbers for a Picture."""
+    return tuple(float(x) if math.isfinite(x) else None for x in row)

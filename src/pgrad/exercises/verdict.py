@@ -2,37 +2,16 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pgrad.errors import InputError
+from pgrad.exercises.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT, NOT_BEGUN, UNKNOWN = "right", "not begun yet", "unknown"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Two tables of numbers, the learner's and the wanted one, whose rows may have different lengths.
-
-    A number is None where the function gave none that is finite.
-    """
-
-    title: str
-    rows: tuple[str, ...]  # a label for each row
-    yours: tuple[tuple[float | None, ...], ...]
-    wanted: tuple[tuple[float | None, ...], ...]
-
-    def __str__(self) -> str:
-        width = max([len("yours"), *(9 * len(row) for row in self.yours)])
-        label = max(map(len, self.rows))
-        lines = [self.title, f"  {'':{label}}  {'yours':<{width}}  wanted"]
-        for name, yours, wanted in zip(self.rows, self.yours, self.wanted, strict=True):
-            lines.append(f"  {name:<{label}}  {cells(yours):<{width}}  {cells(wanted)}")
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -71,7 +50,7 @@ class Verdict:
 
     def figure(self) -> "Figure":
         """Draw the picture; raise InputError if there is none, as there is nothing to compare in a right answer."""
-        from pgrad.exercises.picture import draw
+        from pgrad.exercises.drawing import draw
 
         if self.picture is None:
             raise InputError(f"there is no picture of this verdict: {self.title}")
@@ -91,13 +70,3 @@ class Verdict:
             tables = {name: tuple(map(tuple, drawn[name])) for name in ("yours", "wanted")}
             fields["picture"] = Picture(drawn["title"], tuple(drawn["rows"]), **tables)
         return cls(**fields)
-
-
-def cells(row: tuple[float | None, ...]) -> str:
-    """Return a row of numbers in columns of nine characters; · is nothing."""
-    return "".join(f"{'·' if x is None else f'{x:+.3f}' if abs(x) >= 5e-4 else '0':<9}" for x in row)
-
-
-def finite(row: Any) -> tuple[float | None, ...]:
-    """Return numbers for a Picture."""
-    return tuple(float(x) if math.isfinite(x) else None for x in row)

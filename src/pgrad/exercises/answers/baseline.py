@@ -9,7 +9,7 @@ from pgrad.exact.trajectories import Trajectory
 from pgrad.exercises.calls import Learner, ragged
 from pgrad.exercises.episodes import drawn, trajectory
 from pgrad.exercises.exercise import HARD, Exercise, Finding, call_of, typed
-from pgrad.exercises.verdict import Picture, finite
+from pgrad.exercises.picture import Picture, finite
 from pgrad.verify.parts import discounted
 from pgrad.verify.recognition import candidates, known_psis, recognise
 from pgrad.verify.returns import no_bootstrap, reward_to_go

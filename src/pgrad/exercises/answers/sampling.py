@@ -10,7 +10,8 @@ from pgrad.exact.mdp import Floats
 from pgrad.exercises.by_value import same
 from pgrad.exercises.calls import WRONG_SHAPE, Learner, Trouble, numbers
 from pgrad.exercises.exercise import EASY, Exercise, Finding, Mistake, call_of, typed
-from pgrad.exercises.verdict import UNKNOWN, Picture, finite
+from pgrad.exercises.picture import Picture, finite
+from pgrad.exercises.verdict import UNKNOWN
 from pgrad.policies.softmax import log_softmax, softmax
 
 NAME = "sample_action"
