@@ -12,9 +12,10 @@ import pytest
 import pgrad
 from pgrad.config.resolve import resolve
 from pgrad.config.settings import Config
+from pgrad.experiments.running.workers import Worker
 from pgrad.experiments.tuning import search as search_module
-from pgrad.experiments.tuning.runs import Run, Worker, run_trial
-from pgrad.experiments.tuning.search import Round, Search, seeds_in_words
+from pgrad.experiments.tuning.runs import Run, answer, request_of, run_trial
+from pgrad.experiments.tuning.search import Round, Search, died, seeds_in_words
 from pgrad.experiments.tuning.space import Between, space_for
 from pgrad.experiments.tuning.tune import Tuning, seeds_from
 from pgrad.presets.preset import read
@@ -291,13 +292,15 @@ def test_a_process_that_dies_is_a_failure_of_the_trial(tmp_path: Path) -> None:
         "    observation_space = action_space = gymnasium.spaces.Discrete(2)\n"
         "    def reset(self, *, seed=None, options=None): os._exit(7)\n"
     )
-    worker = Worker()
+    worker = Worker(answer)
     try:
         config = resolve(f"{tmp_path / 'dies.py'}:Dies", None, {"seeds": [1000], "total_steps": 100})
-        run = worker.run(config.env, config, 3, ("sampled",), 2)
-        assert (run.trial, run.seed, run.failure) == (2, 1000, "its process ended with code 7")
+        how = worker.ask(request_of(config.env, config, 3, ("sampled",), 2))
+        assert how == "its process ended with code 7"
+        assert died(2, config, how) == Run(2, 1000, 100, None, None, 0.0, how)
         good = resolve("CartPole-v1", "reinforce", {"seeds": [1000], "num_iterations": 1, "total_steps": 100})
-        assert worker.run("CartPole-v1", good, 3, ("sampled",), 2).failure is None, "another process takes its place"
+        run = worker.ask(request_of("CartPole-v1", good, 3, ("sampled",), 2))
+        assert not isinstance(run, str) and run["failure"] is None, "another process takes its place"
     finally:
         worker.close()
 

@@ -7,8 +7,6 @@ and a run of the trial and its seed: what is in the journal is not run again. Ja
 
 import datetime
 import math
-import queue
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -21,9 +19,10 @@ import numpy as np
 from pgrad.config.settings import Config
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import RunError
+from pgrad.experiments.running.journal import Journal
+from pgrad.experiments.running.workers import answers
 from pgrad.experiments.statistics import Estimate, mean_interval
-from pgrad.experiments.tuning.journal import Journal
-from pgrad.experiments.tuning.runs import Run, Worker, run_trial
+from pgrad.experiments.tuning.runs import Run, answer, request_of, run_trial
 from pgrad.experiments.tuning.space import Space, drawn
 from pgrad.presets.preset import Preset, Source, differing, spaces_of
 from pgrad.system import version
@@ -129,7 +128,7 @@ class Standing(NamedTuple):
 
 
 def search(
-    search: Search, env: AnyEnv, journal: Journal, processes: int, progress: Progress | None = None
+    search: Search, env: AnyEnv, journal: Journal[Run], processes: int, progress: Progress | None = None
 ) -> list[Standing]:
     """Make the runs that the journal lacks, and return how each trial did, the best first.
 
@@ -157,7 +156,7 @@ def search(
 def _fill(
     search: Search,
     env: AnyEnv,
-    journal: Journal,
+    journal: Journal[Run],
     one: Round,
     number: int,
     wanted: Sequence[tuple[int, int]],
@@ -193,38 +192,16 @@ def made(jobs: Sequence[tuple[int, Config]], env: AnyEnv, search: Search, proces
         for trial, config in jobs:
             yield run_trial(env, config, search.episodes, kinds, trial)
         return
-    waiting: queue.SimpleQueue[tuple[int, Config]] = queue.SimpleQueue()
-    for job in jobs:
-        waiting.put(job)
-    ended: queue.Queue[Run | BaseException] = queue.Queue()
-    workers = [Worker() for _ in range(min(processes, len(jobs)))]
+    requests = [request_of(env, config, search.episodes, kinds, trial) for trial, config in jobs]
+    with closing(answers(answer, requests, processes)) as answered:
+        for number, found in answered:
+            trial, config = jobs[number]
+            yield died(trial, config, found) if isinstance(found, str) else Run(**found)
 
-    def work(worker: Worker) -> None:
-        try:
-            while True:
-                trial, config = waiting.get_nowait()
-                ended.put(worker.run(env, config, search.episodes, kinds, trial))
-        except queue.Empty:
-            pass
-        except BaseException as error:
-            ended.put(error)
 
-    threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in jobs:
-            run = ended.get()
-            if isinstance(run, BaseException):
-                raise run
-            yield run
-    finally:
-        for worker in workers:
-            worker.stop()
-        for thread in threads:
-            thread.join()
-        for worker in workers:
-            worker.close()
+def died(trial: int, config: Config, how: str) -> Run:
+    """Return the run of a process that died in it."""
+    return Run(trial, config.seeds[0], config.total_steps or 0, None, None, 0.0, how)
 
 
 def standing(search: Search, runs: Sequence[Run], number: int, trial: int) -> Standing:

@@ -9,7 +9,8 @@ from pgrad.config.settings import Config, check_arguments
 from pgrad.config.values import distinct_seeds, integer
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import ConfigError, EnvError, collecting, nearest
-from pgrad.experiments.tuning.journal import Journal
+from pgrad.experiments.running.journal import Journal
+from pgrad.experiments.tuning.runs import Run
 from pgrad.experiments.tuning.search import HALVED, POLICIES, Search, Standing, changed, preset_of, search
 from pgrad.experiments.tuning.space import Domain, domains, fixed, space_for
 from pgrad.presets.choose import AUTO
@@ -182,13 +183,10 @@ def _searched(
 ) -> Tuning:
     """Search, and write what was found."""
     asked.config(asked.trials - 1)  # raises where the space has no settings that fit together
-    with Journal(folder / "journal.jsonl", asked.to_dict()) as journal:
+    with Journal(folder / "journal.jsonl", asked.to_dict(), Run, "search") as journal:
         if announce is not None:
-            announce(f"{asked.base.env} · {asked.base.algorithm} · {asked} · {journal.path}")
-            if journal.set_aside:
-                announce(f"the journal's last line was damaged and is set aside in {journal.path}.damaged")
-            if journal.runs:
-                announce(f"going on after {len(journal.runs)} runs")
+            for line in (f"{asked.base.env} · {asked.base.algorithm} · {asked} · {journal.path}", *journal.story()):
+                announce(line)
         standings = search(asked, env, journal, processes, progress)
     found = preset_of(asked, standings[0], made, str((folder / "preset.toml").absolute()))
     write_atomically(folder / "preset.toml", written(found))
