@@ -9,8 +9,8 @@ from typing import Any
 
 import pgrad
 from pgrad.algorithms import ALGORITHMS
-from pgrad.experiments.statistics import mean_interval, shown
-from pgrad.reports.figures import WINDOW, draw_curve, new_panels, save_figure
+from pgrad.experiments.statistics import WINDOW, mean_interval, shown
+from pgrad.reports.figures import curves_of, draw_curve, new_panels, save_figure
 
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "ladder.png"
 RUNGS = [name for name in ALGORITHMS if name != "notebook"]
@@ -57,7 +57,7 @@ def main() -> None:
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k")
         for rung in RUNGS:
-            last = draw_curve(axes, trained(env_id, rung), rung, COLOURS[RUNGS.index(rung)])
+            last = draw_curve(axes, curves_of(trained(env_id, rung)), rung, COLOURS[RUNGS.index(rung)])
             assert last is not None, "all rungs finish episodes"
             print(f"| {env_id} | `{rung}` | {last.size} | {mean_interval(last)} | {shown(last.min())} |", flush=True)
     panels[0].set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")

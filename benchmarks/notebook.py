@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 import pgrad
-from pgrad.experiments.statistics import counted
-from pgrad.reports.figures import GREY, running_mean, save_figure
+from pgrad.experiments.statistics import counted, running_mean
+from pgrad.reports.figures import GREY, save_figure
 
 SEEDS, SHOWN, WINDOW, THRESHOLD = 100, 8, 50, 475.0
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "notebook.png"

@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from pgrad.config.resolve import resolve
 from pgrad.envs.make import Env, make
 from pgrad.errors import InputError, RunError
-from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
+from pgrad.experiments.statistics import interval_name, mean_interval_of_columns, running_mean
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.reports import figures
-from pgrad.reports.figures import action_probabilities, figures_of, running_mean, save_figure, training_curve
+from pgrad.reports.figures import action_probabilities, figures_of, save_figure, training_curve
 from pgrad.rollouts.batch import Episodes
 from pgrad.spaces import Discrete
 from pgrad.training.loops import History

@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ QUARTERS = 4  # fewer values have no middle half
 FEW = 10  # fewer values say too little of their distribution to be resampled
 LEVEL = 0.95
 RESAMPLES = 2000
+WINDOW = 50  # episodes in the running mean
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,6 +52,14 @@ def shown(value: float, scale: float | None = None) -> str:
 
 
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+
+
+def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
+    """Return the mean of the last `window` returns at each episode, of fewer at the beginning."""
+    sums = np.cumsum(np.concatenate([[0.0], returns]))
+    ends = np.arange(1, returns.size + 1)
+    begins = np.maximum(0, ends - window)
+    return np.asarray((sums[ends] - sums[begins]) / (ends - begins))
 
 
 def mean(x: Floats) -> Floats:
@@ -176,6 +185,8 @@ def bootstrap(
     seed       of the resamples: the same seed gives the same interval
     returns    an Estimate; with n < 10 its interval is NaN, as so few values cannot stand for their distribution
 
+    A value may be -inf, which is below all others, such as a failed seed's.
+
     Raises ValueError where x is no vector or empty. Efron (1979), "Bootstrap Methods: Another Look at the Jackknife";
     Hesterberg (2015), "What Teachers Should Know About the Bootstrap", §3.3.
     """
@@ -185,7 +196,8 @@ def bootstrap(
         return Estimate(value, np.nan, np.nan)
     picks = np.random.default_rng(seed).integers(0, values.size, (resamples, values.size))
     tail = expanded_tail(level, values.size)
-    low, high = np.quantile(statistic(values[picks]), [tail, 1 - tail])
+    method: Any = "linear" if np.isfinite(values).all() else "inverted_cdf"  # nothing lies between -inf and a number
+    low, high = np.quantile(statistic(values[picks]), [tail, 1 - tail], method=method)
     return Estimate(value, float(low), float(high))
 
 

@@ -1,7 +1,7 @@
 """Figures: data in, figure out. No pyplot: nothing global, any thread."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pgrad.errors import InputError
-from pgrad.experiments.statistics import interval_name, mean_interval_of_columns
+from pgrad.experiments.statistics import WINDOW, interval_name, mean_interval_of_columns, running_mean
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from pgrad.training.result import Result
 
 Floats = npt.NDArray[np.float64]
+Curve = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # of one seed: x of its points, rising, and y
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#777777"
 # Okabe and Ito's colours, which colour-blind readers tell apart; yellow, which is faint on white, last.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999", "#F0E442")
+LINES = ("-", "--", ":", "-.")  # of the second, third and fourth round through the colours
 GRID_POINTS = 200  # of the smoothed curve
-WINDOW = 50  # episodes in the running mean
 FAINT_POINTS = 20_000  # with more dots than this, each gets fainter
 
 CARTPOLE_STATES = (
@@ -62,14 +63,6 @@ def new_panels(width: float, height: float, rows: int, columns: int, **settings:
     return figure, panels
 
 
-def running_mean(returns: Floats, window: int = WINDOW) -> Floats:
-    """Return the mean of the last `window` returns at each episode, of fewer at the beginning."""
-    sums = np.cumsum(np.concatenate([[0.0], returns]))
-    ends = np.arange(1, returns.size + 1)
-    begins = np.maximum(0, ends - window)
-    return np.asarray((sums[ends] - sums[begins]) / (ends - begins))
-
-
 def training_curve(result: "Result") -> Figure:
     """Draw each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes,
     with its 95 % interval at each point (mean_interval); and the line of the maximum.
@@ -86,7 +79,9 @@ def training_curve(result: "Result") -> Figure:
     for x, log in zip(ends, histories, strict=True):
         axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
     if histories and max(end[0] for end in ends) <= min(end[-1] for end in ends):
-        grid, curves = smoothed_curves(ends, [log.episode_return for log in histories])
+        grid, curves = on_one_grid(
+            [(end, running_mean(log.episode_return)) for end, log in zip(ends, histories, strict=True)]
+        )
         mean, low, high = mean_interval_of_columns(curves)
         if len(histories) > 1:
             interval = interval_name(len(histories), "seeds").replace("; ", ";\n")
@@ -117,41 +112,51 @@ def comparison(results: "Mapping[str, Result]") -> Figure:
     if len(environments) != 1:
         known = ", ".join(sorted(environments)) or "none"
         raise InputError(f"results to compare must be of one environment, and are of {known}")
+    return compared({label: curves_of(result) for label, result in results.items()}, environments.pop())
+
+
+def curves_of(result: "Result") -> list[Curve]:
+    """Return each seed's running mean of 50 episodes against its environment steps."""
+    logs = [seed.history.episodes for seed in result.seeds]
+    return [(log.total_steps, running_mean(log.episode_return)) for log in logs]
+
+
+def compared(curves: Mapping[str, Sequence[Curve]], title: str) -> Figure:
+    """Draw `comparison` of curves, those of all seeds by what they are called; raises InputError likewise."""
     figure, axes = new_figure(8.0, 4.5)
-    for k, (label, result) in enumerate(results.items()):
-        if draw_curve(axes, result, label, COLOURS[k % len(COLOURS)]) is None:
+    for k, (label, of_seeds) in enumerate(curves.items()):
+        style = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k // len(COLOURS) % len(LINES)]}
+        if draw_curve(axes, of_seeds, label, **style) is None:
             raise InputError(f"'{label}' has no step that all of its seeds' finished episodes reach: train longer")
     axes.set_xlabel("environment steps")
     axes.set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")
-    axes.set_title(environments.pop(), loc="left")
+    axes.set_title(title, loc="left")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.legend(loc="best", framealpha=0.9, edgecolor="none")
     return figure
 
 
-def draw_curve(axes: Axes, result: "Result", label: str, colour: str) -> Floats | None:
-    """Draw the mean over seeds of their running means, with its interval; return where they end, [S].
+def draw_curve(axes: Axes, curves: Sequence[Curve], label: str, color: str, linestyle: str = LINES[0]) -> Floats | None:
+    """Draw the mean over seeds of their curves, with its interval; return where they end, [S].
 
     None, and nothing is drawn, where there is no step that the episodes of all seeds reach.
     """
-    logs = [seed.history.episodes for seed in result.seeds]
-    if not logs or min(log.length.size for log in logs) == 0:
+    if not curves or min(len(steps) for steps, _ in curves) == 0:
         return None
-    grid, curves = smoothed_curves([log.total_steps for log in logs], [log.episode_return for log in logs])
+    grid, on_grid = on_one_grid(curves)
     if grid[0] > grid[-1]:
         return None
-    mean, low, high = mean_interval_of_columns(curves)
-    axes.plot(grid, mean, color=colour, linewidth=1.6, label=label)
-    if len(logs) > 1:
-        axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
-    return np.asarray(curves[:, -1])
+    mean, low, high = mean_interval_of_columns(on_grid)
+    axes.plot(grid, mean, color=color, linestyle=linestyle, linewidth=1.6, label=label)
+    if len(curves) > 1:
+        axes.fill_between(grid, low, high, color=color, alpha=0.2, linewidth=0)
+    return np.asarray(on_grid[:, -1])
 
 
-def smoothed_curves(ends: list[npt.NDArray[Any]], returns: list[Floats]) -> tuple[Floats, Floats]:
-    """Return several seeds' running means on one grid, as far as all of them reach; [points], [S, points]."""
-    grid = np.linspace(max(end[0] for end in ends), min(end[-1] for end in ends), GRID_POINTS)
-    curves = [np.interp(grid, end, running_mean(values)) for end, values in zip(ends, returns, strict=True)]
-    return grid, np.stack(curves)
+def on_one_grid(curves: Sequence[Curve]) -> tuple[Floats, Floats]:
+    """Return several seeds' curves on one grid, as far as all of them reach; [points], [S, points]."""
+    grid = np.linspace(max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves), GRID_POINTS)
+    return grid, np.stack([np.interp(grid, x, y) for x, y in curves])
 
 
 def action_probabilities(policy: MLPPolicy) -> Figure:
