@@ -61,6 +61,7 @@ PUBLIC = [
     "PolicyError",
     "Result",
     "RunError",
+    "Sweep",
     "TrainingDiverged",
     "Tuning",
     "__version__",
@@ -78,6 +79,7 @@ PUBLIC = [
     "rewards_to_go",
     "save",
     "softmax",
+    "sweep",
     "train",
     "tune",
 ]

@@ -18,6 +18,8 @@ from pgrad.errors import (
 )
 from pgrad.estimators.episodes import discounted_return, estimate_policy_gradient, rewards_to_go
 from pgrad.evaluation import Evaluation, evaluate
+from pgrad.experiments.sweeps.result import Sweep
+from pgrad.experiments.sweeps.sweep import sweep
 from pgrad.experiments.tuning.tune import Tuning, tune
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
@@ -45,6 +47,7 @@ __all__ = [
     "PolicyError",
     "Result",
     "RunError",
+    "Sweep",
     "TrainingDiverged",
     "Tuning",
     "__version__",
@@ -63,6 +66,7 @@ __all__ = [
     "rewards_to_go",
     "save",
     "softmax",
+    "sweep",
     "train",
     "tune",
     "verify",

@@ -15,6 +15,7 @@ OVERVIEW = """\
 pgrad: policy gradients done right.
 
   pgrad train ENV      train a policy on an environment, for one seed or many
+  pgrad sweep ENV      train every setting of a grid on many seeds, and compare them
   pgrad tune ENV       search for settings, and write them as a preset
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
   pgrad play RUN       show an episode of a trained policy, or write it as a video
@@ -33,6 +34,7 @@ Each command explains itself: pgrad train --help"""
 # Each command and its module, which is imported when the command is run.
 COMMANDS = {
     "train": "train",
+    "sweep": "sweep",
     "tune": "tune",
     "eval": "evaluate",
     "play": "play",

@@ -58,3 +58,8 @@ def protect_output() -> None:
         else:
             stream.reconfigure(errors="replace")  # a terminal without γ is no reason to lose a summary
         setattr(sys, name, cast(TextIO, Output(stream, droppable)))
+
+
+def print_aside(line: str) -> None:
+    """Print a line on standard error."""
+    print(line, file=sys.stderr, flush=True)

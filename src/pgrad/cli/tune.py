@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pgrad.cli.output import print_aside
 from pgrad.cli.parser import Parser
 from pgrad.errors import ConfigError, collecting
 from pgrad.experiments.tuning.tune import tune
@@ -35,11 +36,6 @@ def command(argv: list[str]) -> int:
     print(found.preset)
     print(f"written to {found.folder / 'preset.toml'}; train with it: --preset {found.folder / 'preset.toml'}")
     return 0
-
-
-def print_aside(line: str) -> None:
-    """Print a line on standard error."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def parser() -> Parser:

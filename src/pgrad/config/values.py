@@ -113,3 +113,19 @@ def _seed_range(item: Any) -> Sequence[int]:
     if not 0 < int(ends[2]) + 1 - int(ends[1]) <= MAX_SEEDS:
         raise ValueError(f"must be ranges like 0-9 of at most {MAX_SEEDS:,}, not {item!r}")
     return seeds
+
+
+def shown_setting(value: Any) -> str:
+    """Return a setting's value as tables show it: 64-64 for layers, 0.001, none, true."""
+    if isinstance(value, tuple):
+        return "-".join(map(str, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else value if isinstance(value, str) else str(value).lower()
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Return seeds as 1000 to 1004, or one after another."""
+    if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))

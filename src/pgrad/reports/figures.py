@@ -121,14 +121,14 @@ def curves_of(result: "Result") -> list[Curve]:
     return [(log.total_steps, running_mean(log.episode_return)) for log in logs]
 
 
-def compared(curves: Mapping[str, Sequence[Curve]], title: str) -> Figure:
-    """Draw `comparison` of curves, those of all seeds by what they are called; raises InputError likewise."""
+def compared(curves: Mapping[str, Sequence[Curve]], title: str, x: str = "environment steps") -> Figure:
+    """Draw `comparison` of curves against `x`, those of all seeds by their label; raises InputError likewise."""
     figure, axes = new_figure(8.0, 4.5)
     for k, (label, of_seeds) in enumerate(curves.items()):
         style = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k // len(COLOURS) % len(LINES)]}
         if draw_curve(axes, of_seeds, label, **style) is None:
             raise InputError(f"'{label}' has no step that all of its seeds' finished episodes reach: train longer")
-    axes.set_xlabel("environment steps")
+    axes.set_xlabel(x)
     axes.set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")
     axes.set_title(title, loc="left")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
@@ -141,16 +141,20 @@ def draw_curve(axes: Axes, curves: Sequence[Curve], label: str, color: str, line
 
     None, and nothing is drawn, where there is no step that the episodes of all seeds reach.
     """
-    if not curves or min(len(steps) for steps, _ in curves) == 0:
+    if not overlap(curves):
         return None
     grid, on_grid = on_one_grid(curves)
-    if grid[0] > grid[-1]:
-        return None
     mean, low, high = mean_interval_of_columns(on_grid)
     axes.plot(grid, mean, color=color, linestyle=linestyle, linewidth=1.6, label=label)
     if len(curves) > 1:
         axes.fill_between(grid, low, high, color=color, alpha=0.2, linewidth=0)
     return np.asarray(on_grid[:, -1])
+
+
+def overlap(curves: Sequence[Curve]) -> bool:
+    """Return whether there are curves, and a point that all of them reach."""
+    filled = bool(curves) and all(x.size for x, _ in curves)
+    return filled and bool(max(x[0] for x, _ in curves) <= min(x[-1] for x, _ in curves))
 
 
 def on_one_grid(curves: Sequence[Curve]) -> tuple[Floats, Floats]:

@@ -12,10 +12,11 @@ import pytest
 import pgrad
 from pgrad.config.resolve import resolve
 from pgrad.config.settings import Config
+from pgrad.config.values import seeds_in_words
 from pgrad.experiments.running.workers import Worker
 from pgrad.experiments.tuning import search as search_module
 from pgrad.experiments.tuning.runs import Run, answer, request_of, run_trial
-from pgrad.experiments.tuning.search import Round, Search, died, seeds_in_words
+from pgrad.experiments.tuning.search import Round, Search, died
 from pgrad.experiments.tuning.space import Between, space_for
 from pgrad.experiments.tuning.tune import Tuning, seeds_from
 from pgrad.presets.preset import read

@@ -1,7 +1,8 @@
-"""A journal of runs: JSON lines, first what they are of, then one line a run, on the disk as soon as there is one."""
+"""A journal of runs: JSON lines, first what they are of, then one line a run, written as soon as there is one."""
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pgrad.errors import RunError
 from pgrad.runs.atomic import alone_in, write_atomically
 
+SYNC_SECONDS = 1.0  # what a machine that goes down may lose; a process that is killed loses nothing
 DAMAGED = ".damaged"  # beside the journal: lines of it that could not be read
 
 Run = TypeVar("Run", bound=tuple[Any, ...])
@@ -32,6 +34,7 @@ class Journal(Generic[Run]):
         self.path, self.kind, self.of = path, kind, of
         self.set_aside: list[int] = []
         self.runs: list[Run] = []
+        self.synced = time.monotonic()
         header = json.loads(json.dumps(header))  # as it will be read back
         with ExitStack() as opened:
             try:
@@ -78,7 +81,9 @@ class Journal(Generic[Run]):
         try:
             self.file.write(line(run._asdict()))  # type: ignore[attr-defined]
             self.file.flush()
-            os.fsync(self.file.fileno())
+            if time.monotonic() - self.synced > SYNC_SECONDS:
+                os.fsync(self.file.fileno())
+                self.synced = time.monotonic()
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
 

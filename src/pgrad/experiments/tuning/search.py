@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.config.settings import Config
+from pgrad.config.values import seeds_in_words
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import RunError
 from pgrad.experiments.running.journal import Journal
@@ -233,13 +234,6 @@ def preset_of(search: Search, best: Standing, env: Env, name: str) -> Preset:
     )
     settings = differing(vars(replace(search.config(best.trial), total_steps=search.steps, num_iterations=None)))
     return Preset(name, env.id, spaces_of(env), settings, source)
-
-
-def seeds_in_words(seeds: Sequence[int]) -> str:
-    """Return seeds as 1000 to 1004, or one after another."""
-    if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
 
 
 def changed(search: Search, trial: int) -> dict[str, Any]:

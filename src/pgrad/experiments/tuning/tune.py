@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrad.config.settings import Config, check_arguments
-from pgrad.config.values import distinct_seeds, integer
+from pgrad.config.values import distinct_seeds, integer, shown_setting
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import ConfigError, EnvError, collecting, nearest
 from pgrad.experiments.running.journal import Journal
@@ -48,7 +48,7 @@ class Tuning:
         rows = [("trial", "seeds", "mean return", "", "worst seed", "what differs from the base, trial 0")]
         for one in self.standings[:SHOWN]:
             values = changed(self.search, one.trial)
-            differs = ", ".join(f"{name} {_shown(value)}" for name, value in values.items()) or "nothing"
+            differs = ", ".join(f"{name} {shown_setting(value)}" for name, value in values.items()) or "nothing"
             if one.failure is not None:
                 rows.append((str(one.trial), "", "failed", "", "", one.failure.splitlines()[0]))
             else:
@@ -164,12 +164,6 @@ def seeds_from(seeds: Any) -> tuple[int, ...]:
             [f"seeds {min(chosen)} is for reporting what was found, as all under {FIRST_SEED}: search on larger ones"]
         )
     return chosen
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "-".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 def _searched(

@@ -1,0 +1,246 @@
+"""What a sweep found: statistics of each setting, as a table, files and figures.
+
+journal.jsonl         one line a run, in the order in which they ended; what the sweep goes on from
+results.csv           one line a run, in the order of settings and seeds
+summary.json          the statistics of each setting
+best.toml             the best setting, for `pgrad train --config`
+made_with.json        when, by which command, with which versions, on which processor
+training_curves.png   all settings on one pair of axes
+sensitivity.png       what the settings that differ change
+
+All but the journal and made_with.json are functions of the runs: the same bytes whatever ended first.
+"""
+
+import csv
+import html
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgrad.config.resolve import to_toml
+from pgrad.config.values import seeds_in_words, shown_setting
+from pgrad.envs.make import Env
+from pgrad.experiments.over_seeds import (
+    HEADINGS,
+    OverSeeds,
+    best_of,
+    in_table,
+    over_seeds,
+    probability_of_improvement,
+    trust,
+)
+from pgrad.experiments.statistics import Estimate
+from pgrad.experiments.sweeps.grid import Setting
+from pgrad.experiments.sweeps.runs import Run
+from pgrad.runs.atomic import write_atomically
+from pgrad.system import provenance
+from pgrad.training.result import finite_estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class OfSetting:
+    """A setting with its runs, one for each of its seeds, in their order."""
+
+    setting: Setting
+    runs: tuple[Run, ...]
+
+    @property
+    def returns(self) -> npt.NDArray[np.float64]:
+        """Each seed's mean return, [S]; -inf of those that failed."""
+        return np.array([run.value for run in self.runs])
+
+    @property
+    def trained(self) -> list[Run]:
+        """The runs that did not fail."""
+        return [run for run in self.runs if run.failure is None]
+
+    @property
+    def label(self) -> str:
+        """The setting in words, with its failures."""
+        failed = len(self.runs) - len(self.trained)
+        return f"{self.setting}{f' ({failed} of {len(self.runs)} failed)' if failed else ''}"
+
+
+@dataclass(frozen=True, repr=False)
+class Sweep:
+    """The result of a sweep.
+
+    env                  what was trained on
+    settings             each with its runs, in the order of the grid
+    episodes  of each frozen policy
+    folder               with its files: see above
+    fresh                the best setting on seeds that did not choose it, where that was asked for
+    """
+
+    env: Env
+    settings: tuple[OfSetting, ...]
+    episodes: int
+    folder: Path
+    fresh: OfSetting | None = None
+
+    def __repr__(self) -> str:
+        return f"<Sweep: {self.env.id}, {len(self.settings)} settings, {len(self.settings[0].runs)} seeds each>"
+
+    def _repr_html_(self) -> str:
+        """Return the table, for notebooks."""
+        return f"<pre>{html.escape(self.table())}</pre>"
+
+    @cached_property
+    def statistics(self) -> tuple[OverSeeds, ...]:
+        """What each setting reaches, in the order of `settings`."""
+        return tuple(over_seeds(one.returns, self.env.reward_threshold) for one in self.settings)
+
+    @cached_property
+    def best(self) -> int:
+        """Which setting is the best: over_seeds.best_of."""
+        return best_of(self.statistics)
+
+    def improvement(self, one: int, other: int) -> Estimate:
+        """Return how probable it is that a seed of one setting is better than one of another: over_seeds."""
+        return probability_of_improvement(self.settings[one].returns, self.settings[other].returns)
+
+    def table(self) -> str:
+        """Return a few lines for people: each setting's statistics, what the best is worth, and what to doubt."""
+        names = list(self.settings[0].setting.values)
+        rows = [(*names, *HEADINGS, "P(best is better)")]
+        for k, (one, statistics) in enumerate(zip(self.settings, self.statistics, strict=True)):
+            better = "best" if k == self.best else str(self.improvement(self.best, k))
+            values = map(shown_setting, one.setting.values.values())
+            rows.append((*values, *statistics.cells(), better))
+        kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
+        widths = [max(map(len, column)) for column in kept]
+        lines = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in zip(*kept, strict=True)
+        ]
+        return "\n".join([*lines, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Return what belongs to the table, a line each."""
+        best, winner = self.statistics[self.best], self.settings[self.best]
+        lines = [f"best: {winner.setting}; {best.tolerance()}"]
+        if self.fresh is not None:
+            fresh = over_seeds(self.fresh.returns, self.env.reward_threshold)
+            lines += [
+                f"  on the seeds that chose it, {seeds_of(winner)}: {in_table(best.interquartile_mean)}",
+                f"  on fresh seeds, {seeds_of(self.fresh)}: {in_table(fresh.interquartile_mean)}; {fresh.tolerance()}",
+            ]
+        elif len(self.settings) > 1:
+            lines.append("  it was chosen by these seeds, and is partly lucky: --select best tries it on fresh ones")
+        if (doubt := trust(best.n)) is not None:
+            lines.append(doubt)
+        lines += [
+            f"{one.setting}, seed {run.seed} failed: {run.failure.splitlines()[0]}"
+            for one in self.settings
+            for run in one.runs
+            if run.failure
+        ]
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary for programs, in what JSON knows: None for unknown numbers, and for those of failures."""
+        return {
+            "env": self.env.id,
+            "episodes": self.episodes,
+            "intervals": "95 %; mean: bootstrap, below ten seeds Student's t; interquartile mean: bootstrap; solved: "
+            "Clopper–Pearson; probability that the best is better: Newcombe's",
+            "doubt": trust(self.statistics[0].n),
+            "settings": [
+                {
+                    **in_numbers(one, statistics),
+                    "best_is_better": None if k == self.best else finite_estimate(self.improvement(self.best, k)),
+                }
+                for k, (one, statistics) in enumerate(zip(self.settings, self.statistics, strict=True))
+            ],
+            "best": self.best,
+            "best_on_fresh_seeds": None
+            if self.fresh is None
+            else in_numbers(self.fresh, over_seeds(self.fresh.returns, self.env.reward_threshold)),
+        }
+
+    def to_csv(self) -> str:
+        """Format one line a run: what differs between settings, the seed, and what came of it."""
+        text = io.StringIO()
+        names = list(self.settings[0].setting.values)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*names, "seed", "mean_return", "steps_to_solve", "total_steps", "fresh", "failure"])
+        for one in self.settings if self.fresh is None else (*self.settings, self.fresh):
+            settings = [*map(shown_setting, one.setting.values.values())]
+            for run in one.runs:
+                numbers = [run.seed, run.mean_return, run.steps_to_solve, run.total_steps]
+                writer.writerow([*settings, *numbers, int(one is self.fresh), run.failure])
+        return text.getvalue()
+
+    def write(self) -> None:
+        """Write the files of the folder; raise RunError where that cannot be done."""
+        write_atomically(self.folder / "results.csv", self.to_csv())
+        write_atomically(self.folder / "summary.json", json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        write_atomically(self.folder / "best.toml", to_toml(self.settings[self.best].setting.config))
+        write_atomically(self.folder / "made_with.json", json.dumps(provenance(), indent=2) + "\n")
+
+    def write_figures(self) -> list[Path]:
+        """Draw what can be drawn, and return the files; raise RunError where they cannot be written."""
+        from pgrad.reports.figures import save_figure
+
+        figures = {"training_curves": self.plot(), "sensitivity": self.sensitivity()}
+        drawn = {name: figure for name, figure in figures.items() if figure is not None}
+        return [save_figure(figure, self.folder / f"{name}.png") for name, figure in drawn.items()]
+
+    def plot(self) -> "Figure | None":
+        """Draw the training curves of all settings, of the seeds that did not fail: reports.figures.compared.
+
+        Against environment steps, or where a configuration limits iterations and not steps, against episodes. A setting
+        is left out whose seeds' finished episodes have no step in common; None where all are.
+        """
+        from pgrad.reports.figures import compared, overlap
+
+        x = "steps" if all(one.setting.config.total_steps is not None for one in self.settings) else "episodes"
+        curves = {
+            one.label: [(np.array(run.curve[x]), np.array(run.curve["returns"])) for run in one.trained]
+            for one in self.settings
+        }
+        drawn = {label: of_seeds for label, of_seeds in curves.items() if overlap(of_seeds)}
+        return compared(drawn, self.env.id, "environment steps" if x == "steps" else x) if drawn else None
+
+    def sensitivity(self) -> "Figure | None":
+        """Draw what each setting that differs changes: reports.sensitivity; None where none differs."""
+        from pgrad.reports.sensitivity import Point, sensitivity
+
+        points = [
+            Point(one.setting.values, one.returns, statistics.interquartile_mean)
+            for one, statistics in zip(self.settings, self.statistics, strict=True)
+        ]
+        return sensitivity(points, self.env.id) if self.settings[0].setting.values else None
+
+
+def in_numbers(one: OfSetting, statistics: OverSeeds) -> dict[str, Any]:
+    """Return a setting's statistics for JSON."""
+    worst = min(one.runs, key=lambda run: run.value)
+    document: dict[str, Any] = {
+        "setting": {name: shown_setting(value) for name, value in one.setting.values.items()},
+        "seeds": seeds_of(one),
+        "n": statistics.n,
+        "failures": statistics.failures,
+        "mean_return": finite_estimate(statistics.mean),
+        "median_return": statistics.median if np.isfinite(statistics.median) else None,
+        "interquartile_mean_return": finite_estimate(statistics.interquartile_mean),
+        "worst_seed": {"seed": worst.seed, "mean_return": worst.mean_return, "tolerance": statistics.tolerance()},
+        "solved": statistics.solved,
+    }
+    if statistics.solved is not None:
+        document["solved_share"] = finite_estimate(statistics.solved_share)
+    return document
+
+
+def seeds_of(one: OfSetting) -> str:
+    """Return a setting's seeds as 0 to 29, or one after another."""
+    return seeds_in_words([run.seed for run in one.runs])
