@@ -203,7 +203,7 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         (
             "zzz",
             "unknown command 'zzz': known: algorithms, check-env, diagnose, envs, eval, info, lesson, play, "
-            "sweep, train, tune, verify",
+            "report, sweep, train, tune, verify",
         ),
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),

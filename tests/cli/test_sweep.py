@@ -14,7 +14,7 @@ from pgrad.cli.sweep import parser, values_in
 
 SMALL = ("--algorithm", "reinforce", "--num-iterations", "2", "--hidden", "8", "--episodes", "3", "--seeds", "3")
 ARGV = ("sweep", "CartPole-v1", *SMALL, "--learning-rate", "0.001,0.01", "--processes", "1")
-REPRODUCED = ("results.csv", "summary.json", "best.toml", "training_curves.png", "sensitivity.png")
+REPRODUCED = ("results.csv", "summary.json", "sweep.json", "best.toml", "training_curves.png", "sensitivity.png")
 
 
 def test_it_prints_a_table_and_leaves_files_behind(

@@ -18,7 +18,7 @@ from pgrad.experiments.sweeps.result import Sweep
 from pgrad.experiments.sweeps.runs import Run, key_of, make_run
 
 GRID: dict[str, Any] = {"learning_rate": [0.001, 0.01, 0.1], "hidden": [8, [8, 8]]}
-REPRODUCED = ("results.csv", "summary.json", "best.toml", "training_curves.png", "sensitivity.png")
+REPRODUCED = ("results.csv", "summary.json", "sweep.json", "best.toml", "training_curves.png", "sensitivity.png")
 
 Made = list[tuple[float | None, tuple[int, ...], int]]
 

@@ -3,6 +3,7 @@
 journal.jsonl         one line a run, in the order in which they ended; what the sweep goes on from
 results.csv           one line a run, in the order of settings and seeds
 summary.json          the statistics of each setting
+sweep.json            which runs are of which setting: `read` makes a Sweep of it and the journal
 best.toml             the best setting, for `pgrad train --config`
 made_with.json        when, by which command, with which versions, on which processor
 training_curves.png   all settings on one pair of axes
@@ -15,7 +16,9 @@ import csv
 import html
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.config.resolve import to_toml
+from pgrad.config.settings import Config
 from pgrad.config.values import seeds_in_words, shown_setting
-from pgrad.envs.make import Env
+from pgrad.errors import ConfigError, RunError
 from pgrad.experiments.over_seeds import (
     HEADINGS,
     OverSeeds,
@@ -39,11 +43,16 @@ from pgrad.experiments.statistics import Estimate
 from pgrad.experiments.sweeps.grid import Setting
 from pgrad.experiments.sweeps.runs import Run
 from pgrad.runs.atomic import write_atomically
+from pgrad.runs.folder import located
 from pgrad.system import provenance
 from pgrad.training.result import finite_estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from pgrad.reports.figures import Curve
+
+FORMAT = "pgrad-sweep-1"
 
 
 @dataclass(frozen=True)
@@ -69,26 +78,33 @@ class OfSetting:
         failed = len(self.runs) - len(self.trained)
         return f"{self.setting}{f' ({failed} of {len(self.runs)} failed)' if failed else ''}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return which runs are of which configuration."""
+        config, keys = vars(self.setting.config), [run.key for run in self.runs]
+        return {"differing": list(self.setting.values), "config": config, "runs": keys}
+
 
 @dataclass(frozen=True, repr=False)
 class Sweep:
     """The result of a sweep.
 
-    env                  what was trained on
-    settings             each with its runs, in the order of the grid
-    episodes  of each frozen policy
-    folder               with its files: see above
-    fresh                the best setting on seeds that did not choose it, where that was asked for
+    env        the id of what was trained on
+    threshold  the mean return that counts as solved there, if there is one
+    settings   each with its runs, in the order of the grid
+    episodes   of each frozen policy
+    folder     with its files: see above
+    fresh      the best setting on seeds that did not choose it, where that was asked for
     """
 
-    env: Env
+    env: str
+    threshold: float | None
     settings: tuple[OfSetting, ...]
     episodes: int
     folder: Path
     fresh: OfSetting | None = None
 
     def __repr__(self) -> str:
-        return f"<Sweep: {self.env.id}, {len(self.settings)} settings, {len(self.settings[0].runs)} seeds each>"
+        return f"<Sweep: {self.env}, {len(self.settings)} settings, {len(self.settings[0].runs)} seeds each>"
 
     def _repr_html_(self) -> str:
         """Return the table, for notebooks."""
@@ -97,7 +113,7 @@ class Sweep:
     @cached_property
     def statistics(self) -> tuple[OverSeeds, ...]:
         """What each setting reaches, in the order of `settings`."""
-        return tuple(over_seeds(one.returns, self.env.reward_threshold) for one in self.settings)
+        return tuple(over_seeds(one.returns, self.threshold) for one in self.settings)
 
     @cached_property
     def best(self) -> int:
@@ -110,26 +126,29 @@ class Sweep:
 
     def table(self) -> str:
         """Return a few lines for people: each setting's statistics, what the best is worth, and what to doubt."""
-        names = list(self.settings[0].setting.values)
-        rows = [(*names, *HEADINGS, "P(best is better)")]
+        rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
+        return "\n".join([*lines, *self.remarks()])
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the headings and a row of cells for each setting, without columns that are empty."""
+        rows = [(*self.settings[0].setting.values, *HEADINGS, "P(best is better)")]
         for k, (one, statistics) in enumerate(zip(self.settings, self.statistics, strict=True)):
             better = "best" if k == self.best else str(self.improvement(self.best, k))
             values = map(shown_setting, one.setting.values.values())
             rows.append((*values, *statistics.cells(), better))
         kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
-        widths = [max(map(len, column)) for column in kept]
-        lines = [
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in zip(*kept, strict=True)
-        ]
-        return "\n".join([*lines, *self.remarks()])
+        return list(zip(*kept, strict=True))
 
     def remarks(self) -> list[str]:
         """Return what belongs to the table, a line each."""
         best, winner = self.statistics[self.best], self.settings[self.best]
         lines = [f"best: {winner.setting}; {best.tolerance()}"]
         if self.fresh is not None:
-            fresh = over_seeds(self.fresh.returns, self.env.reward_threshold)
+            fresh = over_seeds(self.fresh.returns, self.threshold)
             lines += [
                 f"  on the seeds that chose it, {seeds_of(winner)}: {in_table(best.interquartile_mean)}",
                 f"  on fresh seeds, {seeds_of(self.fresh)}: {in_table(fresh.interquartile_mean)}; {fresh.tolerance()}",
@@ -149,7 +168,7 @@ class Sweep:
     def to_dict(self) -> dict[str, Any]:
         """Return the summary for programs, in what JSON knows: None for unknown numbers, and for those of failures."""
         return {
-            "env": self.env.id,
+            "env": self.env,
             "episodes": self.episodes,
             "intervals": "95 %; mean: bootstrap, below ten seeds Student's t; interquartile mean: bootstrap; solved: "
             "Clopper–Pearson; probability that the best is better: Newcombe's",
@@ -164,7 +183,7 @@ class Sweep:
             "best": self.best,
             "best_on_fresh_seeds": None
             if self.fresh is None
-            else in_numbers(self.fresh, over_seeds(self.fresh.returns, self.env.reward_threshold)),
+            else in_numbers(self.fresh, over_seeds(self.fresh.returns, self.threshold)),
         }
 
     def to_csv(self) -> str:
@@ -180,11 +199,24 @@ class Sweep:
                 writer.writerow([*settings, *numbers, int(one is self.fresh), run.failure])
         return text.getvalue()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what `read` needs beside the journal."""
+        return {
+            "format": FORMAT,
+            "env": self.env,
+            "threshold": self.threshold,
+            "episodes": self.episodes,
+            "settings": [one.to_json() for one in self.settings],
+            "fresh": None if self.fresh is None else self.fresh.to_json(),
+        }
+
     def write(self) -> None:
         """Write the files of the folder; raise RunError where that cannot be done."""
         write_atomically(self.folder / "results.csv", self.to_csv())
         write_atomically(self.folder / "summary.json", json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
-        write_atomically(self.folder / "best.toml", to_toml(self.settings[self.best].setting.config))
+        write_atomically(self.folder / "sweep.json", json.dumps(self.to_json(), indent=1) + "\n")
+        best = self.settings[self.best].setting.config
+        write_atomically(self.folder / "best.toml", to_toml(replace(best, env=located(best.env))))
         write_atomically(self.folder / "made_with.json", json.dumps(provenance(), indent=2) + "\n")
 
     def write_figures(self) -> list[Path]:
@@ -195,21 +227,32 @@ class Sweep:
         drawn = {name: figure for name, figure in figures.items() if figure is not None}
         return [save_figure(figure, self.folder / f"{name}.png") for name, figure in drawn.items()]
 
-    def plot(self) -> "Figure | None":
-        """Draw the training curves of all settings, of the seeds that did not fail: reports.figures.compared.
+    @property
+    def curve_axis(self) -> str:
+        """What training curves are drawn against: steps, or where a configuration limits iterations, episodes."""
+        by_steps = all(one.setting.config.total_steps is not None for one in self.settings)
+        return "environment steps" if by_steps else "episodes"
 
-        Against environment steps, or where a configuration limits iterations and not steps, against episodes. A setting
-        is left out whose seeds' finished episodes have no step in common; None where all are.
+    def curves(self) -> "dict[str, list[Curve]]":
+        """Return the training curves of the seeds that did not fail, by setting.
+
+        A setting is left out whose seeds' finished episodes have no point in common.
         """
-        from pgrad.reports.figures import compared, overlap
+        from pgrad.reports.figures import overlap
 
-        x = "steps" if all(one.setting.config.total_steps is not None for one in self.settings) else "episodes"
+        x = "episodes" if self.curve_axis == "episodes" else "steps"
         curves = {
             one.label: [(np.array(run.curve[x]), np.array(run.curve["returns"])) for run in one.trained]
             for one in self.settings
         }
-        drawn = {label: of_seeds for label, of_seeds in curves.items() if overlap(of_seeds)}
-        return compared(drawn, self.env.id, "environment steps" if x == "steps" else x) if drawn else None
+        return {label: of_seeds for label, of_seeds in curves.items() if overlap(of_seeds)}
+
+    def plot(self) -> "Figure | None":
+        """Draw the training curves: reports.figures.compared; None where there are none."""
+        from pgrad.reports.figures import compared
+
+        curves = self.curves()
+        return compared(curves, self.env, self.curve_axis) if curves else None
 
     def sensitivity(self) -> "Figure | None":
         """Draw what each setting that differs changes: reports.sensitivity; None where none differs."""
@@ -219,7 +262,46 @@ class Sweep:
             Point(one.setting.values, one.returns, statistics.interquartile_mean)
             for one, statistics in zip(self.settings, self.statistics, strict=True)
         ]
-        return sensitivity(points, self.env.id) if self.settings[0].setting.values else None
+        return sensitivity(points, self.env) if self.settings[0].setting.values else None
+
+
+def read(folder: Path) -> Sweep:
+    """Return the sweep of a folder, all of whose runs are there; raise RunError where it has none.
+
+    Files are data: nothing that they name is imported or called.
+    """
+    with damage_named(folder):
+        document = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+        runs = {run.key: run for run in (Run(**json.loads(line)) for line in lines)}
+        settings = tuple(of_json(one, runs) for one in document["settings"])
+        fresh = None if document["fresh"] is None else of_json(document["fresh"], runs)
+        return Sweep(document["env"], document["threshold"], settings, document["episodes"], folder, fresh)
+
+
+def read_made_with(folder: Path) -> dict[str, Any]:
+    """Return when and with what a sweep was made; raise RunError where its folder does not say."""
+    with damage_named(folder):
+        document: dict[str, Any] = json.loads((folder / "made_with.json").read_text(encoding="utf-8"))
+        return {**document, "command": str(document["command"]), "packages": dict(document["packages"])}
+
+
+@contextmanager
+def damage_named(folder: Path) -> Iterator[None]:
+    """Raise RunError where a sweep's folder cannot be read, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder} is no finished sweep: cannot read {error.filename}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise RunError(f"{folder} holds a damaged sweep ({error!r}): the sweep's command mends it") from error
+
+
+def of_json(document: Mapping[str, Any], runs: Mapping[str, Run]) -> OfSetting:
+    """Return what `OfSetting.to_json` gave."""
+    config = Config(**document["config"])
+    setting = Setting({name: getattr(config, name) for name in document["differing"]}, config)
+    return OfSetting(setting, tuple(runs[key] for key in document["runs"]))
 
 
 def in_numbers(one: OfSetting, statistics: OverSeeds) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from pgrad.experiments.running.journal import Journal
 from pgrad.experiments.running.workers import answers
 from pgrad.experiments.statistics import shown
 from pgrad.experiments.sweeps.grid import Setting, grid
-from pgrad.experiments.sweeps.result import OfSetting, Sweep
+from pgrad.experiments.sweeps.result import FORMAT, OfSetting, Sweep
 from pgrad.experiments.sweeps.runs import Run, answer, died, key_of, make_run, of_seed, request_of
 from pgrad.runs.folder import RUNS, located, run_name
 from pgrad.system import available_cores, version
 
-FORMAT = "pgrad-sweep-1"
 SELECTIONS = ("best",)
 
 Progress = Callable[[str], None]
@@ -90,7 +89,7 @@ def sweep(
             for line in (f"{made.id} · {runs}", *journal.story()):
                 announce(line)
         swept = fill(env, chosen, episodes, journal, count, progress)
-        found = Sweep(made, swept, episodes, folder)
+        found = Sweep(made.id, made.reward_threshold, swept, episodes, folder)
         if select is not None:
             fresh = with_fresh_seeds(swept[found.best].setting)
             found = replace(found, fresh=fill(env, [fresh], episodes, journal, count, progress)[0])
