@@ -8,11 +8,11 @@ from typing import Any
 
 from pgrad.cli.output import print_aside
 from pgrad.cli.parser import Parser
-from pgrad.cli.progress import StepProgress
 from pgrad.config.settings import FIELDS
 from pgrad.errors import ConfigError
 from pgrad.experiments.sweeps.grid import is_listed
 from pgrad.experiments.sweeps.sweep import sweep
+from pgrad.training.console import StepProgress
 
 
 def command(argv: list[str]) -> int:

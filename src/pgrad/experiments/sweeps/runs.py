@@ -59,7 +59,7 @@ def make_run(env: AnyEnv, config: Config, episodes: int, key: str) -> Run:
     began, seed = time.perf_counter(), config.seeds[0]
     mean_return, failure, trained = None, None, None
     try:
-        trained = train(env, config=config, threads=1, evaluation_episodes=0)
+        trained = train(env, config=config, threads=1, evaluation_episodes=0, progress=False)
         played = evaluate(trained.policies[0], trained.env, episodes, seed=seed)
         mean_return = float(played.returns.mean())
         if not math.isfinite(mean_return):
