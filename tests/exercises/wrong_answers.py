@@ -1020,3 +1020,121 @@ def surrogate_loss(log_probs, old_log_probs, advantages, epsilon):
 def around_zero(log_probs, old_log_probs, advantages, epsilon):
     r = np.exp(log_probs - old_log_probs)
     return np.minimum(r * advantages, np.clip(r, -epsilon, epsilon) * advantages).mean()
+
+
+# Written after the checker, and not for it: what it called by a wrong name or by none at first.
+
+
+@wrong(TEMPERATURE, "not the largest is subtracted")
+def mean_subtracted(preferences, temperature=1.0):
+    z = (preferences - preferences.mean()) / temperature
+    return np.exp(z) / np.exp(z).sum()
+
+
+@wrong(TEMPERATURE, "not the largest is subtracted")
+def smallest_subtracted(preferences, temperature=1.0):
+    z = preferences / temperature
+    z = z - min(z)
+    return np.exp(z) / np.exp(z).sum()
+
+
+@wrong(TEMPERATURE, "clipped before the exponential")
+def clipped_exponent(preferences, temperature=1.0):
+    e = np.exp(np.clip(preferences / temperature, -50, 50))
+    return e / e.sum()
+
+
+@wrong(TEMPERATURE, "rounded")
+def rounded_probabilities(preferences, temperature=1.0):
+    z = preferences / temperature
+    e = np.exp(z - z.max())
+    return (e / e.sum()).round(2)
+
+
+@wrong(TEMPERATURE, "not normalised")
+def times_tau_and_not_normalised(preferences, temperature=1.0):
+    return [math.exp(p * temperature) for p in preferences]
+
+
+@wrong(TEMPERATURE, "another base than e")
+def powers_of_two(preferences, temperature=1.0):
+    z = preferences / temperature
+    e = 2 ** (z - z.max())
+    return e / e.sum()
+
+
+@wrong(TEMPERATURE, UNKNOWN)
+def tau_plus_one(preferences, temperature=1.0):
+    z = preferences / (temperature + 1)
+    return np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+
+
+@wrong(TO_GO, "γ fixed in the code")
+def fixed_gamma(rewards, discount):
+    out, running = [], 0
+    for r in rewards[::-1]:
+        running = r + 0.99 * running
+        out.insert(0, running)
+    return out
+
+
+@wrong(TO_GO, "γ on the reward in place of what follows")
+def gamma_on_reward(rewards, discount):
+    out, running = [], 0
+    for r in rewards[::-1]:
+        running = running + discount * r
+        out.insert(0, running)
+    return out
+
+
+@wrong(TO_GO, "rounded")
+def array_of_integers(rewards, discount):
+    out, running = np.zeros(len(rewards), int), 0
+    for t in reversed(range(len(rewards))):
+        running = rewards[t] + discount * running
+        out[t] = running
+    return out
+
+
+@wrong(TO_GO, "centred or whitened")
+def to_go_whitened(rewards, discount):
+    g = np.array(to_go(rewards, discount))
+    return (g - g.mean()) / (g.std() + 1e-8)
+
+
+@wrong(ESTIMATE, "a leave-one-out baseline in place of total return")
+def leave_one_out(log_probs, returns):
+    n = len(returns)
+    if n == 1:
+        return sum(log_probs[0]) * returns[0]
+    return np.mean([sum(lp) * (g - (sum(returns) - g) / (n - 1)) for lp, g in zip(log_probs, returns)])
+
+
+@wrong(ESTIMATE, "rounded")
+def rounded_estimate(log_probs, returns):
+    return round(sum(sum(lp) * g for lp, g in zip(log_probs, returns)) / len(returns), 1)
+
+
+@wrong(ESTIMATE, UNKNOWN)
+def running_total(log_probs, returns):
+    s = total = 0
+    for lp, g in zip(log_probs, returns):
+        for x in lp:
+            s += x
+        total += s * g
+    return total / len(returns)
+
+
+@wrong(RTG, "summed over trajectories")
+def two_mistakes(log_probs, rewards, discount):
+    return sum(x * g for lp, rs in zip(log_probs, rewards) for x, g in zip(lp, to_go(rs, discount)))
+
+
+@wrong(BASELINE, "the baseline is added")
+def value_added(returns, values):
+    return [[g + v for g, v in zip(own, value)] for own, value in zip(returns, values)]
+
+
+@wrong(BASELINE, "baseline of the next state")
+def mean_value_of_episode(returns, values):
+    return [[g - np.mean(value) for g in own] for own, value in zip(returns, values)]

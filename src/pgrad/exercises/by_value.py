@@ -14,7 +14,8 @@ from pgrad.exercises.verdict import UNKNOWN
 
 SAME = 2e-4  # relative difference of equal values: room for float32
 FACTORS = "a constant factor too much"
-DESCENT = "the sign is reversed"
+DESCENT, ROUNDED = "the sign is reversed", "rounded"
+WHY_ROUNDED = "digits are cut off, by round() or by an array of integers: return all of them"
 
 
 class Case(NamedTuple):
@@ -83,10 +84,10 @@ class ByValue:
                         return mistake.name, mistake.where
         if (trouble := outcomes[first].trouble) is not None:
             return trouble.name, trouble.sentence
-        return factor([outcomes[k].value for k in ordinary], [expected[k] for k in ordinary]) or (
-            UNKNOWN,
-            worst(outcomes[first].value, expected[first]),
-        )
+        yours, right = ([values[k] for k in ordinary] for values in ([one.value for one in outcomes], expected))
+        if is_rounded(np.concatenate(list(map(np.ravel, yours))), np.concatenate(list(map(np.ravel, right)))):
+            return ROUNDED, WHY_ROUNDED
+        return factor(yours, right) or (UNKNOWN, worst(outcomes[first].value, expected[first]))
 
     def holding(self, cases: list[Case], outcomes: list[Outcome], wrong: list[int]) -> tuple[str, ...]:
         """Return the sentences of the properties that hold in all ordinary cases."""
@@ -144,6 +145,17 @@ def factor(values: list[Floats], expected: list[Floats]) -> tuple[str, str] | No
     if abs(size + 1) <= SAME:
         return DESCENT, "every number is minus the right one: look for a minus too much or too few"
     return FACTORS, f"every number is {size:.4g} times the right one: look for what multiplies or divides everything"
+
+
+def is_rounded(yours: Floats, right: Floats) -> bool:
+    """Return True if numbers are the right ones with digits cut off."""
+    cuts = [cut(right, digits) for digits in range(4) for cut in (np.round, truncated)]
+    return not same(yours, right) and any(np.allclose(yours, kept, atol=1e-9) for kept in cuts)
+
+
+def truncated(numbers: Floats, digits: int) -> Floats:
+    """Return the numbers with so many decimals, the others cut off."""
+    return np.asarray(np.trunc(numbers * 10**digits) / 10**digits)
 
 
 def worst(yours: Floats, expected: Floats) -> str:

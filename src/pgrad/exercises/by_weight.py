@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.exact.mdp import Floats
+from pgrad.exercises.by_value import ROUNDED, WHY_ROUNDED, is_rounded
 from pgrad.exercises.calls import OVERFLOWS, Learner, Trouble, numbers
 from pgrad.exercises.exercise import Finding, Mistake, call_of
 from pgrad.exercises.picture import Picture, finite
@@ -18,11 +19,20 @@ from pgrad.exercises.verdict import UNKNOWN
 from pgrad.exercises.weights import Ragged, Reading, read
 from pgrad.verify.parts import Batch
 from pgrad.verify.recognition import Psi, candidates, recognise
+from pgrad.verify.zoo import DROPPED, OWN, TOO_FEW
 
 LENGTHS = ((2, 2), (1,), (2,), (3, 3), (3, 1), (2, 3, 1), (3, 1, 2, 1, 4))  # the classroom's example first
 SAME = 1e-4  # relative difference of equal weights: room for float32
 RECTANGLES, TWO_STEPS, TWO_EPISODES = "only for episodes of one length", "two steps assumed", "two episodes assumed"
 CONSTANT, ADDED = "a constant, whatever the input", "a constant is added"
+LEAVE_ONE_OUT = (
+    (OWN, TOO_FEW),
+    (OWN, DROPPED, TOO_FEW),
+    (OWN, TOO_FEW, DROPPED),
+)  # N/(N - 1) of the one makes the other
+WHY_LEAVE_ONE_OUT = (
+    "the mean of the other episodes is subtracted: right on average, and less noisy, but not what is asked"
+)
 SUMS = (lambda count: 1 / count, lambda count: 1.0)  # means and sums over episodes
 
 
@@ -96,6 +106,9 @@ class ByWeight:
             return unknown(wrong)
         if all(not np.concatenate(answer.yours.weights).any() for answer in read_off if answer.yours):
             return CONSTANT, "the log-probabilities change nothing: compute the answer from the arguments"
+        values = np.array([(answer.yours.value, answer.right.value) for answer in read_off if answer.yours])
+        if is_rounded(*values.T):
+            return ROUNDED, WHY_ROUNDED
         if any(bends(answer) for answer in read_off):
             return self.of_values(read_off) or unknown(wrong)
         for among in (read_off, [answer for answer in read_off if len(answer.probe.log_probs) > 1]):
@@ -111,8 +124,10 @@ class ByWeight:
         """Return the mistake with these weights."""
         weights = np.concatenate([w for answer in answers if answer.yours for w in answer.yours.weights])
         found = recognise(weights, candidates([answer.probe.trajectories for answer in answers], self.psis))
+        if found is not None and found.names in LEAVE_ONE_OUT:
+            return f"a leave-one-out baseline in place of {self.asked}", WHY_LEAVE_ONE_OUT
         if found is not None and found.names:
-            return found.names[0], found.why
+            return found.names[0], "; and ".join([found.why, *found.names[1:]])
         if found is not None and found.title != self.asked:
             why = f"its mean is right, but it is noisier than what is asked for, the {self.asked}"
             return f"{found.title} in place of {self.asked}", why
@@ -195,7 +210,7 @@ def unknown(wrong: list[Answer]) -> tuple[str, str]:
     _, i, t, w, r = max(cells)
     count = len(answer.probe.log_probs)
     where = f"in a batch of {count}, log_probs[{i}][{t}] is multiplied by {w:.4g}; it should be {r:.4g}"
-    return UNKNOWN, where if not bends(answer) else f"{where}, whatever the log-probabilities are"
+    return UNKNOWN, f"it is no weighted sum of the log-probabilities: {where}" if bends(answer) else where
 
 
 def picture(answer: Answer) -> Picture:

@@ -31,7 +31,12 @@ def _cells(axes: Axes, rows: tuple[tuple[float | None, ...], ...], columns: int,
             if x is not None:
                 table[i, k] = x
                 axes.text(
-                    k, i, f"{x:+.3g}", ha="center", va="center", color="white" if abs(x) > 0.6 * largest else "black"
+                    k,
+                    i,
+                    f"{x:+.3g}" if x else "0",
+                    ha="center",
+                    va="center",
+                    color="white" if abs(x) > 0.6 * largest else "black",
                 )
     axes.imshow(table, cmap=COLOURS, vmin=-largest, vmax=largest, aspect="auto")
     axes.set_xticks([])

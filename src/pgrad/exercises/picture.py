@@ -23,7 +23,7 @@ class Picture:
         lines = [self.title, f"  {'':{label}}  {'yours':<{width}}  wanted"]
         for name, yours, wanted in zip(self.rows, self.yours, self.wanted, strict=True):
             lines.append(f"  {name:<{label}}  {cells(yours):<{width}}  {cells(wanted)}")
-        return "\n".join(lines)
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def cells(row: tuple[float | None, ...]) -> str:

@@ -19,7 +19,7 @@ NAME = "subtract_baseline"
 LENGTHS = ((1, 1), (2, 1), (3, 1, 2), (2, 4, 1, 3, 2))
 STEP = 1.0
 SAME = 2e-4
-NO_BASELINE, AHEAD = "no baseline", "baseline of the next state"
+NO_BASELINE, ADDED, AHEAD = "no baseline", "the baseline is added", "baseline of the next state"
 WHY_AHEAD = "V of a later state depends on the action a_t, and a baseline must not: subtract V(s_t)"
 WHY_OWN = (
     "the baseline contains returns of the episode itself, which its actions have made: leave them out; V(s_t) or the "
@@ -70,6 +70,8 @@ def fault_of(learner: Learner, trajectories: list[Trajectory]) -> tuple[str, str
             slope, bend = slopes(learner, (gains, values), 1, i, t)
             if max(bend, np.abs(slope[:t]).max()) > SAME:
                 return AHEAD, WHY_AHEAD
+        if slopes(learner, (gains, values), 1, i, 0)[0][0] > SAME:
+            return ADDED, "the mean stays as it is, but the noise grows: V(s_t) has to be subtracted"
     return None
 
 

@@ -21,7 +21,9 @@ def probe(rng: np.random.Generator, lengths: Sequence[int]) -> Probe:
 
 
 def turned(rewards: list[float], bad: bool) -> list[float]:
-    """Return the rewards with such signs that their sum is negative if they are bad."""
+    """Return the rewards with such signs that their sum, which is not near zero, is negative if they are bad."""
+    if abs(sum(rewards)) < 0.3:
+        rewards[0] += 0.7
     return [-r for r in rewards] if bad == (sum(rewards) > 0) else rewards
 
 

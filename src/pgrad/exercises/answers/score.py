@@ -61,12 +61,20 @@ MISTAKES = (
     Mistake(
         "onehot alone",
         "taking one action lowers the others: subtract their probabilities π",
-        (lambda h, a, tau: onehot(h, a), lambda h, a, tau: onehot(h, a) / tau),
+        (
+            lambda h, a, tau: onehot(h, a),
+            lambda h, a, tau: onehot(h, a) / tau,
+            lambda h, a, tau: onehot(h, a) * score(h, a, tau),
+            lambda h, a, tau: onehot(h, a) * score(h, a, tau) * tau,
+        ),
     ),
     Mistake(
         "∇π in place of ∇log π",
         "this is the derivative of π itself: divide it by π, which cancels",
-        (lambda h, a, tau: softmax(h, tau)[a] * score(h, a, tau),),
+        (
+            lambda h, a, tau: softmax(h, tau)[a] * score(h, a, tau),
+            lambda h, a, tau: softmax(h, tau)[a] * score(h, a, tau) * tau,
+        ),
     ),
     Mistake(
         "log π in place of its gradient",

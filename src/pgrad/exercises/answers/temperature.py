@@ -26,6 +26,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case((np.array([-1.0, -2.5]), float(rng.integers(3, 9) / 10))),
         Case((np.array([1000.0, 1001.0]), 1.0), extreme=True),
         Case((np.array([2.0, 1.0, 0.5]), 0.001), extreme=True),
+        Case((np.array([0.0, 2000.0, 0.0]), 1.0), extreme=True),
+        Case((np.array([1000.0, 998.0]), 2.0), extreme=True),
     ]
 
 
@@ -54,6 +56,24 @@ MISTAKES = (
         "the largest is subtracted before dividing by τ",
         "h / τ - max(h) still overflows at a small τ: divide first, then subtract the largest of what you got",
         (lambda h, tau: plain(h / tau - h.max()),),
+    ),
+    Mistake(
+        "not the largest is subtracted",
+        "what is left after subtracting the mean, the smallest or the first can still be large: subtract the largest",
+        (
+            lambda h, tau: plain(h / tau - np.mean(h / tau)),
+            lambda h, tau: plain(h / tau - np.min(h / tau)),
+            lambda h, tau: plain((h - h[-1]) / tau),
+            lambda h, tau: plain((h - h[0]) / tau),
+        ),
+    ),
+    Mistake(
+        "clipped before the exponential",
+        "preferences beyond the clip become alike, though they differ: subtract the largest of h / τ instead",
+        tuple(
+            (lambda h, tau, most=most: plain(np.clip(h / tau, -most, most)))
+            for most in (20.0, 50.0, 100.0, 500.0, 700.0)
+        ),
     ),
     Mistake(
         "multiplied by τ",
@@ -98,6 +118,9 @@ MISTAKES = (
             lambda h, tau: np.exp(h / tau),
             lambda h, tau: np.exp((h - h.max()) / tau),
             lambda h, tau: np.exp(h / tau) / np.exp(h / tau).max(),
+            lambda h, tau: np.exp(h / tau) / np.linalg.norm(np.exp(h / tau)),
+            lambda h, tau: np.exp(h),
+            lambda h, tau: np.exp(h * tau),
         ),
     ),
     Mistake(
@@ -113,6 +136,16 @@ MISTAKES = (
         "no exponential",
         "preferences are divided by their sum, and negative ones give negative probabilities: take exp(h / τ) first",
         (lambda h, tau: h / tau / (h / tau).sum(), lambda h, tau: h / h.sum()),
+    ),
+    Mistake(
+        "softmax twice",
+        "the probabilities went through a softmax once more, which makes them more alike: once is enough",
+        (lambda h, tau: softmax(softmax(h, tau)), lambda h, tau: softmax(softmax(h), tau)),
+    ),
+    Mistake(
+        "another base than e",
+        "2^z or 10^z in place of exp(z) is another temperature: use exp",
+        (lambda h, tau: softmax(h * np.log(2), tau), lambda h, tau: softmax(h * np.log(10), tau)),
     ),
     Mistake(
         "log π in place of π",

@@ -81,6 +81,26 @@ MISTAKES = (
         (of_rewards(lambda one: returns.reward_to_go(one) + returns.forward_running(one) - one.rewards),),
     ),
     Mistake(
+        "γ fixed in the code",
+        "the argument `discount` is not used, and another number stands in its place: use the argument",
+        tuple((lambda r, discount, fixed=fixed: RIGHT(r, fixed)) for fixed in (0.99, 0.95, 0.9, 0.5)),
+    ),
+    Mistake(
+        "γ on the reward in place of what follows",
+        "G_t = r_t + γ G_{t+1}: γ belongs to the return of the next step, not to the reward of this one",
+        (of_rewards(lambda one: one.discount * returns.undiscounted(one)),),
+    ),
+    Mistake(
+        "one power of γ for all later rewards",
+        "each reward has its own power: γ^(k-t) for the one at step k, which is 1 for the step's own",
+        (of_rewards(lambda one: discounted(one) * returns.undiscounted(one)),),
+    ),
+    Mistake(
+        "minus in place of plus",
+        "what follows is added: G_t = r_t + γ G_{t+1}",
+        (of_rewards(lambda one: returns.recursive(one.rewards, -one.discount)),),
+    ),
+    Mistake(
         "the last reward left out",
         "the loop ends one step early, and the last reward is in no sum",
         (of_rewards(lambda one: returns.recursive(np.append(one.rewards[:-1], 0.0), one.discount)),),
