@@ -1,11 +1,17 @@
 """What the checker says of wrong answers, of right ones, and of functions that are no answers."""
 
+import contextlib
+import io
+import itertools
 import json
 import math
 import random
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -221,7 +227,46 @@ def test_each_gets_a_sentence(function: Any, mistake: str, told: str) -> None:
 
 
 def test_an_answer_that_is_another_each_time_is_refused() -> None:
-    assert not check("temperature_softmax", lambda h, tau: np.random.dirichlet(np.ones(len(h)))).right  # noqa: NPY002
+    verdict = check("temperature_softmax", lambda h, tau: np.random.dirichlet(np.ones(len(h))))  # noqa: NPY002
+    assert (verdict.right, verdict.mistake) == (False, "another answer each time")
+
+
+def test_an_answer_of_another_type_each_time_is_no_fault() -> None:
+    kinds = itertools.cycle([list, np.array, torch.tensor, tuple])
+    assert check("rewards_to_go", lambda r, discount: next(kinds)(TO_GO(r, discount))).right
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_what_one_begins_with_is_not_begun(name: str) -> None:
+    names: dict[str, Any] = {}
+    exec(EXERCISES[name].starter, names)
+    assert check(name, names[name]).mistake == NOT_BEGUN
+    assert names[name].__doc__
+
+
+def test_pytorch_is_not_imported_for_those_who_do_without() -> None:
+    code = """if True:
+        import sys
+        from pgrad.exercises import EXERCISES, check
+        for exercise in EXERCISES.values():
+            names = {}
+            exec(exercise.solutions["NumPy"], names)
+            assert check(exercise.name, names[exercise.name]).right
+        print(*{"torch", "matplotlib"} & set(sys.modules))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "exercises.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert f"# {printed.getvalue().strip()}" in code
+    for exercise in EXERCISES.values():
+        assert re.search(rf"^\| `{exercise.name}` \| .* \| {exercise.minutes} \|$", text, re.MULTILINE)
 
 
 def test_prints_are_kept_from_the_screen(capsys: pytest.CaptureFixture[str]) -> None:

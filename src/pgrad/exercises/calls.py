@@ -66,8 +66,11 @@ class Learner:
             )
         return result
 
-    def settle(self, *arguments: Any) -> None:
-        """Choose the kind of arguments, by a first call; raise Trouble if the function takes none or is not begun."""
+    def settle(self, *arguments: Any, draws: bool = False) -> None:
+        """Choose the kind of arguments, by a first call; raise Trouble if the function takes none or is not begun.
+
+        Likewise if a second call gives other numbers, unless the function `draws`.
+        """
         if self.function is not ... and not callable(self.function):
             raise Trouble(
                 NOT_BEGUN, f"{self.function!r:.60} is no function: give the function itself, without calling it"
@@ -78,7 +81,13 @@ class Learner:
         for kind in kinds():
             self.kind = kind
             try:
-                self.call(*arguments)
+                first = as_lists(self.call(*arguments))
+                if (
+                    not draws
+                    and isinstance(first, list | float)
+                    and repr(as_lists(self.call(*arguments))) != repr(first)
+                ):
+                    raise Trouble(RANDOM, "the same arguments gave two answers: nothing is to be drawn here, or kept")
             except OVERFLOWS:
                 return
             except Trouble as trouble:

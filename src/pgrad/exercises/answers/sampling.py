@@ -89,7 +89,7 @@ def judge(learner: Learner, rng: np.random.Generator) -> Finding:
     """Compare log-probabilities exactly, and frequencies with π."""
     policies = [h + rng.integers(-5, 5) / 10 for h in POLICIES]
     extra = (rng,) if takes_rng(learner.function) else ()
-    learner.settle(policies[0], *extra)
+    learner.settle(policies[0], *extra, draws=True)
     rows = [[drawn(learner.call(h, *extra), h.size) for _ in range(DRAWS)] for h in policies]
     for h, draws in zip(policies, rows, strict=True):
         wrong = [(a, x) for a, x in draws if not same(np.array(x), log_softmax(h)[a])]
