@@ -142,6 +142,15 @@ def test_an_unknown_mistake_is_told_by_its_worst_weight() -> None:
     assert "[2] is multiplied by" in verdict.where and "it should be" in verdict.where
 
 
+def test_the_consequence_is_told() -> None:
+    (note,) = check("estimate_policy_gradient", without_average, 0).notes
+    assert "off by 100% of ∇J" in note and "along it but 2 times as long" in note
+    (note,) = check("reward_to_go_gradient", WRONG["total_return"].function, 0).notes
+    assert "right on average" in note and float(note.split(" times")[0].split()[-1]) > 1
+    (note,) = check("estimate_policy_gradient", WRONG["returns_forgotten"].function, 0).notes
+    assert "nothing of it is left" in note
+
+
 def test_several_states_at_once_are_a_note() -> None:
     def over_all(preferences: Any, temperature: float) -> Any:
         e = np.exp((preferences - preferences.max()) / temperature)

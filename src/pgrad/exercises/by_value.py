@@ -149,13 +149,14 @@ def factor(values: list[Floats], expected: list[Floats]) -> tuple[str, str] | No
 
 def is_rounded(yours: Floats, right: Floats) -> bool:
     """Return True if numbers are the right ones with digits cut off."""
-    cuts = [cut(right, digits) for digits in range(4) for cut in (np.round, truncated)]
-    return not same(yours, right) and any(np.allclose(yours, kept, atol=1e-9) for kept in cuts)
-
-
-def truncated(numbers: Floats, digits: int) -> Floats:
-    """Return the numbers with so many decimals, the others cut off."""
-    return np.asarray(np.trunc(numbers * 10**digits) / 10**digits)
+    if same(yours, right):
+        return False
+    for unit in (1.0, 0.1, 0.01, 0.001):
+        whole = np.abs(yours / unit - np.round(yours / unit)).max() < 1e-6
+        rounded, cut = np.abs(yours - right) <= 0.5001 * unit, (np.abs(yours) <= np.abs(right)) & (yours * right >= 0)
+        if whole and (rounded.all() or (cut & (np.abs(yours - right) < unit)).all()):
+            return True
+    return False
 
 
 def worst(yours: Floats, expected: Floats) -> str:

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgrad.errors import EstimatorError
 from pgrad.exact.mdp import Floats
 from pgrad.exercises.by_value import ROUNDED, WHY_ROUNDED, is_rounded
 from pgrad.exercises.calls import OVERFLOWS, Learner, Trouble, numbers
+from pgrad.exercises.consequence import consequence, log_probs_of
 from pgrad.exercises.exercise import Finding, Mistake, call_of
 from pgrad.exercises.picture import Picture, finite
 from pgrad.exercises.verdict import UNKNOWN
@@ -60,6 +62,7 @@ class ByWeight:
     name: str
     probe: Callable[[np.random.Generator, Sequence[int]], Probe]  # a batch of episodes of these lengths
     reference: Callable[..., float]
+    rest_of: Callable[[Batch], tuple[Any, ...]]  # the arguments after the log-probabilities
     asked: str  # the Ψ that is asked for, by its title in verify.recognition
     psis: tuple[Psi, ...]
     bent: tuple[Mistake, ...]  # mistakes that are no weighted sum, as functions of one episode: summed or averaged
@@ -77,11 +80,14 @@ class ByWeight:
         return Finding(
             mistake,
             where,
-            holding([answer for answer in answers if answer.yours is not None]),
-            call_of(self.name, (smallest.probe.log_probs, *smallest.probe.rest)),
-            f"{smallest.right.value:.4g}",
-            f"{smallest.yours.value:.4g}" if smallest.yours else str(smallest.trouble),
-            picture(max(wrong, key=lambda answer: (answer.yours is not None, len(answer.probe.log_probs) == 3))),
+            notes=self.consequence(learner, answers, rng),
+            holds=holding([answer for answer in answers if answer.yours is not None]),
+            call=call_of(self.name, (smallest.probe.log_probs, *smallest.probe.rest)),
+            expected=f"{smallest.right.value:.4g}",
+            got=f"{smallest.yours.value:.4g}" if smallest.yours else str(smallest.trouble),
+            picture=picture(
+                max(wrong, key=lambda answer: (answer.yours is not None, len(answer.probe.log_probs) == 3))
+            ),
         )
 
     def answer(self, learner: Learner, probe: Probe) -> Answer:
@@ -98,6 +104,24 @@ class ByWeight:
         if not np.isfinite(yours.value):
             return Answer(probe, right, None, Trouble("NaN or infinity", f"it returns {yours.value}"))
         return Answer(probe, right, yours, None)
+
+    def consequence(self, learner: Learner, answers: list[Answer], rng: np.random.Generator) -> tuple[str, ...]:
+        """Return what the mistake comes to, if the function is a weighted sum on all batches."""
+
+        def estimate(trajectories: Batch) -> Floats:
+            rest = self.rest_of(trajectories)
+            reading = read(
+                lambda log_probs: float(numbers(learner.call(log_probs, *rest), ())), log_probs_of(list(trajectories))
+            )
+            weights, scores = np.concatenate(reading.weights), np.concatenate([one.scores for one in trajectories])
+            return np.asarray(weights @ scores)
+
+        if any(answer.yours is None or bends(answer) for answer in answers):
+            return ()
+        try:
+            return (consequence(estimate, rng),)
+        except EstimatorError:  # it fails on numbers that the probes do not have
+            return ()
 
     def named(self, answers: list[Answer], wrong: list[Answer]) -> tuple[str, str]:
         """Return the mistake and where to look."""

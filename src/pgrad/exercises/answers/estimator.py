@@ -10,14 +10,20 @@ from pgrad.exercises.by_weight import ByWeight, Probe
 from pgrad.exercises.episodes import drawn, trajectory
 from pgrad.exercises.exercise import MEDIUM, Exercise, Mistake
 from pgrad.verify import returns
+from pgrad.verify.parts import Batch
 from pgrad.verify.recognition import TOTAL, known_psis
 
 
 def probe(rng: np.random.Generator, lengths: Sequence[int]) -> Probe:
     """Return episodes of these lengths, and their returns at γ = 1: a good one, a bad one, and so on."""
     batch = [trajectory(turned(drawn(rng, length), bad=i % 2 == 1), 1.0) for i, length in enumerate(lengths)]
-    gains = [round(float(returns.total_return(one)[0]), 1) for one in batch]
-    return Probe([drawn(rng, length, -3.0, -1.2) for length in lengths], (gains,), batch)
+    (gains,) = returns_of(batch)
+    return Probe([drawn(rng, length, -3.0, -1.2) for length in lengths], ([round(g, 1) for g in gains],), batch)
+
+
+def returns_of(batch: Batch) -> tuple[list[float]]:
+    """Return the return of each episode."""
+    return ([float(returns.total_return(one)[0]) for one in batch],)
 
 
 def turned(rewards: list[float], bad: bool) -> list[float]:
@@ -110,6 +116,7 @@ def estimate_policy_gradient(log_probs, returns):
         "estimate_policy_gradient",
         probe,
         estimate_policy_gradient,
+        returns_of,
         TOTAL,
         tuple(psi for psi in known_psis() if psi.spec is None),
         BENT,

@@ -10,7 +10,7 @@ from pgrad.exercises.by_weight import ByWeight, Probe
 from pgrad.exercises.episodes import drawn, trajectory
 from pgrad.exercises.exercise import HARD, Exercise, Mistake
 from pgrad.exercises.weights import Ragged
-from pgrad.verify.parts import discounted
+from pgrad.verify.parts import Batch, discounted
 from pgrad.verify.recognition import known_psis
 from pgrad.verify.returns import reward_to_go
 
@@ -21,7 +21,12 @@ def probe(rng: np.random.Generator, lengths: Sequence[int]) -> Probe:
     """Return episodes of these lengths with their rewards and γ."""
     batch = [trajectory(drawn(rng, length), DISCOUNT) for length in lengths]
     log_probs = [drawn(rng, length, -3.0, -1.2) for length in lengths]
-    return Probe(log_probs, ([one.rewards.tolist() for one in batch], DISCOUNT), batch)
+    return Probe(log_probs, rewards_of(batch), batch)
+
+
+def rewards_of(batch: Batch) -> tuple[Ragged, float]:
+    """Return the rewards of each episode, and γ."""
+    return [one.rewards.tolist() for one in batch], DISCOUNT
 
 
 def multipliers(rewards: Sequence[float], discount: float) -> Floats:
@@ -115,6 +120,7 @@ def reward_to_go_gradient(log_probs, rewards, discount):
         "reward_to_go_gradient",
         probe,
         reference,
+        rewards_of,
         "reward-to-go",
         tuple(psi for psi in known_psis() if psi.spec is None),
         BENT,
