@@ -17,6 +17,7 @@ from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
 
 if TYPE_CHECKING:
+    from pgrad.rollouts.batch import Episodes
     from pgrad.training.result import Result
 
 Floats = npt.NDArray[np.float64]
@@ -73,15 +74,14 @@ def training_curve(result: "Result") -> Figure:
     figure, axes = new_figure(8.0, 4.5)
     by_steps = result.config.total_steps is not None
     histories = [seed.history.episodes for seed in result.seeds if seed.history.episodes.length.size]
-    ends = [log.total_steps if by_steps else np.arange(1, log.length.size + 1) for log in histories]
-    points = sum(end.size for end in ends)
+    times = [ends(log, by_steps) for log in histories]
+    points = sum(x.size for x in times)
     faintness = float(np.clip(0.4 * FAINT_POINTS / max(points, 1), 0.1, 0.4))
-    for x, log in zip(ends, histories, strict=True):
+    for x, log in zip(times, histories, strict=True):
         axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
-    if histories and max(end[0] for end in ends) <= min(end[-1] for end in ends):
-        grid, curves = on_one_grid(
-            [(end, running_mean(log.episode_return)) for end, log in zip(ends, histories, strict=True)]
-        )
+    smoothed = [(x, running_mean(log.episode_return)) for x, log in zip(times, histories, strict=True)]
+    if overlap(smoothed):
+        grid, curves = on_one_grid(smoothed)
         mean, low, high = mean_interval_of_columns(curves)
         if len(histories) > 1:
             interval = interval_name(len(histories), "seeds").replace("; ", ";\n")
@@ -106,19 +106,27 @@ def comparison(results: "Mapping[str, Result]") -> Figure:
     """Draw the curves of several trainings of one environment on one pair of axes, by what they are called.
 
     Each is the mean over seeds of the running means of 50 episodes, with its 95 % interval at each point, against
-    environment steps. Raises InputError where there is no result, one without episodes, or one of another environment.
+    environment steps, or against episodes where no configuration limits the steps: seeds then end after different
+    numbers of them. Raises InputError where there is no result, one without episodes, or one of another environment.
     """
     environments = {result.env.id for result in results.values()}
     if len(environments) != 1:
         known = ", ".join(sorted(environments)) or "none"
         raise InputError(f"results to compare must be of one environment, and are of {known}")
-    return compared({label: curves_of(result) for label, result in results.items()}, environments.pop())
+    by_steps = any(result.config.total_steps is not None for result in results.values())
+    curves = {label: curves_of(result, by_steps) for label, result in results.items()}
+    return compared(curves, environments.pop(), "environment steps" if by_steps else "episodes")
 
 
-def curves_of(result: "Result") -> list[Curve]:
-    """Return each seed's running mean of 50 episodes against its environment steps."""
+def curves_of(result: "Result", by_steps: bool = True) -> list[Curve]:
+    """Return each seed's running mean of 50 episodes against its environment steps, or against its episodes."""
     logs = [seed.history.episodes for seed in result.seeds]
-    return [(log.total_steps, running_mean(log.episode_return)) for log in logs]
+    return [(ends(log, by_steps), running_mean(log.episode_return)) for log in logs]
+
+
+def ends(log: "Episodes", by_steps: bool) -> npt.NDArray[Any]:
+    """Return where each episode ends on the axis, in environment steps or in episodes; [E]."""
+    return log.total_steps if by_steps else np.arange(1, log.length.size + 1)
 
 
 def compared(curves: Mapping[str, Sequence[Curve]], title: str, x: str = "environment steps") -> Figure:
