@@ -17,7 +17,7 @@ pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
 TRY = $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help train test proofs lesson lesson-test wheel mutants lint bench lock floors newest extras clean
+.PHONY: help train test proofs lesson lesson-test notebooks wheel mutants lint bench lock floors newest extras clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -38,6 +38,12 @@ lesson: $(INSTALLED)-test $(PACKAGES) ## Build the lesson: what `pgrad lesson` s
 
 lesson-test: lesson ## Try the whole lesson in a browser; needs Chromium
 	$(BIN)/pytest tests/lesson -m "slow or not slow" --timeout 1800
+
+NOTEBOOKS = .[notebooks,box2d]# by a name: commas would part the arguments of a call
+notebooks: ## Write the lesson's notebook from lesson/policy_gradients.py, executed (minutes)
+	$(PYTHON) -m venv .venv-notebooks
+	$(call install,.venv-notebooks,constraints.txt,--editable '$(NOTEBOOKS)')
+	.venv-notebooks/bin/python tools/notebook.py
 
 wheel: lesson ## Pack pgrad with the lesson, into dist/
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
