@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,15 @@ def test_a_verdict_survives_json(name: str) -> None:
     text = verdict.to_json()
     json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
     assert Verdict.from_json(text) == verdict
+
+
+def test_a_notebook_shows_what_is_printed() -> None:
+    printer, verdict = io.StringIO(), check("estimate_policy_gradient", without_average, 0)
+    verdict._repr_pretty_(SimpleNamespace(text=printer.write), False)
+    assert printer.getvalue() == str(verdict)
+    assert b"PNG" in verdict.figure()._repr_png_()[:8]
+    with pytest.raises(InputError, match="no picture"):
+        check("rewards_to_go", RIGHT["double_loop"].function).figure()
 
 
 def test_a_right_verdict_says_what_is_right() -> None:

@@ -27,14 +27,8 @@ LENGTHS = ((2, 2), (1,), (2,), (3, 3), (3, 1), (2, 3, 1), (3, 1, 2, 1, 4))  # th
 SAME = 1e-4  # relative difference of equal weights: room for float32
 RECTANGLES, TWO_STEPS, TWO_EPISODES = "only for episodes of one length", "two steps assumed", "two episodes assumed"
 CONSTANT, ADDED = "a constant, whatever the input", "a constant is added"
-LEAVE_ONE_OUT = (
-    (OWN, TOO_FEW),
-    (OWN, DROPPED, TOO_FEW),
-    (OWN, TOO_FEW, DROPPED),
-)  # N/(N - 1) of the one makes the other
-WHY_LEAVE_ONE_OUT = (
-    "the mean of the other episodes is subtracted: right on average, and less noisy, but not what is asked"
-)
+LEAVE_ONE_OUT = {OWN, TOO_FEW}  # N/(N - 1) of a return less the mean of all is the return less the mean of the others
+WHY_LEAVE_ONE_OUT = "the mean of the other episodes is subtracted, which is right on average, but not what is asked"
 SUMS = (lambda count: 1 / count, lambda count: 1.0)  # means and sums over episodes
 
 
@@ -130,10 +124,10 @@ class ByWeight:
             return unknown(wrong)
         if all(not np.concatenate(answer.yours.weights).any() for answer in read_off if answer.yours):
             return CONSTANT, "the log-probabilities change nothing: compute the answer from the arguments"
-        values = np.array([(answer.yours.value, answer.right.value) for answer in read_off if answer.yours])
-        if is_rounded(*values.T):
-            return ROUNDED, WHY_ROUNDED
         if any(bends(answer) for answer in read_off):
+            values = np.array([(answer.yours.value, answer.right.value) for answer in read_off if answer.yours])
+            if is_rounded(*values.T):
+                return ROUNDED, WHY_ROUNDED
             return self.of_values(read_off) or unknown(wrong)
         for among in (read_off, [answer for answer in read_off if len(answer.probe.log_probs) > 1]):
             if among and (mistake := self.of_weights(among)) is not None:
@@ -148,7 +142,7 @@ class ByWeight:
         """Return the mistake with these weights."""
         weights = np.concatenate([w for answer in answers if answer.yours for w in answer.yours.weights])
         found = recognise(weights, candidates([answer.probe.trajectories for answer in answers], self.psis))
-        if found is not None and found.names in LEAVE_ONE_OUT:
+        if found is not None and {*found.names} - {DROPPED} == LEAVE_ONE_OUT:
             return f"a leave-one-out baseline in place of {self.asked}", WHY_LEAVE_ONE_OUT
         if found is not None and found.names:
             return found.names[0], "; and ".join([found.why, *found.names[1:]])

@@ -48,6 +48,10 @@ class Verdict:
             lines += ["", *(f"  {line}" for line in str(self.picture).splitlines())]
         return "\n".join(lines)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in notebooks as it is printed."""
+        printer.text(str(self))
+
     def figure(self) -> "Figure":
         """Draw the picture; raise InputError if there is none, as there is nothing to compare in a right answer."""
         from pgrad.exercises.drawing import draw
