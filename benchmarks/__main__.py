@@ -20,6 +20,7 @@ NAMES = (
     "notebook",
     "microscope",
     "intervals",
+    "sweeps",
     "theory",
     "lesson",
 )
