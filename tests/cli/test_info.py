@@ -41,7 +41,7 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_extra_of_the_package_that_users_choose_is_told() -> None:
     extras = importlib.metadata.metadata("pgrad").get_all("Provides-Extra") or []
-    assert set(extras) - {"test"} == set(system.EXTRAS)
+    assert set(extras) - {"test", "notebooks"} == set(system.EXTRAS)
 
 
 def test_each_gpu_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,9 +201,7 @@ def not_implemented(preferences: Any, temperature: float = 1.0) -> Any:
     raise NotImplementedError
 
 
-@pytest.mark.parametrize(
-    "function", [nothing_but_a_docstring, dots, dots_returned, not_implemented, ..., None, 3.0], ids=str
-)
+@pytest.mark.parametrize("function", [nothing_but_a_docstring, dots, dots_returned, not_implemented, ..., None, 3.0])
 def test_what_is_not_begun(function: Any) -> None:
     verdict = check("temperature_softmax", function)
     assert (verdict.right, verdict.mistake) == (False, NOT_BEGUN)
