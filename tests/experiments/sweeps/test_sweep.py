@@ -89,8 +89,14 @@ def test_the_table_has_a_line_a_setting_and_says_what_to_doubt(runs: Made, tmp_p
     assert lines[3].split()[:4] == ["0.01", "8", "10", "0"] and lines[3].endswith("best")
     assert lines[7].startswith("best: learning_rate 0.01, hidden 8; worst seed 464.0: with 10 seeds, 74 % of future")
     assert "--select best" in lines[8]
+    assert "may be as good" not in "".join(lines)
     few = swept(tmp_path / "few", seeds=3).table()
     assert "with 3 seeds no interval can be trusted" in few
+
+
+def test_a_best_that_others_may_equal_is_said_to_be_one(runs: Made, tmp_path: Path) -> None:
+    found = swept(tmp_path, learning_rate=[0.009, 0.011, 0.001], hidden=8)
+    assert "  1 of 2 others may be as good: P(best is better) may be 0.5 there" in found.remarks()
 
 
 def test_the_best_is_tried_on_seeds_that_did_not_choose_it(runs: Made, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pgrad.reports.figures import Curve
 
 FORMAT = "pgrad-sweep-1"
+CHANCE = 0.5  # probability of improvement between equals
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,9 @@ class Sweep:
         """Return what belongs to the table, a line each."""
         best, winner = self.statistics[self.best], self.settings[self.best]
         lines = [f"best: {winner.setting}; {best.tolerance()}"]
+        others = [k for k in range(len(self.settings)) if k != self.best]
+        if rivals := sum(self.improvement(self.best, k).low <= CHANCE for k in others):
+            lines.append(f"  {rivals} of {len(others)} others may be as good: P(best is better) may be {CHANCE} there")
         if self.fresh is not None:
             fresh = over_seeds(self.fresh.returns, self.threshold)
             lines += [
