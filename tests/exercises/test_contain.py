@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pgrad.errors import ConfigError, InputError
@@ -82,6 +83,15 @@ def test_what_goes_wrong_is_named_in_a_sentence(tmp_path: Path, case: str) -> No
     assert (verdict.right, verdict.mistake) == (False, mistake), verdict
     assert told in verdict.where and "\n" not in verdict.where
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("text", [RIGHT, *(BAD[case][0] for case in ("recursion", "large file", "memory"))])
+def test_what_the_callers_process_holds_is_not_counted(tmp_path: Path, text: str) -> None:
+    """A checker in a notebook is forked from a process that may hold gigabytes."""
+    alone = verdict_on(tmp_path, text)
+    held = np.empty(3 * 2**30, np.uint8)
+    assert verdict_on(tmp_path, text) == alone
+    assert held.size
 
 
 def test_a_megabyte_of_prints_comes_once_and_short(tmp_path: Path) -> None:

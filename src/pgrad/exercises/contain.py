@@ -31,7 +31,7 @@ from pgrad.user_code import importing_from
 
 SECONDS = 2.0
 LOADING = 60.0  # seconds for the libraries that the file imports
-MEMORY = 2 * 2**30  # bytes of data
+MEMORY = 2 * 2**30  # bytes of data, beside what the process begins with
 WRITTEN = 2**20  # bytes in one file
 ENDLESS, DIED, NO_PYTHON, NO_FUNCTION = "it does not end", "the process died", "not valid Python", "no such function"
 
@@ -107,7 +107,8 @@ def answer(pipe: Connection, name: str, path: Path, source: bytes, seed: int) ->
 
 def confine() -> None:
     """Limit memory and files, and close input and output."""
-    for what, limit in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_FSIZE, WRITTEN), (resource.RLIMIT_CORE, 0)):
+    memory = data_so_far() + MEMORY
+    for what, limit in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_FSIZE, WRITTEN), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # a limit that is lower already
             resource.setrlimit(what, (limit, limit))
     faulthandler.disable()
@@ -115,6 +116,15 @@ def confine() -> None:
     for stream in range(3):
         os.dup2(nowhere, stream)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123, for the process's lifetime
+
+
+def data_so_far() -> int:
+    """Return the bytes of data that this process has by now, those of its parent included; 0 without /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
 
 
 def parsed(source: bytes) -> ast.Module:
