@@ -2,11 +2,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pgrad import exact
 from pgrad.lesson.sources import SITE
 
 LESSON = Path(__file__).parents[2] / "lesson"
@@ -23,6 +26,15 @@ def bundled(name: str, folder: Path, *flags: str) -> Path:
     form = ["--bundle", "--platform=node", "--format=esm", "--log-level=error", f"--outfile={script}"]
     subprocess.run([ESBUILD, LESSON / f"test/{name}.ts", *form, *flags], check=True)
     return script
+
+
+def chain(slip: float, constant: float, discount: float, theta: list[float]) -> tuple[exact.MDP, exact.SoftmaxPolicy]:
+    """The lesson's problem, and a policy with a preference for right in each of its two states."""
+    mdp = replace(exact.chain(2, slip=slip, discount=discount), time_limit=3)
+    mdp = replace(mdp, reward=mdp.reward + constant)
+    features = np.zeros((3, 2, 2))
+    features[0, 1, 0] = features[1, 1, 1] = 1.0
+    return mdp, exact.Linear(features)(theta)
 
 
 @pytest.fixture(scope="session")

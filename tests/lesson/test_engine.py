@@ -1,6 +1,5 @@
 """The engine in WebAssembly beside pgrad itself."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from pgrad.training.prepare import prepare
 from pgrad.training.train import train
 from pgrad.verify.as_estimator import as_function
 
-from .conftest import Ask
+from .conftest import Ask, chain
 
 NOTEBOOK = {
     "network": "notebook",
@@ -37,14 +36,6 @@ NOTEBOOK = {
 }
 PROBLEM = {"slip": 0.1, "constant": 0.0, "discount": 0.9}
 THETA = [-0.5, 0.5]
-
-
-def chain(slip: float, constant: float, discount: float, theta: list[float]) -> tuple[exact.MDP, exact.SoftmaxPolicy]:
-    mdp = replace(exact.chain(2, slip=slip, discount=discount), time_limit=3)
-    mdp = replace(mdp, reward=mdp.reward + constant)
-    features = np.zeros((3, 2, 2))
-    features[0, 1, 0] = features[1, 1, 1] = 1.0
-    return mdp, exact.Linear(features)(theta)
 
 
 def test_the_engine_is_as_new_as_what_it_was_built_from() -> None:

@@ -5,17 +5,15 @@ import os
 import shutil
 import subprocess
 import threading
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pgrad import exact
 from pgrad.lesson.serve import new_server
 from pgrad.policies.softmax import softmax
 
-from .conftest import LESSON, bundled
+from .conftest import LESSON, bundled, chain
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -45,10 +43,7 @@ def test_the_page_in_a_browser(whole: bool, tmp_path: Path) -> None:
 def expected() -> dict[str, object]:
     """Return what figures must say, by pgrad itself."""
     preferences, temperature, theta = [2.5, -1.0, 0.25], 1.5, [1.0, -1.0]
-    mdp = replace(exact.chain(2, slip=0.1, discount=0.9), time_limit=3)
-    features = np.zeros((3, 2, 2))
-    features[0, 1, 0] = features[1, 1, 1] = 1.0
-    solution = exact.solve(mdp, exact.Linear(features)(theta))
+    solution = exact.solve(*chain(0.1, 0.0, 0.9, theta))
     return {
         "softmax": {
             "preferences": preferences,

@@ -124,22 +124,6 @@ export function spellLength(length: number): string {
   return length < 1e-9 ? "0" : format(length);
 }
 
-export interface Cached<T> {
-  get(): T;
-  forget(): void;
-}
-
-/** Compute a value when it is first asked for, and anew when it is asked for after `forget`. */
-export function cached<T>(compute: () => T): Cached<T> {
-  let known: { value: T } | undefined;
-  return {
-    get: () => (known ??= { value: compute() }).value,
-    forget: () => {
-      known = undefined;
-    },
-  };
-}
-
 /** Return a round number that is not below a length: 1, 1.5, 2, 3, 4, 5, 7 times a power of ten. */
 export function roundUp(length: number): number {
   const power = 10 ** Math.floor(Math.log10(length));

@@ -23,7 +23,7 @@ import {
   tex,
   type Figure,
 } from "../ui";
-import { latest } from "./latest";
+import { latest } from "./remembered";
 import { untrainedPolicy } from "./policies";
 
 const EPISODES = 100; // before N is moved

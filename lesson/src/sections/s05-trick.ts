@@ -27,7 +27,6 @@ import {
   type Figure,
 } from "../ui";
 import {
-  cached,
   type Chain,
   chainSettings,
   distance,
@@ -44,6 +43,7 @@ import {
   type Vector,
 } from "./chain";
 import { LAKE } from "./counts";
+import { cached } from "./remembered";
 
 type View = "probability" | "logarithm";
 type Order = "probability" | "contribution" | "return" | "length";

@@ -32,7 +32,6 @@ import {
 } from "../ui";
 import {
   angle,
-  cached,
   type Chain,
   chainSettings,
   distance,
@@ -51,6 +50,7 @@ import {
   trace,
   type Vector,
 } from "./chain";
+import { cached } from "./remembered";
 
 const BASELINES: Record<EstimatorChoice["baseline"], string> = {
   none: "none",

@@ -29,7 +29,7 @@ import {
   type Figure,
 } from "../ui";
 import { addCart, ANGLE_LIMIT, DEGREE, inWords, POSITION_LIMIT, track } from "./cart";
-import { latest } from "./latest";
+import { latest } from "./remembered";
 import { policyChoice, type PolicyChoice } from "./policies";
 
 const LIMIT = 500; // steps, at which CartPole-v1 stops an episode

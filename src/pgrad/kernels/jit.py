@@ -82,10 +82,10 @@ class Omitted(NamedTuple):
 
 
 def compiled_sources() -> list[Path]:
-    """Return the files that compiled code can come from: the compiled rooms without NOT_COMPILED, and three others."""
+    """Return the files that compiled code can come from: the compiled rooms without NOT_COMPILED, and four others."""
     package = Path(__file__).parent.parent
     files = [file for room in COMPILED_ROOMS for file in sorted((package / room).rglob("*.py"))]
-    others = [package / name for name in ("spaces.py", "exact/table.py", "lesson/theory.py")]
+    others = [package / name for name in ("spaces.py", "exact/table.py", "lesson/engine.py", "lesson/theory.py")]
     return [*others, *(f for f in files if f.relative_to(package).as_posix() not in NOT_COMPILED)]
 
 

@@ -19,6 +19,7 @@ from pgrad.estimators.ratio import log_probs
 from pgrad.estimators.returns import rewards_to_go
 from pgrad.exact import table
 from pgrad.kernels.heads import Policy, add_log_probs
+from pgrad.kernels.jit import strict
 from pgrad.kernels.mlp import MLP, forward
 from pgrad.kernels.random import fold_in, uniform
 from pgrad.lesson.memory import Exported, float64s, reader
@@ -51,6 +52,18 @@ class Rollout(NamedTuple):
     probability: npt.NDArray[np.float64]  # [MOST_ASKED] its π(right | s) there
 
 
+@strict
+def returns_of(reward: npt.NDArray[np.float64], discount: float) -> npt.NDArray[np.float64]:
+    """Return the rewards-to-go of one whole episode, [T]."""
+    steps = reward.size
+    last = np.zeros(steps, np.bool_)
+    last[steps - 1] = True
+    computed: npt.NDArray[np.float64] = rewards_to_go(
+        reward, last, np.zeros(steps, np.int32), np.zeros(steps), discount, 1
+    )
+    return computed
+
+
 def training(like: Training) -> Exported:
     """Return the function that trains such a run for an iteration; it returns the fault that stopped it, if any."""
     training_at = reader(numba.typeof(like))
@@ -71,9 +84,7 @@ def collecting(like: Rollout) -> Exported:
         rollout.simulation.lanes.counters[LOGGED] = 0
         batch = simulate(rollout.simulation, rollout.policy)
         log_prob, steps = log_probs(rollout.policy, batch), batch.reward.size
-        last = np.zeros(steps, np.bool_)
-        last[steps - 1] = True
-        to_go = rewards_to_go(batch.reward, last, batch.trajectory, np.zeros(steps), rollout.discount, 1)
+        to_go = returns_of(batch.reward, rollout.discount)
         for t in range(steps):
             rollout.log_prob[t], rollout.to_go[t] = log_prob[t], to_go[t]
         return steps
@@ -133,9 +144,7 @@ def moments(results: int, probabilities: int, count: int, size: int, mean: int, 
 
 def to_go(rewards: int, count: int, discount: float, result: int) -> None:
     """Set the rewards-to-go [count] of one episode."""
-    last, returns = np.zeros(count, np.bool_), float64s(result, count)
-    last[count - 1] = True
-    computed = rewards_to_go(float64s(rewards, count), last, np.zeros(count, np.int32), np.zeros(count), discount, 1)
+    returns, computed = float64s(result, count), returns_of(float64s(rewards, count), discount)
     for t in range(count):
         returns[t] = computed[t]
 

@@ -152,17 +152,30 @@ def estimate_into(weight: Array, paths: Paths, scores: Array, chosen: Array, bat
 
 
 @strict
-def prepare(theory: Theory) -> float:
-    """Fill in what follows from θ and the problem's numbers; return J(θ)."""
+def pose(theory: Theory) -> None:
+    """Set the problem's transitions and rewards."""
     transition, reward = theory.world.transition, theory.world.reward
     for s in range(transition.shape[0]):
         for a in range(transition.shape[1]):
             for t in range(transition.shape[2]):
                 transition[s, a, t] = (1 - theory.slip) * theory.sure[s, a, t] + theory.slip * theory.slipped[s, a, t]
                 reward[s, a, t] = theory.constant - 1.0
+
+
+@strict
+def tabulate(theory: Theory) -> float:
+    """Fill in the policy at θ, the table's rows and ∇J(θ); return J(θ)."""
     linear_softmax(theory.features, theory.theta, theory.probabilities, theory.scores)
     fill_rows(theory.paths, theory.world, theory.discount, theory.probabilities, theory.scores, theory.rows)
     return add_up(theory.rows, theory.gradient)
+
+
+@strict
+def prepare(theory: Theory) -> None:
+    """Fill in all that estimates are made from."""
+    pose(theory)
+    tabulate(theory)
+    state_values(theory.world, theory.discount, theory.probabilities, theory.values)
 
 
 @strict
@@ -184,23 +197,25 @@ def theory_functions(like: Theory) -> dict[str, Exported]:
 
     def theorem(address: int) -> float:
         """Fill in the rows of the table and ∇J(θ); return J(θ)."""
-        return prepare(theory_at(address))
+        theory = theory_at(address)
+        pose(theory)
+        return tabulate(theory)
 
     def performances(address: int, xs: int, num_xs: int, ys: int, num_ys: int, result: int) -> None:
         """Set J at every θ = (x, y), x fastest."""
         theory, x, y, place = theory_at(address), float64s(xs, num_xs), float64s(ys, num_ys), 0
         performance = float64s(result, num_xs * num_ys)
+        pose(theory)
         for j in range(num_ys):
             for i in range(num_xs):
                 theory.theta[0], theory.theta[1] = x[i], y[j]
-                performance[place] = prepare(theory)
+                performance[place] = tabulate(theory)
                 place += 1
 
     def estimates(address: int, trajectories: int, count: int, key: int, results: int, surrogates: int) -> None:
         """Set so many estimates [count, P], each from a batch of trajectories that are drawn by p(ω)."""
         theory, surrogate = theory_at(address), float64s(surrogates, count)
         prepare(theory)
-        state_values(theory.world, theory.discount, theory.probabilities, theory.values)
         size, chosen = theory.theta.size, theory.chosen[:trajectories]
         result = float64s(results, count * size)
         for k in range(count):
@@ -212,7 +227,6 @@ def theory_functions(like: Theory) -> dict[str, Exported]:
         """Set the estimate [P] and the probability of each possible batch, K^N of them."""
         theory, chosen = theory_at(address), theory_at(address).chosen[:trajectories]
         prepare(theory)
-        state_values(theory.world, theory.discount, theory.probabilities, theory.values)
         size, rows, kinds = theory.theta.size, theory.rows, theory.rows.policy.size
         count = kinds**trajectories
         result, probability = float64s(results, count * size), float64s(probabilities, count)

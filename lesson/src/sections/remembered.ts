@@ -1,3 +1,5 @@
+// Results that are remembered.
+
 /** Return a function that computes anew only when its arguments differ from those of its last call. */
 export function latest<A extends readonly unknown[], T>(compute: (...values: A) => T): (...values: A) => T {
   let last: { values: A; result: T } | undefined;
@@ -6,5 +8,21 @@ export function latest<A extends readonly unknown[], T>(compute: (...values: A) 
       last = { values, result: compute(...values) };
     }
     return last.result;
+  };
+}
+
+export interface Cached<T> {
+  get(): T;
+  forget(): void;
+}
+
+/** Compute a value when it is first asked for, and anew when it is asked for after `forget`. */
+export function cached<T>(compute: () => T): Cached<T> {
+  let known: { value: T } | undefined;
+  return {
+    get: () => (known ??= { value: compute() }).value,
+    forget: () => {
+      known = undefined;
+    },
   };
 }
