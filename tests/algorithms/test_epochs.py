@@ -18,6 +18,7 @@ from pgrad.estimators.gradient import policy_gradient, value_gradient
 from pgrad.estimators.ratio import log_probs
 from pgrad.estimators.spec import GAE, VALUE, EstimatorSpec
 from pgrad.kernels.heads import CategoricalHead, Policy
+from pgrad.kernels.jit import Omitted
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM
 from pgrad.kernels.random import fold_in
@@ -28,7 +29,9 @@ Array = npt.NDArray[Any]
 SIZE, KEY = 37, np.uint64(99)
 SPEC = EstimatorSpec(GAE, VALUE, discount=0.9, gae_lambda=0.8, exact_discounting=False, per_episode=False)
 EPOCHS = Epochs(3, 4, np.inf, np.inf, False, np.inf, False)
-SETTINGS = Settings(SPEC, 0.0, ADAM, 0.05, 0.1, math.inf, False, 10, 10_000, EPOCHS)
+SETTINGS = Settings(
+    SPEC, 0.0, ADAM, 0.05, 0.1, math.inf, False, 10, 10_000, EPOCHS, scores=Omitted(), statistics=Omitted()
+)
 
 
 def random_network(sizes: tuple[int, ...], seed: int) -> MLP:

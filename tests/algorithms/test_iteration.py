@@ -48,7 +48,7 @@ from pgrad.estimators.spec import (
 )
 from pgrad.kernels.gaussian import bound_of
 from pgrad.kernels.heads import CategoricalHead, GaussianHead, Policy
-from pgrad.kernels.jit import Included
+from pgrad.kernels.jit import Included, Omitted
 from pgrad.kernels.mlp import MLP, network, num_parameters
 from pgrad.kernels.optimizers import ADAM, SGD
 from pgrad.policies.mlp import MLPPolicy
@@ -543,7 +543,8 @@ def test_the_share_of_clipped_actions_is_recorded() -> None:
     )
     batch = random_batch()
     action = np.linspace(-2.0, 2.0, batch.reward.size, dtype=np.float32)[None]
-    status, metrics = improved(changed(SETTINGS, baseline=NO_BASELINE), learner, batch._replace(action=action))
+    settings = changed(SETTINGS, baseline=NO_BASELINE, scores=Omitted(), statistics=Omitted())
+    status, metrics = improved(settings, learner, batch._replace(action=action))
     assert status == FINE
     assert metrics["actions_clipped"] == pytest.approx((np.abs(action) > 1).mean())
 

@@ -60,8 +60,8 @@ def test_the_share_of_clipped_actions_counts_numbers_outside_the_bounds(kind: An
 
 
 def test_training_records_how_many_actions_are_clipped() -> None:
-    settings = {"preset": "none", "initial_std": 50.0, "total_steps": 256, "evaluation_episodes": 0, "hidden": ()}
-    result = pgrad.train("Pendulum-v1", **settings)  # type: ignore[arg-type]
+    settings = {"initial_std": 50.0, "normalize_obs": True, "total_steps": 256, "evaluation_episodes": 0}
+    result = pgrad.train("Pendulum-v1", preset="none", **settings)  # type: ignore[arg-type]
     assert (result.seeds[0].history.metric("actions_clipped") > 0.9).all()
 
 

@@ -1,5 +1,6 @@
 """What every rung of the ladder learns on the probes, whose values and best actions are known."""
 
+import itertools
 from typing import Any
 
 import gymnasium
@@ -58,10 +59,11 @@ def learnt(corner: str, algorithm: str) -> tuple[Any, Any]:
 
 
 # Steps of autograd, and compilations that no other test shares: in `make proofs`.
-LONG = [(corner, name) for corner in ("gymnasium", "module") for name in ("ppo", "natural", "trpo")]
+CORNERS = ("compiled", "gymnasium", "module")
+LONG = [("gymnasium", "ppo"), ("module", "ppo"), *itertools.product(CORNERS, ("natural", "trpo"))]
 RUNGS = [
     pytest.param(corner, name, marks=[pytest.mark.slow] if (corner, name) in LONG else [], id=f"{corner}-{name}")
-    for corner in ("compiled", "gymnasium", "module")
+    for corner in CORNERS
     for name in ALGORITHMS
 ]
 

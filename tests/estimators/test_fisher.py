@@ -23,10 +23,10 @@ Array = npt.NDArray[Any]
 STATES = 3
 HEADS: dict[str, tuple[Space, str, bool]] = {
     "softmax": (Discrete(4), "state-independent", False),
-    "multi-discrete": (MultiDiscrete((3, 2)), "state-independent", False),
-    "gaussian": (Box(-1.0, 1.0, 2), "state-independent", False),
-    "gsde": (Box(-1.0, 1.0, 2), "gsde", False),
-    "squashed, σ by the network": (Box(-2.0, 1.0, 2), "state-dependent", True),
+    "multi-discrete": (MultiDiscrete((3, 2, 2)), "state-independent", False),
+    "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
+    "gsde": (Box(-1.0, 1.0, 3), "gsde", False),
+    "squashed, σ by the network": (Box(-2.0, 1.0, 3), "state-dependent", True),
 }
 HIDDEN: list[tuple[int, ...]] = [(), (5,), (6, 5)]
 ACTIVATIONS = ("tanh", "relu")
@@ -47,7 +47,7 @@ def batch_of(actions: Space, size: int = STATES, mask: Array = NO_MASK, action: 
     obs = np.ascontiguousarray(np.tile(obs, (1, -(-size // STATES)))[:, :size])
     if action is None:
         continuous = isinstance(actions, Box)
-        shape = (size,) if isinstance(actions, Discrete) else (2, size)
+        shape = (size,) if isinstance(actions, Discrete) else (3, size)
         action = np.zeros(shape, np.float32 if continuous else np.int32)
     return bare_batch(obs, action, mask)
 
@@ -62,13 +62,13 @@ def draws(policy: MLPPolicy, batch: Batch) -> list[tuple[Array, Array]]:
     if isinstance(policy.actions, Box):
         nodes, weights = np.polynomial.hermite_e.hermegauss(3)
         mean, log_std = distribution.mean, distribution.log_std  # type: ignore[attr-defined]
-        pairs = itertools.product(range(3), repeat=2)
+        choices = itertools.product(range(3), repeat=3)
         return [
             (
-                (mean + np.exp(log_std) * nodes[list(pair)]).T.astype(np.float32).copy(),
-                np.full(STATES, weights[list(pair)].prod() / (2 * np.pi)),
+                (mean + np.exp(log_std) * nodes[list(chosen)]).T.astype(np.float32).copy(),
+                np.full(STATES, weights[list(chosen)].prod() / (2 * np.pi) ** 1.5),
             )
-            for pair in pairs
+            for chosen in choices
         ]
     every = list(itertools.product(*map(range, policy.actions.counts)))
     result = []

@@ -25,9 +25,9 @@ HEADS: dict[str, tuple[Space, str, bool]] = {
     "softmax": (Discrete(4), "state-independent", False),
     "multi-discrete": (MultiDiscrete((3, 2, 4)), "state-independent", False),
     "gaussian": (Box(-1.0, 1.0, 3), "state-independent", False),
-    "squashed, σ by the network": (Box(-2.0, 1.0, 2), "state-dependent", True),
-    "gsde": (Box(-2.0, 1.0, 2), "gsde", False),
-    "beta": (Box(-2.0, 1.0, 2), "state-dependent", False),
+    "squashed, σ by the network": (Box(-2.0, 1.0, 3), "state-dependent", True),
+    "gsde": (Box(-2.0, 1.0, 3), "gsde", False),
+    "beta": (Box(-2.0, 1.0, 3), "state-dependent", False),
 }
 
 

@@ -89,15 +89,16 @@ def nest_of(scale: float) -> Nest:
 
 @pytest.fixture(autouse=True)
 def counting() -> Iterator[None]:
-    """Let Numba count its allocations."""
+    """Let Numba count its allocations, of which no garbage of earlier tests is freed meanwhile."""
+    gc.disable()
     _nrt_python.memsys_enable_stats()
     yield
     _nrt_python.memsys_disable_stats()
+    gc.enable()
 
 
 def allocated() -> int:
     """Return how many of Numba's allocations are not freed."""
-    gc.collect()
     stats = rtsys.get_allocation_stats()
     return int(stats.mi_alloc - stats.mi_free)
 
@@ -137,12 +138,10 @@ def test_fields_of_arguments_are_not_counted() -> None:
     assert "NRT_incref" not in text
 
 
-@pytest.mark.parametrize("settings", [{}, {"algorithm": "ppo"}, {"env": "Pendulum-v1", "algorithm": "trpo"}])
-def test_training_keeps_nothing(settings: dict[str, Any]) -> None:
-    settings = dict(settings)
-    env = settings.pop("env", "CartPole-v1")
-    config = resolve(env, settings.pop("algorithm", None), {"num_envs": 8, "num_steps": 16, "total_steps": 10**9})
-    loop = new_loop(config, make(env), 0)
+@pytest.mark.parametrize("algorithm", ["actor-critic", "ppo", "trpo"])
+def test_training_keeps_nothing(algorithm: str) -> None:
+    config = resolve("CartPole-v1", algorithm, {"num_envs": 8, "num_steps": 16, "total_steps": 10**9})
+    loop = new_loop(config, make("CartPole-v1"), 0)
     loop.advance()
     counts = []
     for _ in range(3):

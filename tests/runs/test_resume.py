@@ -74,8 +74,8 @@ def config_for(env: str, algorithm: str, **settings: Any) -> pgrad.Config:
 
 
 COMPILED: list[tuple[str, str, dict[str, Any]]] = [
-    ("CartPole-v1", "actor-critic", {}),
-    ("CartPole-v1", "ppo", {"normalize_obs": True, "normalize_rewards": True}),
+    ("CartPole-v1", "actor-critic", {"normalize_obs": True, "normalize_rewards": True}),
+    ("CartPole-v1", "ppo", {}),
     ("CartPole-v1", "reinforce", {}),
     ("CartPole-v1", "trpo", {}),
     ("CartPole-v1", "notebook", {}),

@@ -55,14 +55,15 @@ def numbers(module: nn.Module) -> Any:
 
 @pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
 def test_the_notebooks_network_learns_cartpole(backend: str) -> None:
-    """Two seeds; the same budget with a learning rate of almost nothing stays at a random policy's 20-odd steps.
+    """Two seeds; with a learning rate of almost nothing they stay at a random policy's 20-odd steps.
 
     Of 12 seeds the worst reached 118.
     """
     options: dict[str, Any] = {"backend": backend, "seeds": 2, "total_steps": 40_000, "evaluation_episodes": 20}
     options |= {"policy": lambda: PolicyNetwork(4, 2, 64)}
     assert pgrad.train("CartPole-v1", **options).mean_returns.min() > 60
-    assert pgrad.train("CartPole-v1", **{**options, "learning_rate": 1e-12}).mean_returns.max() < 40
+    still = {"learning_rate": 1e-12, "total_steps": 1_000}
+    assert pgrad.train("CartPole-v1", **{**options, **still}).mean_returns.max() < 40
 
 
 def test_the_users_module_stays_as_it_was_and_each_seed_trains_a_copy() -> None:

@@ -500,7 +500,7 @@ def test_a_beta_distribution_needs_bounds() -> None:
 
 
 def test_a_beta_policy_is_saved_and_evaluated(tmp_path: Path) -> None:
-    settings = {"total_steps": 600, "evaluation_episodes": 2, "num_envs": 2}
+    settings = {"backend": "gymnasium", "total_steps": 600, "evaluation_episodes": 2, "num_envs": 2}
     result = pgrad.train("Pendulum-v1", action_distribution="beta", **settings)  # type: ignore[arg-type]
     save(result, run := tmp_path / "run")
     loaded, obs = pgrad.load(run), np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
