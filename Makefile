@@ -10,8 +10,9 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 # $(call install,VENV,CONSTRAINTS,WHAT). The constraints hold for the environment in which pip builds pgrad too: as
-# variables they reach it, and from pip 25.3 it has one of its own.
-install = PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) $(1)/bin/pip install --quiet $(3)
+# variables they reach it, and from pip 25.3 it has one of its own. Python compiles what is imported; pip would compile
+# all there is, PyTorch among it.
+install = PIP_CONSTRAINT=$(2) PIP_BUILD_CONSTRAINT=$(2) $(1)/bin/pip install --quiet --no-compile $(3)
 # $(call pin_torch,VENV): PyTorch stays as locked where all else moves, since its builds are too large to try.
 pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
@@ -25,7 +26,7 @@ help: ## Print this
 train: $(INSTALLED) ## Train 30 seeds on CartPole-v1; policies, metrics and figures go to runs/
 	$(BIN)/pgrad train CartPole-v1 --seeds 30
 
-test: $(INSTALLED)-test ## Lint, check types, build the lesson, run the tests
+test: ## Lint, check types, build the lesson, run the tests
 	$(MAKE) --jobs 2 lint lesson
 	$(BIN)/pytest -n 2
 

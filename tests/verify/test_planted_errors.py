@@ -108,12 +108,6 @@ def test_the_rows_of_two_problems_notice(tmp_path: Path, name: str) -> None:
     require_noticed(python(planted(tmp_path, plant), "-c", FEW_ROWS, *samples), plant, rows_only=True)
 
 
-def test_the_command_notices(tmp_path: Path) -> None:
-    plant = PLANTS["the optimal baseline sees its own trajectory"]
-    done = python(planted(tmp_path, plant), "-m", "pgrad", "verify", "--brief", "--no-samples")
-    require_noticed(done, plant, rows_only=False)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PLANTS if name not in SAMPLED])
 def test_the_command_notices_by_enumeration(tmp_path: Path, name: str) -> None:
