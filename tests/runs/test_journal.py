@@ -33,7 +33,7 @@ def written(folder: Path, *ends: int) -> tuple[Journals, list[dict[str, list[obj
 @pytest.mark.parametrize("end", [0, 1, 50])
 def test_histories_come_back_bit_for_bit(tmp_path: Path, end: int) -> None:
     _, (mark,) = written(tmp_path, end)
-    metrics, episodes = journals_in(tmp_path).read(mark)
+    metrics, episodes, _ = journals_in(tmp_path).read(mark)
     expected, log = histories(50)
     np.testing.assert_array_equal(metrics, expected[:end])
     for column, wanted in zip(episodes, log, strict=True):
@@ -56,7 +56,7 @@ def test_what_a_crash_left_after_a_checkpoint_is_overwritten(tmp_path: Path, tor
     for name in ("metrics.csv", "episodes.csv"):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + torn)
     journals = journals_in(tmp_path)
-    metrics, _ = journals.read(mark)
+    metrics, _, _ = journals.read(mark)
     assert len(metrics) == 7
     journals.append(*histories(50))
     for name in ("metrics.csv", "episodes.csv"):

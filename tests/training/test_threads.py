@@ -8,6 +8,7 @@ import pytest
 from pgrad.config.resolve import resolve
 from pgrad.envs.make import make
 from pgrad.training import loops
+from pgrad.training.callbacks import Callbacks
 from pgrad.training.loops import most_workers, new_loop
 from pgrad.training.seeds import SeedPool
 
@@ -62,7 +63,8 @@ def test_an_environment_of_the_users_stays_on_one_thread(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("seeds", "threads", "each"), [(1, 4, 4), (2, 4, 2), (3, 4, 1), (8, 4, 1)])
 def test_threads_that_no_seed_needs_are_shared_out(seeds: int, threads: int, each: int) -> None:
     config = resolve("CartPole-v1", None, {"seeds": seeds, "total_steps": 100})
-    pool = SeedPool(config, make("CartPole-v1"), threads, None, None)
+    env = make("CartPole-v1")
+    pool = SeedPool(config, env, threads, None, None, {}, Callbacks(config, env, {}))
     try:
         assert pool.threads_each == each
     finally:

@@ -40,17 +40,25 @@ METAVARS = {
 
 
 @dataclass(frozen=True)
+class How:
+    """What can be asked of any training, and is no setting of the run."""
+
+    threads: int | None
+    evaluation_episodes: int
+    save_every: float | None
+    evaluate_every: int | None
+    figures: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
 class TrainRequest:
     """The checked arguments of `pgrad train`."""
 
     config: Config | None  # of a new run
     out: Path  # a new folder, or that of a run that goes on
-    threads: int | None
-    evaluation_episodes: int
-    save_every: float | None
-    figures: bool
-    quiet: bool
-    preset: Preset | None  # that was taken
+    how: How
+    preset: Preset | None = None  # that was taken
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # in settings of a run that goes on
     env: str | None = None  # of such a run, where it is to be trusted
     trust: bool = False
@@ -59,23 +67,25 @@ class TrainRequest:
 def command(argv: list[str]) -> int:
     """Run `pgrad train`."""
     asked = request(argv)
+    how = asked.how
     with opened(asked) as run:
-        if asked.figures:
+        if how.figures:
             # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
-        if asked.evaluation_episodes:
+        if how.evaluation_episodes:
             compile_beside()
-        if not asked.quiet:
+        if not how.quiet:
             tell(asked, run)
         failure: BaseException | None = None
         try:
             result = train(
                 config=run.config,
-                threads=asked.threads,
-                evaluation_episodes=asked.evaluation_episodes,
-                progress=not asked.quiet,
+                threads=how.threads,
+                evaluation_episodes=how.evaluation_episodes,
+                progress=not how.quiet,
                 save=run.folder.save,
-                save_every=asked.save_every,
+                save_every=how.save_every,
+                evaluate_every=how.evaluate_every,
                 past=run.past,
             )
         except BaseException as error:
@@ -119,7 +129,7 @@ def finish(asked: TrainRequest, run: OpenRun, result: Result, failure: BaseExcep
         if failure is not None:  # else `train` has saved them
             run.folder.save(result)
         run.folder.save_result(result)
-        if asked.figures and not isinstance(failure, KeyboardInterrupt):
+        if asked.how.figures and not isinstance(failure, KeyboardInterrupt):
             run.folder.save_figures(result)
     except RunError as error:  # the summary may be all that is left
         unsaved = error
@@ -159,7 +169,7 @@ def request(argv: list[str]) -> TrainRequest:
     given = {name: value for name, value in vars(arguments).items() if name in FIELDS and name != "env"}
     own = {
         f"--{name.replace('_', '-')}": getattr(arguments, name)
-        for name in ("seed", "threads", "evaluation_episodes", "save_every")
+        for name in ("seed", "threads", "evaluation_episodes", "save_every", "evaluate_every")
     }
     checked: dict[str, Any] = {}
     with collecting(problems):
@@ -193,13 +203,20 @@ def request(argv: list[str]) -> TrainRequest:
     if problems or config is None:
         raise ConfigError(problems)
     out = arguments.out or free_path(config)
-    return TrainRequest(config, out, *how(arguments, checked), preset)
+    return TrainRequest(config, out, how_of(arguments, checked), preset)
 
 
-def how(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> tuple[int | None, int, float | None, bool, bool]:
-    """Return threads, evaluation_episodes, save_every, figures and quiet."""
-    threads, episodes, save_every = checked.get("threads"), checked["evaluation_episodes"], checked["save_every"]
-    return threads, episodes, save_every, not arguments.no_figures, arguments.quiet
+def how_of(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> How:
+    """Return what is asked of the training itself."""
+    threads, evaluate_every = checked.get("threads"), checked.get("evaluate_every")
+    return How(
+        threads,
+        checked["evaluation_episodes"],
+        checked["save_every"],
+        evaluate_every,
+        not arguments.no_figures,
+        arguments.quiet,
+    )
 
 
 def resumption(
@@ -211,8 +228,8 @@ def resumption(
             problems.append(f"--{name} is for a new run: remove it, or --resume")
     if problems:
         raise ConfigError(problems)
-    run = how(arguments, checked)
-    return TrainRequest(None, arguments.resume, *run, None, given, arguments.env, arguments.trust)
+    how = how_of(arguments, checked)
+    return TrainRequest(None, arguments.resume, how, None, given, arguments.env, arguments.trust)
 
 
 def parser() -> Parser:
@@ -244,6 +261,11 @@ def parser() -> Parser:
         help="for seeds side by side, and for the work of few seeds; results do not depend on it (default: all cores)",
     )
     own.add_argument("--evaluation-episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
+    own.add_argument(
+        "--evaluate-every",
+        metavar="STEPS",
+        help="environment steps after which the frozen policy plays 20 episodes; their curve is kept (default: never)",
+    )
     own.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped, or to more steps")
     own.add_argument(
         "--save-every",

@@ -140,6 +140,9 @@ class Config:
     entropy_coef: float = _field(0.0, "weight of the policy's entropy (nats) in the objective", NOT_NEGATIVE)
     total_steps: int | None = _field(100_000, "stop after this many environment steps", COUNT)
     num_iterations: int | None = _field(None, "stop after this many iterations", COUNT)
+    stop_at_return: float | None = _field(
+        None, "stop a seed once its last 20 training episodes have this mean return; 'none' for never", FINITE
+    )
     checkpoint_every: int | None = _field(
         10,
         "iterations between checkpoints of the parameters, doubled to keep at most 128; 'none' for no checkpoints",
@@ -211,6 +214,7 @@ class TrainSettings(TypedDict, total=False):
     entropy_coef: float
     total_steps: float | None
     num_iterations: float | None
+    stop_at_return: float | None
     checkpoint_every: float | None
 
 
@@ -260,6 +264,7 @@ ARGUMENTS: dict[str, Argument] = {
     "processes": Argument(integer, COUNT, optional=True),
     "evaluation_episodes": Argument(integer, COUNT_OR_ZERO),
     "save_every": Argument(number, TIMEOUT, optional=True),
+    "evaluate_every": Argument(integer, COUNT, optional=True),
     "trajectories": Argument(
         integer, Range(lambda n: n >= MIN_TRAJECTORIES, f"at least {MIN_TRAJECTORIES}"), optional=True
     ),

@@ -12,6 +12,7 @@ seed-7/episodes.csv          one line an episode of training, so far
 seed-7/resume.safetensors    the newest checkpoint, from which `pgrad train --resume` goes on: runs.state_file
 seed-7/resume-previous.safetensors  the one before
 seed-7/evaluation.csv        one line an episode of the frozen policy
+seed-7/evaluation_curve.csv  one line an evaluation along the way, where `evaluate_every` asks for them
 training_curve.png, action_probabilities.png
 """
 
@@ -51,7 +52,7 @@ from pgrad.training.build import in_rewards
 from pgrad.training.result import Result, SeedResult, finite_estimate
 
 RUNS = Path("runs")
-MAY_CHANGE = ("total_steps", "num_iterations", "step_timeout")  # of a run's settings, when it goes on
+MAY_CHANGE = ("total_steps", "num_iterations", "stop_at_return", "step_timeout")  # of a run's settings, when it goes on
 SIDE_BY_SIDE = 8  # seeds that are written together: a disk takes its time to say that it is done
 
 
@@ -111,8 +112,9 @@ class RunFolder:
         state, journals = seed.state, self._journals.setdefault(seed.seed, journals_in(folder))
         if state is None:
             return
-        metrics, episodes = seed.history.metrics, seed.history.episodes
-        journals.append(metrics[: state.about["iterations"]], copied(episodes, state.about["episodes"]))
+        metrics, episodes, iterations = seed.history.metrics, seed.history.episodes, state.about["iterations"]
+        evaluations = [one for one in seed.evaluations if one.iteration <= iterations]
+        journals.append(metrics[:iterations], copied(episodes, state.about["episodes"]), evaluations)
         about = {**state.about, "settings": self._settings, "journals": journals.marks()}
         save_state(state._replace(about=about), folder)
 
@@ -139,7 +141,7 @@ class RunFolder:
             if seed.best is not None:
                 save_policy(self._placed(seed.best.policy), folder / POLICY_BEST)
             journals = self._journals.setdefault(seed.seed, journals_in(folder))
-            journals.append(seed.history.metrics, seed.history.episodes)
+            journals.append(seed.history.metrics, seed.history.episodes, seed.evaluations)
 
     def save_figures(self, result: Result) -> list[Path]:
         """Draw what can be drawn of this environment, and return the files."""

@@ -20,6 +20,18 @@ from pgrad.rollouts.batch import Episodes
 Floats = npt.NDArray[np.float64]
 
 
+class Evaluated(NamedTuple):
+    """What a frozen policy was worth at some iteration; a line of evaluation_curve.csv."""
+
+    iteration: int
+    total_steps: int
+    mean_return: float
+    low: float  # of its 95 % interval over episodes
+    high: float
+    mean_length: float
+    episodes: int
+
+
 class Mark(NamedTuple):
     """How much of a journal belongs to a checkpoint."""
 
@@ -85,20 +97,25 @@ class Journals(NamedTuple):
 
     metrics: Journal  # one row an iteration
     episodes: Journal  # one row an episode, in the order of their ends
+    evaluations: Journal  # one row an evaluation along the way; no file where there is none
 
-    def append(self, metrics: Floats, episodes: Episodes) -> None:
+    def append(self, metrics: Floats, episodes: Episodes, evaluations: Sequence[Evaluated] = ()) -> None:
         """Append what they lack of these, [iterations, len(METRICS)] and [E]; raise RunError as Journal.append."""
         self.metrics.append(metrics_rows(metrics, self.metrics.rows))
         self.episodes.append(episodes_rows(episodes, self.episodes.rows))
+        if evaluations:
+            self.evaluations.append([",".join(map(repr, one)) for one in evaluations[self.evaluations.rows :]])
 
     def marks(self) -> dict[str, Mark]:
         """Return what a checkpoint of this moment says of them."""
-        return {name: journal.mark() for name, journal in self._asdict().items()}
+        return {name: journal.mark() for name, journal in self._asdict().items() if journal.size}
 
-    def read(self, marks: dict[str, list[Any]]) -> tuple[Floats, Episodes]:
+    def read(self, marks: dict[str, list[Any]]) -> tuple[Floats, Episodes, tuple[Evaluated, ...]]:
         """Return what belongs to a checkpoint, as `append` was given it; raise RunError as Journal.read."""
-        metrics, episodes = (journal.read(Mark(*marks[name])) for name, journal in self._asdict().items())
-        return metrics_of_rows(metrics), episodes_of_rows(episodes)
+        metrics, episodes, evaluations = (
+            journal.read(Mark(*marks[name])) if name in marks else [] for name, journal in self._asdict().items()
+        )
+        return metrics_of_rows(metrics), episodes_of_rows(episodes), evaluations_of_rows(evaluations)
 
 
 def journals_in(folder: Path) -> Journals:
@@ -106,6 +123,7 @@ def journals_in(folder: Path) -> Journals:
     return Journals(
         Journal(folder / "metrics.csv", ("iteration", *METRICS)),
         Journal(folder / "episodes.csv", ("total_steps", "length", "episode_return")),
+        Journal(folder / "evaluation_curve.csv", Evaluated._fields),
     )
 
 
@@ -138,3 +156,9 @@ def episodes_of_rows(rows: list[list[str]]) -> Episodes:
         np.array([*map(int, lengths)], np.int32),
         np.array([*map(int, steps)], np.int64),
     )
+
+
+def evaluations_of_rows(rows: list[list[str]]) -> tuple[Evaluated, ...]:
+    """Return the evaluations along the way that `Journals.append` formatted."""
+    types = Evaluated.__annotations__.values()
+    return tuple(Evaluated(*(kind(field) for kind, field in zip(types, row, strict=True))) for row in rows)

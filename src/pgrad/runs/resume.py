@@ -21,11 +21,14 @@ from pgrad.runs.folder import MAY_CHANGE, RunFolder, fixed_settings, located, re
 from pgrad.runs.journal import Journals, journals_in
 from pgrad.runs.load import RunPath
 from pgrad.runs.state_file import NEWEST, PREVIOUS, load_state
+from pgrad.training.callbacks import OnIteration
 from pgrad.training.loops import History, Past
 from pgrad.training.prepare import env_of
 from pgrad.training.result import Result
 from pgrad.training.seeds import Progress
 from pgrad.training.train import SAVE_EVERY, train
+
+LIMITS = ("total_steps", "num_iterations")  # giving one replaces both
 
 logger = logging.getLogger("pgrad")
 
@@ -39,6 +42,8 @@ def resume(
     evaluation_episodes: int = 100,
     progress: Progress | bool | None = None,
     save_every: float | None = SAVE_EVERY,
+    on_iteration: OnIteration | None = None,
+    evaluate_every: float | None = None,
     policy: Any = None,
     value: Any = None,
     optimizer: Any = None,
@@ -50,8 +55,9 @@ def resume(
 
     run        the folder: of `pgrad train`, or of pgrad.save, whether its training was stopped or has finished
     env        the environment, where the run's is not a built-in id; or `trust` the run, which imports what it names
-    settings   total_steps and num_iterations, for a run that is to take more (giving one replaces both), and
-               step_timeout. Of others only what the run has already is accepted
+    settings   total_steps and num_iterations, for a run that is to take more (giving one replaces both),
+               stop_at_return and step_timeout. Of others only what the run has already is accepted. Seeds that were
+               stopped early stay so unless one of the first three is given
     policy, value, optimizer, value_coef, device
                of PyTorch modules, as the run was begun with: its files hold numbers and no code
     others     as in `pgrad.train`
@@ -75,6 +81,8 @@ def resume(
                 save=began.folder.save,
                 save_every=save_every,
                 past=began.past,
+                on_iteration=on_iteration,
+                evaluate_every=evaluate_every,
                 **modules,
             )
         except BaseException as error:
@@ -129,9 +137,16 @@ def reopened(
             remove_leftovers(folder)
             if (found := read_seed(folder, config)) is not None:
                 past[seed], journals[seed] = found
+    if changes.keys() & {*LIMITS, "stop_at_return"}:
+        past = {seed: with_another_end(one) for seed, one in past.items()}
     if past and not made.compiled:
         logger.warning("'%s' keeps its states to itself: the episodes that were in progress begin anew", made.id)
     return OpenRun(RunFolder(run, config, class_name, journals), config, past)
+
+
+def with_another_end(past: Past) -> Past:
+    """Return what a seed goes on from, also where it was stopped early."""
+    return past._replace(state=past.state._replace(about={**past.state.about, "stopped": False}))
 
 
 def changed(before: Config, changes: Mapping[str, Any]) -> Config:
@@ -151,12 +166,11 @@ def changed(before: Config, changes: Mapping[str, Any]) -> Config:
                 )
     if problems:
         raise ConfigError(problems)
-    ends = ("total_steps", "num_iterations")
-    if given.keys() & set(ends):
-        given = {**dict.fromkeys(ends), **given}
+    if given.keys() & set(LIMITS):
+        given = {**dict.fromkeys(LIMITS), **given}
     after = replace(before, **given)
     decays = [name for name in ("learning_rate_schedule", "clip_schedule") if getattr(before, name) == "linear"]
-    if decays and any(getattr(after, name) != getattr(before, name) for name in ends):
+    if decays and any(getattr(after, name) != getattr(before, name) for name in LIMITS):
         logger.warning(
             "%s 'linear' now decays to the new end: what comes is not what a run of that length would have been",
             " and ".join(decays),
@@ -208,5 +222,5 @@ def read_checkpoint(folder: Path, name: str, config: Config) -> tuple[Past, Jour
             f"config.toml says {others[0]} = {settings[others[0]]!r}, but {folder / name} was trained with "
             f"{about['settings'].get(others[0])!r}: put back what it was"
         )
-    metrics, episodes = journals.read(about["journals"])
-    return Past(state, History(metrics, episodes, about["seconds"])), journals
+    metrics, episodes, evaluations = journals.read(about["journals"])
+    return Past(state, History(metrics, episodes, about["seconds"]), evaluations), journals

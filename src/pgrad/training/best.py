@@ -23,6 +23,7 @@ from pgrad.training.loops import History
 CANDIDATES, CHOOSING = 3, 20
 WINDOW = 20  # episodes of training after a checkpoint that tell of it
 CHOOSING_STREAM, JUDGING_STREAM = 1, 2  # beside the reported evaluation's
+MOST_SEEDS = 2**31  # seeds of evaluation drawn from a seed's own
 
 Play = Callable[[MLPPolicy, int, int], Evaluation]  # a policy for so many episodes, of a stream of random numbers
 

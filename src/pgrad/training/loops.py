@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ from pgrad.rollouts.compiled_stepwise import LaneCollector, lane_arrays
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
+from pgrad.runs.journal import Evaluated
 from pgrad.runs.state_file import State
 from pgrad.training.build import ENDLESS, RESUME_STREAM, ROLLOUT_STREAM, policy_sizes, value_sizes
 from pgrad.training.learners import CompiledLearner, Learner
@@ -104,6 +105,7 @@ class Past(NamedTuple):
 
     state: State
     history: History
+    evaluations: tuple[Evaluated, ...] = ()  # along the way, so far
 
 
 class Loop(ABC):
@@ -118,7 +120,9 @@ class Loop(ABC):
         self.seconds, self.total_steps = 0.0, 0
         self.obs_sizes = np.zeros(0)  # [O] largest magnitudes in the batches looked at, one a chunk
         self.failure: str | None = None
-        self.finished = False
+        self.stopped = self.finished = False  # early, on request; at all
+        self.watcher: Callable[[Loop], bool] | None = None  # is called after each iteration: whether to go on
+        self.parts_seen = 0  # of `episodes`, by the watcher
         self.state: State | None = None  # after a whole chunk, the last or one shortly before: replaced, never changed
         self.copying, self.copied = 0.0, 0.0  # how long copying it took, and when that ended
 
@@ -151,19 +155,20 @@ class Loop(ABC):
 
     def go_on(self, past: Past) -> None:
         """Go on from where another loop was; raise RunError where it does not fit."""
-        state, history = past
+        state, history = past.state, past.history
         self.learner.go_on(below("learner", state.arrays), state.about["learner"])
         self.go_on_experiencing(below("experience", state.arrays))
         self.metrics, self.episodes = [history.metrics], [history.episodes]
         self.seconds, self.total_steps = history.seconds, self.steps_taken()
         self.obs_sizes, self.failure = state.arrays["obs_sizes"].copy(), state.about["failure"]
+        self.stopped = state.about.get("stopped", False)
         self.state = state
         self._publish()
 
     def _publish(self) -> None:
         """Let others have copies of what is learnt, and say whether that was all."""
         self.trained = self.learner.trained(total_steps=self.total_steps, iterations=self.learner.iterations)
-        self.finished = self.failure is not None or self.used_up()
+        self.finished = self.failure is not None or self.stopped or self.used_up()
 
     def keep_state(self) -> None:
         """Copy what going on from here takes; nothing, where the learner keeps what no file of numbers holds."""
@@ -180,6 +185,7 @@ class Loop(ABC):
             "total_steps": self.total_steps,
             "seconds": self.seconds,
             "failure": self.failure,
+            "stopped": self.stopped,
             "learner": learner[1],
         }
         self.state = State({**arrays, "obs_sizes": self.obs_sizes.copy()}, about)
@@ -199,6 +205,12 @@ class Loop(ABC):
         """Return whether the run has had its iterations or steps."""
         settings = self.learner.settings
         return self.learner.iterations >= settings.num_iterations or self.steps_taken() >= settings.total_steps
+
+    def goes_on(self) -> bool:
+        """Let whoever watches look at the iteration just done; return whether there is to be another."""
+        wanted = self.watcher is None or self.watcher(self)
+        self.parts_seen = len(self.episodes)
+        return wanted and not self.used_up()
 
     def fail(self, what: str) -> None:
         """Remember what ended the training."""
@@ -254,16 +266,26 @@ class FusedLoop(Loop):
 
     def advance(self) -> None:
         """See Loop."""
-        metrics, began = np.empty((self.iterations, len(METRICS))), time.perf_counter()
-        helpers = self.crew if self.called else ALONE  # the first call may have to compile
-        with self.chunk(), helping(helpers):
-            done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
-            self.called = True
-            self._keep(metrics[:done])
-            if fault != FINE:
-                self.fail(FAULTS[fault])
+        began = time.perf_counter()
+        with self.chunk():
+            if self.watcher is None:
+                self._train(self.iterations)
+            else:
+                while self._train(1) and self.goes_on() and time.perf_counter() - began < CHUNK_SECONDS:
+                    pass
         pace = CHUNK_SECONDS / max(time.perf_counter() - began, 1e-6)
         self.iterations = max(1, min(int(self.iterations * min(pace, 8.0)), 10_000))
+
+    def _train(self, iterations: int) -> bool:
+        """Train for so many iterations in one compiled call; return whether all numbers stayed finite."""
+        metrics = np.empty((iterations, len(METRICS)))
+        with helping(self.crew if self.called else ALONE):  # the first call may have to compile
+            done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
+        self.called = True
+        self._keep(metrics[:done])
+        if fault != FINE:
+            self.fail(FAULTS[fault])
+        return self.failure is None
 
     def _keep(self, metrics: Floats) -> None:
         """Keep a chunk's records, and look at what a user's environment has given in its last batch."""
@@ -274,7 +296,7 @@ class FusedLoop(Loop):
         self.episodes.append(copied(buffer.episodes, logged))
         self.guard.look(buffer.obs[:, :samples], buffer.mask[:, :samples])
         self.look(buffer.obs[:, :samples])
-        self.note = self.guard.note
+        self.note, self.total_steps = self.guard.note, self.steps_taken()
 
 
 class CollectingLoop(Loop):
@@ -308,7 +330,7 @@ class CollectingLoop(Loop):
                     self.fail(FAULTS[fault])
                     break
                 self.metrics.append(np.array([metrics]))
-                if self.used_up() or time.perf_counter() - began >= CHUNK_SECONDS:
+                if not self.goes_on() or time.perf_counter() - began >= CHUNK_SECONDS:
                     self.look(batch.obs[:, : batch.reward.size])
                     break
         self.note = self.collector.note

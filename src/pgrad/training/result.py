@@ -29,6 +29,7 @@ from pgrad.experiments.statistics import (
 )
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.presets.preset import NONE, described
+from pgrad.runs.journal import Evaluated
 from pgrad.runs.state_file import State
 from pgrad.training.best import Best
 from pgrad.training.doctor import Finding, Patient, examine
@@ -57,6 +58,8 @@ class SeedResult:
     best: Best | None = None  # the best policy seen, where that is not the last
     obs_sizes: npt.NDArray[np.float64] | None = None  # [O] largest magnitude of each number observed
     state: State | None = None  # what its training takes to go on
+    stopped: bool = False  # True where it was ended early, by stop_at_return or a callback
+    evaluations: tuple[Evaluated, ...] = ()  # of the frozen policy along the way: evaluate_every
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,6 +194,9 @@ class Result:
                 lines.append(
                     f"{threshold:<23}{counted(solved, count)}  (95 % Clopper–Pearson interval of the share of seeds)"
                 )
+        if stopped := [seed.total_steps for seed in self.seeds if seed.stopped]:
+            after = f"after {np.mean(stopped):,.0f} steps{' on average' if len(stopped) > 1 else ''}"
+            lines.append(f"stopped early: {len(stopped)} of {self._count}, {after}")
         if better := self.better_before():
             lines.append(f"policy-best: {best_in_words(better, count)}")
         lines += [f"doctor: {finding.sentence}" for finding in self.findings()]
@@ -217,6 +223,7 @@ class Result:
                     "greedy_mean_return": _finite(seed.greedy.returns.mean()) if seed.greedy else None,
                     "best": best_in_numbers(seed.best) if seed.best else None,
                     "finished": seed.finished,
+                    "stopped_early": seed.stopped,
                     "failure": seed.failure,
                 }
                 for seed, steps in zip(self.seeds, self.solved_at(), strict=True)

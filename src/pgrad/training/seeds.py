@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,14 +17,14 @@ from pgrad.errors import EnvError, PolicyError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.kernels.compile_clock import COMPILE_CLOCK
 from pgrad.kernels.random import fold_in
-from pgrad.training.best import best_of
+from pgrad.training.best import MOST_SEEDS, best_of
+from pgrad.training.callbacks import Callbacks, Iteration
 from pgrad.training.doctor import GREEDY_EPISODES, GREEDY_SEEDS
 from pgrad.training.loops import CHUNK_SECONDS, Loop, Past, new_loop
 from pgrad.training.result import Result, SeedResult
 from pgrad.watchdog import Watchdog
 
 STOP_SECONDS = 0.4  # how long what cannot be stopped is waited for
-MOST_SEEDS = 2**31  # seeds of evaluation drawn from a seed's own
 
 logger = logging.getLogger("pgrad")
 
@@ -48,6 +48,13 @@ class Snapshot:
 Progress = Callable[[Snapshot], None]
 
 
+class Look(NamedTuple):
+    """An iteration that a seed's thread shows to the main one, and waits."""
+
+    iteration: Iteration
+    over: threading.Event
+
+
 class SeedPool:
     """The loops of all seeds, and the threads that advance them from the moment it is made."""
 
@@ -58,11 +65,13 @@ class SeedPool:
         threads: int,
         progress: Progress | None,
         torch_options: TorchOptions | None,
-        past: Mapping[int, Past] | None = None,
+        past: Mapping[int, Past],
+        callbacks: Callbacks,
     ) -> None:
         """Start; seeds with a `past` go on from there, the others begin."""
         self.config, self.env, self.progress, self.torch_options = config, env, progress, torch_options
-        self.past = past or {}
+        self.past, self.callbacks = past, callbacks
+        self.looks: queue.SimpleQueue[Look | None] = queue.SimpleQueue()
         self.began, self.compiled_before = time.perf_counter(), COMPILE_CLOCK.seconds
         self.loops: list[Loop | None] = [None] * len(config.seeds)
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -91,7 +100,10 @@ class SeedPool:
         saved = self.began
         # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (before Python 3.13).
         while working := [ended for ended in self.ended if not ended.is_set()]:
-            working[0].wait(CHUNK_SECONDS)
+            if self.callbacks.calls:
+                self._call_back()
+            else:
+                working[0].wait(CHUNK_SECONDS)
             for watchdog in self.watchdogs:
                 watchdog.check(self.config.step_timeout)
             self._report("compiling" if COMPILE_CLOCK.compiling else "training")
@@ -106,6 +118,32 @@ class SeedPool:
             raise self.errors[0]
         self._report("training")
 
+    def _call_back(self) -> None:
+        """Show the callbacks what seeds have to show, for about CHUNK_SECONDS or until a thread has ended."""
+        until = time.perf_counter() + CHUNK_SECONDS
+        while (left := until - time.perf_counter()) > 0:
+            try:
+                look = self.looks.get(timeout=left)
+            except queue.Empty:
+                return
+            if look is None:
+                return
+            try:
+                self.callbacks(look.iteration)
+            except BaseException:
+                self.stopping.set()
+                raise
+            finally:
+                look.over.set()
+
+    def _shown(self, loop: Loop) -> bool:
+        """Show the main thread an iteration, on a seed's; return whether the seed is to go on."""
+        look = Look(Iteration(loop), threading.Event())
+        self.looks.put(look)
+        while not (look.over.wait(CHUNK_SECONDS) or self.stopping.is_set()):
+            pass
+        return not (loop.stopped or self.stopping.is_set())
+
     def _work(self, ended: threading.Event) -> None:
         """Train the seeds that are waiting, one after another."""
         try:
@@ -115,6 +153,8 @@ class SeedPool:
                 how = (self.stopping, watchdog, self.torch_options, self.threads_each, self.past.get(seed))
                 loop = new_loop(self.config, self.env, seed, *how)
                 self.loops[index] = loop
+                if self.callbacks.calls:
+                    loop.watcher = self._shown
                 with closing(loop):
                     while not (loop.finished or self.stopping.is_set()):
                         loop.advance()
@@ -126,6 +166,7 @@ class SeedPool:
             self.stopping.set()
         finally:
             ended.set()
+            self.looks.put(None)
 
     def stop(self, patiently: bool = False) -> None:
         """Ask the workers to stop, and wait a little; patiently, until they have finished their iterations.
@@ -201,6 +242,8 @@ class SeedPool:
                 checkpoints=loop.trained.checkpoints,
                 obs_sizes=loop.obs_sizes,
                 state=state,
+                stopped=loop.stopped,
+                evaluations=tuple(self.callbacks.evaluations.get(loop.seed, ())),
             )
             for loop, state in begun
         ]

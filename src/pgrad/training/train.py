@@ -12,6 +12,7 @@ from pgrad.policies.distributions import GSDE
 from pgrad.presets.choose import AUTO
 from pgrad.presets.preset import NONE
 from pgrad.system import available_cores, require_torch
+from pgrad.training.callbacks import Callbacks, OnIteration
 from pgrad.training.console import shown_to_people
 from pgrad.training.loops import Past, require_memory
 from pgrad.training.prepare import env_of, name_of, prepare
@@ -43,6 +44,8 @@ def train(
     save: Callable[[Result], None] | None = None,
     save_every: float | None = SAVE_EVERY,
     past: Mapping[int, Past] | None = None,
+    on_iteration: OnIteration | None = None,
+    evaluate_every: float | None = None,
     policy: Any = None,
     value: Any = None,
     optimizer: str | Callable[..., Any] | None = None,
@@ -69,6 +72,11 @@ def train(
                          evaluation; pgrad.save writes what it is given
     save_every           seconds (default 60); None for the end alone
     past                 what seeds go on from, by their numbers: pgrad.resume reads it from a run
+    on_iteration         called after every iteration of every seed with an Iteration (training.callbacks): its metrics,
+                         the policy, a way to stop. It is called in this thread, one call at a time, and the seed waits
+                         for it; what is trained is the same bits as without (docs/callbacks.md)
+    evaluate_every       environment steps after which the frozen policy plays 20 episodes in Gymnasium's own
+                         environment: SeedResult.evaluations
 
     A PyTorch module as the policy (`pip install "pgrad[torch]"`), in place of the compiled one:
 
@@ -89,9 +97,9 @@ def train(
 
     Raises ConfigError and EnvError before anything starts. A seed whose numbers stop being finite ends with its last
     good policy, the others go on, and TrainingDiverged is raised at the end. An environment that fails raises EnvError,
-    Ctrl-C finishes the iteration and raises Interrupted, and what `progress` or `save` raises is passed on. Every
-    exception raised after training has begun carries what there was by then as `.result`, and that has been given to
-    `save`.
+    Ctrl-C finishes the iteration and raises Interrupted, and what `progress`, `save` or `on_iteration` raises is passed
+    on. Every exception raised after training has begun carries what there was by then as `.result`, and that has been
+    given to `save`.
     """
     given: dict[str, Any] = dict(settings)
     if isinstance(optimizer, str):
@@ -103,13 +111,23 @@ def train(
     preset = AUTO if policy is None else NONE
     numbers: dict[str, Any] = {}
     with collecting(problems):
-        numbers = check_arguments(threads=threads, evaluation_episodes=evaluation_episodes, save_every=save_every)
+        numbers = check_arguments(
+            threads=threads,
+            evaluation_episodes=evaluation_episodes,
+            save_every=save_every,
+            evaluate_every=evaluate_every,
+        )
+    if on_iteration is not None and not callable(on_iteration):
+        problems.append(f"on_iteration must be a function of an iteration, not {on_iteration!r:.80}")
     chosen, environment = _chosen(env, config, given, preset, problems)
     if env is not None and not isinstance(env, str):
         chosen = dataclasses.replace(chosen, env=environment.id)
     require_memory(chosen, environment)
+    past = past or {}
+    callbacks = Callbacks(chosen, environment, past, numbers["evaluate_every"], on_iteration)
     with shown_to_people(progress) as report:
-        pool = SeedPool(chosen, environment, numbers["threads"] or available_cores(), report, torch_options, past)
+        cores = numbers["threads"] or available_cores()
+        pool = SeedPool(chosen, environment, cores, report, torch_options, past, callbacks)
         try:
             pool.wait(save, numbers["save_every"])
             result = pool.result()
