@@ -22,7 +22,7 @@ LAYERS = (
     ("",),
     ("diagnostics", "exercises", "experiments.sweeps", "experiments.tuning", "lesson"),
     ("experiments.running",),
-    ("runs.resume",),
+    ("runs.report", "runs.resume"),
     ("runs.folder",),
     ("training",),
     ("reports",),

@@ -1,4 +1,4 @@
-"""`pgrad report`: write what a sweep found as one page of HTML."""
+"""`pgrad report`: write what sweeps and runs found as one page of HTML."""
 
 from pathlib import Path
 
@@ -18,12 +18,13 @@ def parser() -> Parser:
     parser = Parser(
         "report",
         "DIR [DIR ...] [flags]",
-        "Write what sweeps found as one page of HTML that needs nothing else: figures with a table behind each,\n"
-        "light or dark, to read or to print.",
+        "Write what sweeps, or single runs, found as one page of HTML that needs nothing else: figures with a\n"
+        "table behind each, light or dark, to read or to print.",
         "Examples:\n"
         "  pgrad report runs/sweep-CartPole-v1-ppo\n"
+        "  pgrad report runs/CartPole-v1-ppo-1\n"
         "  pgrad report runs/sweep-CartPole-v1-ppo runs/sweep-Acrobot-v1-ppo --out both.html",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a sweep's folder")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="the folder of a sweep or of a run")
     parser.add_argument("--out", type=Path, metavar="FILE", help="page to write (default: report.html in DIR)")
     return parser

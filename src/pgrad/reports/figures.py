@@ -12,7 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pgrad.errors import InputError
-from pgrad.experiments.statistics import WINDOW, interval_name, mean_interval_of_columns, running_mean
+from pgrad.experiments.statistics import (
+    WINDOW,
+    interval_name,
+    mean_interval,
+    mean_interval_of_columns,
+    running_mean,
+)
 from pgrad.policies.mlp import MLPPolicy
 from pgrad.runs.atomic import write_atomically
 
@@ -65,37 +71,44 @@ def new_panels(width: float, height: float, rows: int, columns: int, **settings:
 
 
 def training_curve(result: "Result") -> Figure:
-    """Draw each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes,
-    with its 95 % interval at each point (mean_interval); and the line of the maximum.
+    """Draw a result's training: `training_episodes`.
 
     Against environment steps, or where the configuration limits iterations and not steps, against episodes: seeds then
     end after different numbers of steps.
     """
+    logs, by_steps = [seed.history.episodes for seed in result.seeds], result.config.total_steps is not None
+    lines = {"maximum": result.env.max_return, "solved": result.env.reward_threshold}
+    return training_episodes(logs, f"{result.env.id}, {result.config.algorithm}", by_steps, lines)
+
+
+def training_episodes(
+    logs: "Sequence[Episodes]", title: str, by_steps: bool, lines: Mapping[str, float | None]
+) -> Figure:
+    """Draw each seed's episode returns, faint; over them the mean over seeds of each one's running mean of 50 episodes,
+    with its 95 % interval at each point (mean_interval); and the first of the `lines` that is known.
+    """
     figure, axes = new_figure(8.0, 4.5)
-    by_steps = result.config.total_steps is not None
-    histories = [seed.history.episodes for seed in result.seeds if seed.history.episodes.length.size]
-    times = [ends(log, by_steps) for log in histories]
+    logs = [log for log in logs if log.length.size]
+    times = [ends(log, by_steps) for log in logs]
     points = sum(x.size for x in times)
     faintness = float(np.clip(0.4 * FAINT_POINTS / max(points, 1), 0.1, 0.4))
-    for x, log in zip(times, histories, strict=True):
+    for x, log in zip(times, logs, strict=True):
         axes.plot(x, log.episode_return, ".", color=BLUE, alpha=faintness, markersize=2.5, markeredgewidth=0)
-    smoothed = [(x, running_mean(log.episode_return)) for x, log in zip(times, histories, strict=True)]
+    smoothed = [(x, running_mean(log.episode_return)) for x, log in zip(times, logs, strict=True)]
     if overlap(smoothed):
         grid, curves = on_one_grid(smoothed)
         mean, low, high = mean_interval_of_columns(curves)
-        if len(histories) > 1:
-            interval = interval_name(len(histories), "seeds").replace("; ", ";\n")
+        if len(logs) > 1:
+            interval = interval_name(len(logs), "seeds").replace("; ", ";\n")
             axes.fill_between(grid, low, high, color=ORANGE, alpha=0.3, linewidth=0, label=interval)
-        plural = "s" if len(histories) > 1 else ""
-        label = f"{WINDOW}-episode running mean of {len(histories)} seed{plural}"
+        plural = "s" if len(logs) > 1 else ""
+        label = f"{WINDOW}-episode running mean of {len(logs)} seed{plural}"
         axes.plot(grid, mean, color=ORANGE, linewidth=1.8, label=label)
-    if result.env.max_return is not None:
-        axes.axhline(result.env.max_return, color=GREY, linewidth=1, linestyle="--", label="maximum")
-    elif result.env.reward_threshold is not None:
-        axes.axhline(result.env.reward_threshold, color=GREY, linewidth=1, linestyle="--", label="solved")
+    for label, value in [(label, value) for label, value in lines.items() if value is not None][:1]:
+        axes.axhline(value, color=GREY, linewidth=1, linestyle="--", label=label)
     axes.set_xlabel("environment steps" if by_steps else "episodes")
     axes.set_ylabel("episode return")
-    axes.set_title(f"{result.env.id}, {result.config.algorithm}", loc="left")
+    axes.set_title(title, loc="left")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", framealpha=0.9, edgecolor="none")
@@ -189,6 +202,55 @@ def action_probabilities(policy: MLPPolicy) -> Figure:
     axes.set_ylabel("probability")
     axes.set_title(f"{whose}: what the policy does at (x, ẋ, θ, θ̇)", loc="left", fontsize=10)
     axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def evaluated_returns(returns: Mapping[int, Floats]) -> Figure:
+    """Draw each seed's evaluation: the return of every episode, faint, and their mean with its 95 % interval."""
+    figure, axes = new_figure(8.0, 1.4 + 0.28 * len(returns))
+    for k, of_seed in enumerate(returns.values()):
+        value, low, high = mean_interval(of_seed)
+        axes.plot(of_seed, np.full(of_seed.size, k), "|", color=BLUE, alpha=0.35, markersize=9)
+        axes.plot([low, high], [k, k], color=ORANGE, linewidth=3, solid_capstyle="butt")
+        axes.plot(value, k, "o", color=ORANGE, markersize=6)
+    axes.set_yticks(range(len(returns)), [f"seed {seed}" for seed in returns])
+    axes.set_ylim(len(returns) - 0.5, -0.5)
+    axes.set_xlabel("episode return; mean and its 95 % interval over episodes")
+    return figure
+
+
+def along_the_way(evaluations: Mapping[int, Mapping[str, Floats]]) -> Figure:
+    """Draw what frozen policies were worth along the way, a line a seed with its interval over episodes."""
+    figure, axes = new_figure(8.0, 4.0)
+    for k, (seed, of_seed) in enumerate(evaluations.items()):
+        color, style = COLOURS[k % len(COLOURS)], LINES[k // len(COLOURS) % len(LINES)]
+        steps = of_seed["total_steps"]
+        axes.fill_between(steps, of_seed["low"], of_seed["high"], color=color, alpha=0.15, linewidth=0)
+        axes.plot(steps, of_seed["mean_return"], style, color=color, marker=".", linewidth=1.4, label=f"seed {seed}")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("mean return and its 95 % interval\nover episodes")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    if len(evaluations) <= len(COLOURS):
+        axes.legend(loc="best", framealpha=0.9, edgecolor="none")
+    return figure
+
+
+def metrics_along(metrics: Mapping[int, Mapping[str, Floats]], names: Sequence[str]) -> Figure:
+    """Draw metrics of every iteration against environment steps, a panel each; a faint line a seed, and their mean."""
+    rows = -(-len(names) // 2)
+    figure, panels = new_panels(8.0, 2.3 * rows, rows, 2, sharex=True)
+    for axes, name in zip(panels, names, strict=False):
+        curves = [(of_seed["total_steps"], of_seed[name]) for of_seed in metrics.values()]
+        known = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in curves]
+        for x, y in known:
+            axes.plot(x, y, color=BLUE, alpha=max(0.15, 0.7 / len(known)), linewidth=0.8)
+        if len(known) > 1 and overlap(known):
+            grid, on_grid = on_one_grid(known)
+            axes.plot(grid, on_grid.mean(axis=0), color=ORANGE, linewidth=1.6)
+        axes.set_title(name.replace("_", " "), loc="left", fontsize=10)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    for axes in panels[-2:]:
+        axes.set_xlabel("environment steps")
     return figure
 
 

@@ -2,8 +2,8 @@
 
 import html
 import io
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -44,6 +44,13 @@ class Section(NamedTuple):
     sentences: Sequence[str] = ()
     figure: Figure | None = None
     table: Rows = ()
+
+
+def how_to_repeat(made_with: Mapping[str, Any]) -> Section:
+    """Return the part that says by which command, when and with what something was made: system.provenance."""
+    rest = {name: value for name, value in made_with.items() if name not in ("command", "packages")}
+    rows = [(name, str(value)) for name, value in {**rest, **made_with["packages"]}.items()]
+    return Section("How to make it again", [made_with["command"]], None, [("made with", ""), *rows])
 
 
 def page(title: str, sections: Sequence[Section]) -> str:

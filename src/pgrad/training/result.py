@@ -208,6 +208,8 @@ class Result:
         document: dict[str, Any] = {
             "env": self.env.id,
             "algorithm": self.config.algorithm,
+            "reward_threshold": self.env.reward_threshold,
+            "max_return": self.env.max_return,
             "seconds": self.seconds,
             "compile_seconds": self.compile_seconds,
             "total_steps": self.total_steps,

@@ -9,25 +9,30 @@ from pgrad.config.values import shown_setting
 from pgrad.experiments.statistics import Estimate, mean_interval_of_columns, shown
 from pgrad.experiments.sweeps.result import Sweep, read, read_made_with
 from pgrad.reports.figures import on_one_grid
-from pgrad.reports.page import Rows, Section, page
+from pgrad.reports.page import Rows, Section, how_to_repeat, page
 from pgrad.runs.atomic import write_atomically
+from pgrad.runs.report import is_run, run_sections
 
 TABLE_POINTS = 11  # of a training curve in its table
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of one sweep's folder or of several as a page of HTML, and return its path.
+    """Write the report of a folder or of several, of sweeps and of single runs, as a page of HTML; return its path.
 
     out  the file (default: report.html in the first folder)
 
-    Raises RunError where a folder holds no finished sweep, or the page cannot be written.
+    Raises RunError where a folder holds neither a finished sweep nor a run, or the page cannot be written.
     """
-    sweeps = [read(folder) for folder in folders]
-    titles = [f"{sweep.env}: {len(sweep.settings)} settings, {len(sweep.settings[0].runs)} seeds" for sweep in sweeps]
-    sections = [section for sweep in sweeps for section in sections_of(sweep)]
+    parts = [run_sections(folder) if is_run(folder) else sweep_sections(read(folder)) for folder in folders]
     path = out or folders[0] / "report.html"
-    write_atomically(path, page(" · ".join(titles), sections))
+    write_atomically(path, page(" · ".join(title for title, _ in parts), [one for _, all_ in parts for one in all_]))
     return path
+
+
+def sweep_sections(sweep: Sweep) -> tuple[str, list[Section]]:
+    """Return the title and the parts of a sweep's report."""
+    title = f"{sweep.env}: {len(sweep.settings)} settings, {len(sweep.settings[0].runs)} seeds"
+    return title, sections_of(sweep)
 
 
 def sections_of(sweep: Sweep) -> list[Section]:
@@ -38,15 +43,7 @@ def sections_of(sweep: Sweep) -> list[Section]:
         sections.append(Section("Training curves", [], sweep.plot(), curve_rows(sweep)))
     if sensitivity is not None:
         sections.append(Section("What the settings change", [], sensitivity, seed_rows(sweep)))
-    return [*sections, how_to_repeat(sweep.folder)]
-
-
-def how_to_repeat(folder: Path) -> Section:
-    """Return the part that says by which command, when and with what a sweep was made."""
-    made_with = read_made_with(folder)
-    command, packages = made_with.pop("command"), made_with.pop("packages")
-    rows = [(name, str(value)) for name, value in {**made_with, **packages}.items()]
-    return Section("How to make it again", [command], None, [("made with", ""), *rows])
+    return [*sections, how_to_repeat(read_made_with(sweep.folder))]
 
 
 def curve_rows(sweep: Sweep) -> Rows:
