@@ -182,3 +182,53 @@ def test_an_array_among_the_arguments_can_be_trained_on() -> None:
     made = make(lake)
     assert made.id.startswith("FrozenLake-v1(desc=") and "\n" not in made.id
     assert made.description is not None and made.description.make().observation_space == lake.observation_space
+
+
+SHOP = """
+import gymnasium
+from typing import NamedTuple
+from pgrad.envs.cartpole import CartPole
+
+class Shop(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, days: int = 3) -> None:
+        self.days = days
+
+moon = CartPole(gravity=1.6)
+"""
+
+
+def test_names_may_have_arguments(folder: Path) -> None:
+    lake = make("FrozenLake-v1(map_name='8x8', is_slippery=False)")
+    assert lake.id == "FrozenLake-v1(map_name='8x8', is_slippery=False)"
+    assert lake.description is not None and lake.obs_size == 64 and not lake.compiled
+    assert make(lake.id).id == make_named(lake.id).id == original_of(lake).id == lake.id
+    assert make("FrozenLake-v1(map_name='4x4')").compiled, "that is how it is anyway"
+    Path("shop.py").write_text(SHOP)
+    shop = make("shop.py:Shop(days=5)")
+    assert shop.description is not None and shop.description.make().unwrapped.days == 5
+    assert make("shop.py:moon(gravity=3.7)").dynamics.gravity == 3.7  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("FrozenLake-v1(is_slipery=False)", "unexpected keyword argument 'is_slipery'"),
+        ("shop.py:Shop(dayz=5)", r"'shop.py:Shop\(dayz=5\)' cannot be made: .*'dayz'"),
+        ("shop.py:moon(gravy=5)", "cannot be made: .*'gravy'"),
+    ],
+)
+def test_arguments_that_an_environment_does_not_take_are_named(name: str, message: str, folder: Path) -> None:
+    Path("shop.py").write_text(SHOP)
+    with pytest.raises(EnvError, match=message):
+        make(name)
+
+
+def test_a_file_gives_arguments_to_gymnasiums_own_environments_alone(folder: Path) -> None:
+    """Others may import what an argument names, as the one that wraps environments of the old Gym does."""
+    for name in ("GymV21Environment-v0(env_id='kennel_of_ids:Hound-v1')", "shop.py:Shop(days=5)", "Puppy(a=1)"):
+        with pytest.raises(EnvError, match="could run any code"):
+            make_named(name)
+    assert not Path("imported").exists()

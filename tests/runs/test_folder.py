@@ -207,7 +207,9 @@ def test_an_environment_that_changes_the_folder_loses_nothing(tmp_path: Path, mo
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "package.module:Name", "module:Id-v0", "TransformReward(CartPole-v1)"])
+@pytest.mark.parametrize(
+    "env", ["CartPole-v1", "package.module:Name", "module:Id-v0", "TransformReward(CartPole-v1)", "Taxi-v4(a=':b.py')"]
+)
 def test_names_that_are_no_files_stay(env: str) -> None:
     assert located(env) == env
 

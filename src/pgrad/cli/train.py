@@ -28,6 +28,7 @@ from pgrad.training.prepare import prepare
 from pgrad.training.result import Result
 from pgrad.training.train import SAVE_EVERY, train
 from pgrad.training.warm_up import compile_beside
+from pgrad.vector.arguments import named_with, read_arguments, split_name
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
 METAVARS = {
@@ -190,6 +191,10 @@ def request(argv: list[str]) -> TrainRequest:
     elif not isinstance(env, str):
         with collecting(problems):
             checked_value("env", env)
+    if isinstance(env, str) and arguments.env_kwargs is not None:
+        with collecting(problems):
+            plain, own = split_name(env)
+            env = named_with(plain, own | read_arguments(arguments.env_kwargs))
     if arguments.out is not None and os.path.lexists(arguments.out):
         problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
     config: Config | None = None
@@ -223,9 +228,9 @@ def resumption(
     arguments: argparse.Namespace, given: dict[str, Any], checked: Mapping[str, Any], problems: list[str]
 ) -> TrainRequest:
     """Return the request of a run that goes on; raise one ConfigError for flags that only a new run can have."""
-    for name in ("out", "config", "seed"):
+    for name in ("out", "config", "seed", "env_kwargs"):
         if getattr(arguments, name) is not None:
-            problems.append(f"--{name} is for a new run: remove it, or --resume")
+            problems.append(f"--{name.replace('_', '-')} is for a new run: remove it, or --resume")
     if problems:
         raise ConfigError(problems)
     how = how_of(arguments, checked)
@@ -255,6 +260,12 @@ def parser() -> Parser:
     own = parser.add_argument_group("this run")
     own.add_argument("--out", type=Path, metavar="DIR", help="run folder to make (default: runs/ENV-ALGORITHM-N)")
     own.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings; flags win over it")
+    own.add_argument(
+        "--env-kwargs",
+        metavar="KEY=VALUE,…",
+        help="arguments for the environment, as in is_slippery=false; recorded as ENV(is_slippery=False), which is a "
+        "name for it anywhere",
+    )
     own.add_argument("--seed", help="one random seed")
     own.add_argument(
         "--threads",

@@ -19,6 +19,7 @@ from pgrad.envs.reference import is_gymnasium, is_reference, load
 from pgrad.envs.robot_arm import RobotArm
 from pgrad.errors import EnvError, nearest
 from pgrad.spaces import Space
+from pgrad.vector.arguments import split_name
 
 if TYPE_CHECKING:
     import gymnasium
@@ -133,7 +134,7 @@ class Kind(NamedTuple):
 
 def from_reference(reference: str) -> Env | Original:
     """Import what is written there: dynamics to compile, or what makes a gymnasium.Env."""
-    found = load(reference)
+    found = load(*split_name(reference))
     if isinstance(found, str):
         return Original(found)
     return Original(found, reference) if callable(found) else compiled_env(reference, found)
@@ -154,7 +155,7 @@ def is_text(value: Any) -> bool:
 KINDS = (
     Kind("an Env that `make` returned", lambda env: isinstance(env, Env), lambda env: env),
     Kind("the id of a compiled one", lambda env: is_text(env) and env in COMPILED, lambda env: COMPILED[env]()),
-    Kind("file.py:Name or module:Name", lambda env: is_text(env) and is_reference(env), from_reference),
+    Kind("file.py:Name or module:Name", lambda env: is_text(env) and is_reference(split_name(env)[0]), from_reference),
     Kind("an id of Gymnasium's or EnvPool's, also module:id", is_text, Original),
     Kind("a NamedTuple of dynamics or its class", lambda env: hasattr(env, "_fields"), from_dynamics),
     Kind("a gymnasium.Env", lambda env: is_gymnasium(type(env)), Original),
@@ -178,7 +179,7 @@ def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = Non
 
     env      an id of Gymnasium's ("CartPole-v1", "module:id"), of ours ("RobotArm-v0") or of EnvPool's; a file or
              module and the name in it ("my_env.py:MyEnv"); a NamedTuple of dynamics; a gymnasium.Env, or a function
-             that makes one
+             that makes one. An id or a reference may have arguments: "FrozenLake-v1(is_slippery=False)"
     backend  `auto` takes the compiled form if there is one, `compiled` insists on it, `gymnasium` takes Gymnasium's own
              implementation, never EnvPool's in its place
     max_episode_steps  a time limit in place of the environment's own
@@ -203,11 +204,14 @@ def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = Non
 def make_named(name: str, trusted: bool = False, backend: str = "auto", max_episode_steps: int | None = None) -> Env:
     """Return the environment that a *file* names, without running anything of the file's choosing.
 
-    Accepted are ids of compiled environments and ids that Gymnasium's registry or EnvPool already has. Everything else
-    (`file.py:Name`, `module:Name`, `module:id`) would import, and perhaps call, what the file says: it raises EnvError
-    unless the file is `trusted`. Other arguments are those of `make`.
+    Accepted are ids of compiled environments and ids that Gymnasium's registry or EnvPool already has; with arguments
+    those of Gymnasium's own environments, which do nothing else with them. Everything else (`file.py:Name`,
+    `module:Name`, `module:id`) would import, and perhaps call, what the file says: it raises EnvError unless the file
+    is `trusted`. Other arguments are those of `make`.
     """
-    if trusted or name in COMPILED or (":" not in name and not is_reference(name) and is_known(name)):
+    plain, arguments = split_name(name)
+    known = name in COMPILED or (":" not in plain and not is_reference(plain) and is_known(plain))
+    if trusted or (known and (not arguments or is_gymnasiums_own(plain))):
         return make(name, backend, max_episode_steps)
     raise EnvError(
         f"the file names the environment '{name}', which is not a built-in id: loading it could run any code. Pass the "
@@ -222,6 +226,14 @@ def is_known(env_id: str) -> bool:
     from pgrad.vector.envpool import describe_envpool
 
     return env_id in gymnasium.registry or describe_envpool(env_id) is not None
+
+
+def is_gymnasiums_own(env_id: str) -> bool:
+    """Return True for an id whose environment comes with Gymnasium."""
+    import gymnasium
+
+    spec = gymnasium.registry.get(env_id)
+    return spec is not None and str(spec.entry_point).startswith("gymnasium.envs.")
 
 
 def gymnasium_env(original: Original) -> Env:

@@ -9,24 +9,27 @@ reference if it ends in .py, has a .py file before its last colon, or is `module
 Gymnasium, `module:Name` is an id without its version after all.
 """
 
+import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgrad.envs.contract import looks_like_dynamics, require_dynamics, value_and_type
 from pgrad.envs.dynamics import Dynamics
 from pgrad.errors import EnvError, nearest
 from pgrad.user_code import import_file, import_module, own_traceback
+from pgrad.vector.arguments import named_with
 
 if TYPE_CHECKING:
     import gymnasium
 
     Factory = Callable[[], gymnasium.Env[Any, Any]]
 
+NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 WHAT_IT_CAN_BE = (
     "an environment is a NamedTuple with spaces, reset and step, one of its instances, "
     "a gymnasium.Env class, or a function without arguments that returns one of these"
@@ -59,21 +62,34 @@ def parse(reference: str) -> Source:
     return Source(Path(place), "", name) if place.endswith(".py") else Source(None, place, name)
 
 
-def load(reference: str) -> "Dynamics | Factory | str":
-    """Return the dynamics or the factory of gymnasium.Envs written there; the reference itself if it is a `module:id`.
+def load(reference: str, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> "Dynamics | Factory | str":
+    """Return the dynamics or the factory of gymnasium.Envs written there; the name itself if it is a `module:id`.
 
-    A function that the name refers to is called, once, to find out what it makes. Raises EnvError.
+    What the name refers to gets the arguments, which for dynamics are parameters. A function is called, once, to find
+    out what it makes. Raises EnvError.
     """
     source = parse(reference)
     module = import_file(source.file) if source.file else import_module(source.module)
     name = source.name or only_environment(module, reference)
     if not hasattr(module, name):
         if source.module and is_registered(name):
-            return reference
+            return named_with(reference, arguments)
         known = environments_in(module) or [known for known in vars(module) if not known.startswith("_")]
         raise EnvError(f"'{reference}' is not defined: {nearest(name, known, 'the module defines nothing')}")
     place = reference if source.name else f"{reference}:{name}"
-    return environment(getattr(module, name), place)
+    value = getattr(module, name)
+    return environment(with_arguments(value, arguments, place) if arguments else value, place)
+
+
+def with_arguments(value: Any, arguments: Mapping[str, Any], place: str) -> Any:
+    """Return dynamics with other parameters, or a function that gives what makes an environment its arguments."""
+    try:
+        if looks_like_dynamics(value) and not is_gymnasium(value):
+            return value(**arguments) if isinstance(value, type) else value._replace(**arguments)
+        inspect.signature(value).bind_partial(**arguments)
+        return functools.partial(value, **arguments)
+    except (TypeError, ValueError) as error:
+        raise EnvError(f"'{named_with(place, arguments)}' cannot be made: {error}") from error
 
 
 def is_registered(name: str) -> bool:
@@ -84,7 +100,7 @@ def is_registered(name: str) -> bool:
 
 def environment(value: Any, place: str) -> "Dynamics | Factory":
     """Return the dynamics or the factory that `value`, found at `place`, is; raise EnvError otherwise."""
-    if inspect.isfunction(value) or is_gymnasium(value):
+    if inspect.isfunction(value) or isinstance(value, functools.partial) or is_gymnasium(value):
         return returned_by(value, place)
     if not looks_like_dynamics(value):
         raise EnvError(f"'{place}' is {value_and_type(value)}: {WHAT_IT_CAN_BE}")

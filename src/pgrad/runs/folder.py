@@ -50,6 +50,7 @@ from pgrad.runs.torch_file import save_module, save_value_module
 from pgrad.system import provenance
 from pgrad.training.build import in_rewards
 from pgrad.training.result import Result, SeedResult, finite_estimate
+from pgrad.vector.arguments import named_with, split_name
 
 RUNS = Path("runs")
 MAY_CHANGE = ("total_steps", "num_iterations", "stop_at_return", "step_timeout")  # of a run's settings, when it goes on
@@ -215,8 +216,9 @@ def fixed_settings(config: Config) -> dict[str, Any]:
 
 def located(env: str) -> str:
     """Return an environment's name as it is found from any folder: `file.py:Name` with the file's absolute path."""
-    file, colon, name = (env, "", "") if env.endswith(".py") else env.rpartition(":")
-    return f"{Path(file).absolute()}{colon}{name}" if file.endswith(".py") else env
+    place, arguments = split_name(env)
+    file, colon, name = (place, "", "") if place.endswith(".py") else place.rpartition(":")
+    return named_with(f"{Path(file).absolute()}{colon}{name}", arguments) if file.endswith(".py") else env
 
 
 def free_path(config: Config) -> Path:
@@ -228,7 +230,7 @@ def free_path(config: Config) -> Path:
 def run_name(config: Config) -> str:
     """Return ENV-ALGORITHM as a folder may be called."""
     env = Path(config.env).name if Path(config.env).is_absolute() else config.env
-    return re.sub(r"[^\w.-]+", "-", f"{env}-{config.algorithm}")
+    return re.sub(r"[^\w.-]+", "-", env).strip("-") + f"-{config.algorithm}"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from pgrad.errors import EnvError
 from pgrad.user_code import own_traceback
+from pgrad.vector.arguments import named_with, split_name
 from pgrad.vector.envpool import describe_envpool
 from pgrad.vector.hints import explain_failure, package_of
 from pgrad.vector.spaces import actions_of, observations_of
@@ -80,12 +81,12 @@ def make_gymnasium(env_id: str, **options: Any) -> GymnasiumEnv:
         raise EnvError(f"'{env_id}' cannot be made with {given}: {error}") from error
 
 
-def _make_by_id(env_id: str) -> tuple[GymnasiumEnv, list[str]]:
+def _make_by_id(env_id: str, **arguments: Any) -> tuple[GymnasiumEnv, list[str]]:
     """Return an instance, and what Gymnasium warned of."""
     try:
         import_module_of(env_id)
         with quietly() as warned:
-            return gymnasium.make(env_id, disable_env_checker=True), warned
+            return gymnasium.make(env_id, disable_env_checker=True, **arguments), warned
     except EnvError:
         raise
     except (Exception, SystemExit) as error:
@@ -129,21 +130,23 @@ def describe(env: str | GymnasiumEnv | Callable[[], GymnasiumEnv]) -> Descriptio
         _discard(instance)
 
 
-def _of_id(env_id: str) -> Description:
+def _of_id(text: str) -> Description:
+    env_id, arguments = split_name(text)
     try:
-        instance, warned = _make_by_id(env_id)
+        instance, warned = _make_by_id(env_id, **arguments)
     except EnvError:
-        if (there := describe_envpool(env_id)) is not None:
+        if not arguments and (there := describe_envpool(env_id)) is not None:
             return there
         raise
     try:
         assert instance.spec is not None
-        spec, module = gymnasium.spec(instance.spec.id), env_id.rpartition(":")[0]
+        spec, module = instance.spec if arguments else gymnasium.spec(instance.spec.id), env_id.rpartition(":")[0]
         newer = [found[1] for message in warned if (found := OUT_OF_DATE.search(message))]
         notes = tuple(f"this version is out of date: the newest is {version}" for version in newer[:1])
-        name = spec.id if module.partition(".")[0] in ("", "gymnasium") else f"{module}:{spec.id}"
+        name = name_of(instance) if arguments else spec.id
+        name = name if module.partition(".")[0] in ("", "gymnasium") else f"{module}:{name}"
         make = functools.partial(_from_spec, spec)
-        return _described(instance, name, make, spec=spec, by_id=True, notes=notes)
+        return _described(instance, name, make, spec=spec, by_id=name.endswith(spec.id), notes=notes)
     finally:
         _discard(instance)
 
@@ -176,12 +179,15 @@ def name_of(instance: GymnasiumEnv) -> str:
     plain = gymnasium.registry.get(spec.id)
     usual = {} if plain is None else {**plain.kwargs, "max_episode_steps": plain.max_episode_steps}
     arguments = {**spec.kwargs, "max_episode_steps": spec.max_episode_steps}
-    changed = [
-        f"{argument}={' '.join(repr(value).split()):.40}"
+    changed = {
+        argument: value
         for argument, value in arguments.items()
         if argument != "render_mode" and not same_value(value, usual.get(argument))
-    ]
-    name = f"{spec.id}({', '.join(changed)})" if changed else spec.id
+    }
+    name = named_with(spec.id, changed)
+    if changed and split_name(name) == (name, {}):  # not literals: a name to read, and not to make it from
+        shown = (f"{argument}={' '.join(repr(value).split()):.40}" for argument, value in changed.items())
+        name = f"{spec.id}({', '.join(shown)})"
     for wrapper in spec.additional_wrappers:
         name = f"{wrapper.name}({name})"
     return name
