@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -43,6 +44,11 @@ def import_file(path: Path) -> ModuleType:
     new = set(sys.modules) - before - {name}
     LOADED[name] = {other: hash_of(other) for other in new if lies_beside(other, path)}
     return module
+
+
+def readable(module: str) -> str:
+    """Return a module's name as its author knows it, of a file the file's."""
+    return re.sub(rf"^{MODULE_PREFIX}_[0-9a-f]{{12}}_", "", module)
 
 
 def imported_files() -> dict[str, Path]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pgrad.cli.modules import policy_of_run
 from pgrad.cli.parser import Parser
 from pgrad.config.settings import check_arguments
 from pgrad.errors import RunError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.experiments.statistics import interval_name, mean_interval
 from pgrad.runs.folder import record_evaluations
-from pgrad.runs.load import load, seeds_of
+from pgrad.runs.load import seeds_of
 from pgrad.training.console import StepProgress
 
 
@@ -34,6 +35,7 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--at", metavar="N", help="the policy after N iterations, not the last")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
+    parser.add_policy()
     parser.add_step_timeout()
     parser.add_trust()
     parser.add_quiet()
@@ -46,7 +48,7 @@ def command(argv: list[str]) -> int:
     for seed in seeds:
         with contextlib.nullcontext() if arguments.quiet else StepProgress() as progress:
             evaluations[seed] = evaluate(
-                load(run, seed, best=arguments.best, at=at),
+                policy_of_run(run, seed, arguments.policy, arguments.trust, best=arguments.best, at=at),
                 arguments.env,
                 arguments.episodes,
                 arguments.discount,

@@ -75,6 +75,15 @@ class Parser(argparse.ArgumentParser):
             help="import, and run, the code that the run names as its environment: only for files of your own",
         )
 
+    def add_policy(self, group: Any = None) -> None:
+        """Add --policy."""
+        (group or self).add_argument(
+            "--policy",
+            metavar="FILE:NAME",
+            help="the PyTorch module to train, or that was trained: a class or function in a file of yours, as in "
+            "my_policy.py:Net",
+        )
+
     def add_quiet(self) -> None:
         """Add --quiet."""
         self.add_argument("--quiet", action="store_true", help="show no progress, only the result")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from pgrad.cli.modules import policy_of_run
 from pgrad.cli.parser import Parser
 from pgrad.episode import play
-from pgrad.runs.load import load
 
 
 def command(argv: list[str]) -> int:
@@ -22,11 +22,12 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--best", action="store_true", help="the best policy seen along the run, not the last")
     parser.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
     parser.add_argument("--max-episode-steps", metavar="STEPS", help="time limit (default: that of training)")
+    parser.add_policy()
     parser.add_step_timeout()
     parser.add_trust()
     arguments = parser.checked(argv)
     episode = play(
-        load(Path(arguments.run), arguments.seed, best=arguments.best),
+        policy_of_run(Path(arguments.run), arguments.seed, arguments.policy, arguments.trust, best=arguments.best),
         arguments.env,
         arguments.evaluation_seed,
         arguments.greedy,

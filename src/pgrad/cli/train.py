@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgrad.cli.modules import module_from
 from pgrad.cli.parser import Parser
 from pgrad.config.settings import ARGUMENTS, FIELDS, Config, check_arguments
 from pgrad.config.settings import checked as checked_value
 from pgrad.config.values import boolean
 from pgrad.errors import ConfigError, PgradError, RunError, collecting
 from pgrad.presets.choose import AUTO
-from pgrad.presets.preset import Preset
+from pgrad.presets.preset import NONE, Preset
 from pgrad.runs.atomic import alone_in, read_asked_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.runs.resume import OpenRun, existing, reopened
@@ -48,6 +49,7 @@ class How:
     evaluation_episodes: int
     save_every: float | None
     evaluate_every: int | None
+    policy: str | None  # where a PyTorch module is written
     figures: bool
     quiet: bool
 
@@ -60,6 +62,7 @@ class TrainRequest:
     out: Path  # a new folder, or that of a run that goes on
     how: How
     preset: Preset | None = None  # that was taken
+    module: str | None = None  # the class of the PyTorch module that is trained, if one is
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # in settings of a run that goes on
     env: str | None = None  # of such a run, where it is to be trusted
     trust: bool = False
@@ -87,6 +90,7 @@ def command(argv: list[str]) -> int:
                 save=run.folder.save,
                 save_every=how.save_every,
                 evaluate_every=how.evaluate_every,
+                policy=None if how.policy is None else module_from(how.policy, run.config).policy,
                 past=run.past,
             )
         except BaseException as error:
@@ -105,10 +109,10 @@ def opened(asked: TrainRequest) -> Iterator[OpenRun]:
     out = asked.out.absolute()  # an environment may change the working folder
     if asked.config is None:
         with alone_in(existing(out)):
-            yield reopened(out, asked.changes, asked.env, asked.trust)
+            yield reopened(out, asked.changes, asked.env, asked.trust, module=asked.how.policy is not None)
     else:
         with removed_if_empty(out):
-            folder = RunFolder(out, asked.config)
+            folder = RunFolder(out, asked.config, asked.module)
             with alone_in(out):
                 yield OpenRun(folder, asked.config, {})
 
@@ -185,6 +189,8 @@ def request(argv: list[str]) -> TrainRequest:
     if arguments.config is not None:
         with collecting(problems):
             from_file = read_asked_toml(arguments.config, f"--config {arguments.config}")
+    if arguments.policy is not None:
+        from_file.pop("policy", None)  # the class of a run's module, which is now given
     env = arguments.env or from_file.get("env")
     if env is None:
         problems.append("no environment: name one, as in `pgrad train CartPole-v1`")
@@ -199,16 +205,21 @@ def request(argv: list[str]) -> TrainRequest:
         problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
     config: Config | None = None
     preset: Preset | None = None
+    module: str | None = None
+    by_default = AUTO if arguments.policy is None else NONE  # presets are tuned for compiled policies
     try:
         with collecting(problems):
-            config, made, preset = prepare(env if isinstance(env, str) else DEFAULT_ENV, from_file, given)
+            named = env if isinstance(env, str) else DEFAULT_ENV
+            config, made, preset = prepare(named, from_file, given, preset=by_default)
             require_memory(config, made)
+            if arguments.policy is not None:
+                module = module_from(arguments.policy, config).class_name
     except PgradError as error:
         problems.append(str(error))
     if problems or config is None:
         raise ConfigError(problems)
     out = arguments.out or free_path(config)
-    return TrainRequest(config, out, how_of(arguments, checked), preset)
+    return TrainRequest(config, out, how_of(arguments, checked), preset, module)
 
 
 def how_of(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> How:
@@ -219,6 +230,7 @@ def how_of(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> How:
         checked["evaluation_episodes"],
         checked["save_every"],
         evaluate_every,
+        arguments.policy,
         not arguments.no_figures,
         arguments.quiet,
     )
@@ -234,7 +246,7 @@ def resumption(
     if problems:
         raise ConfigError(problems)
     how = how_of(arguments, checked)
-    return TrainRequest(None, arguments.resume, how, None, given, arguments.env, arguments.trust)
+    return TrainRequest(None, arguments.resume, how, None, None, given, arguments.env, arguments.trust)
 
 
 def parser() -> Parser:
@@ -266,6 +278,7 @@ def parser() -> Parser:
         help="arguments for the environment, as in is_slippery=false; recorded as ENV(is_slippery=False), which is a "
         "name for it anywhere",
     )
+    parser.add_policy(own)
     own.add_argument("--seed", help="one random seed")
     own.add_argument(
         "--threads",

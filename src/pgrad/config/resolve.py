@@ -34,7 +34,7 @@ def resolve(
     if "policy" in given:  # as runs.folder writes it
         problems.append(
             f"the policy is a PyTorch module, {given.pop('policy')}, whose code no configuration holds: train it with "
-            "pgrad.train(..., policy=...)"
+            "pgrad.train(..., policy=...), or --policy"
         )
     problems += [f"unknown setting '{name}': {nearest_setting(name, FIELDS)}" for name in given if name not in FIELDS]
     below = {"algorithm": DEFAULT_ALGORITHM, **under}

@@ -79,7 +79,7 @@ class RunFolder:
                 raise RunError(f"{path} exists already: choose another folder, or remove it") from error
             except OSError as error:
                 raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
-        policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module, for pgrad.train alone\n"
+        policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module: --policy says where\n"
         write_atomically(self._root / "config.toml", policy + to_toml(replace(config, env=self._env)))
 
     def save(self, result: Result) -> None:

@@ -233,7 +233,7 @@ def reading(path: Path, file_format: str, what: str) -> Iterator[tuple[Tensors, 
             if description.get("format") == AS_MODULE != file_format:
                 raise RunError(
                     f"{path} holds the numbers of a PyTorch module, a {description.get('class')}: give the module they "
-                    "are for, as in pgrad.load(run, module=...)"
+                    "are for, as in pgrad.load(run, module=...), or --policy my_policy.py:Net"
                 )
             if description.get("format") != file_format:
                 raise RunError(f"{path} is not a {what} that pgrad wrote: its format is {description.get('format')!r}")

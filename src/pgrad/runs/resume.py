@@ -122,7 +122,7 @@ def reopened(
             f"{run} is a run of a compiled policy: remove policy"
             if module
             else f"{run} is a run of a PyTorch module, {class_name}, whose code no file holds: pgrad.resume(run, "
-            "policy=...) goes on with it"
+            "policy=...), or --policy, goes on with it"
         )
     if env is None:
         make_named(before.env, trust, before.backend)

@@ -40,6 +40,7 @@ from pgrad.torch.module_output import (
     checked_value,
     parse_output,
 )
+from pgrad.user_code import readable
 
 Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
@@ -321,7 +322,7 @@ def _raised_in(error: BaseException) -> CodeType | None:
 
 def class_name(module: nn.Module) -> str:
     """Return the full name of a module's class, such as "pgrad.torch.modules.PolicyNetwork"."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"
+    return f"{readable(type(module).__module__)}.{type(module).__qualname__}"
 
 
 def shape_of(env: Env) -> tuple[int, ...]:
