@@ -62,6 +62,7 @@ PUBLIC = [
     "Result",
     "RunError",
     "Sweep",
+    "TensorBoard",
     "TrainingDiverged",
     "Tuning",
     "__version__",

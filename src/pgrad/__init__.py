@@ -27,6 +27,7 @@ from pgrad.runs.folder import save
 from pgrad.runs.load import load, load_value
 from pgrad.runs.resume import resume
 from pgrad.training.result import Result, compare
+from pgrad.training.tensorboard import TensorBoard
 from pgrad.training.train import train
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "Result",
     "RunError",
     "Sweep",
+    "TensorBoard",
     "TrainingDiverged",
     "Tuning",
     "__version__",

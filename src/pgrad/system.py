@@ -13,7 +13,7 @@ from typing import Any
 from pgrad.errors import ConfigError
 
 PACKAGES = ("pgrad", "numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensors", "rich")
-EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool"}
+EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool", "tensorboard": "tensorboard"}
 
 
 def available_cores() -> int:
@@ -25,6 +25,12 @@ def require_torch() -> None:
     """Raise ConfigError if PyTorch, an optional dependency, is not installed."""
     if importlib.util.find_spec("torch") is None:
         raise ConfigError(['PyTorch is not installed: pip install "pgrad[torch]"'])
+
+
+def require_tensorboard() -> None:
+    """Raise ConfigError if TensorBoard, an optional dependency, is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError(['TensorBoard is not installed: pip install "pgrad[tensorboard]"'])
 
 
 def version(package: str) -> str | None:

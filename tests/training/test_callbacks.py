@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 import pgrad
+from pgrad.cli import main as cli
 from pgrad.runs.journal import Evaluated
 from pgrad.training.callbacks import Iteration
 from pgrad.training.train import Interrupted
@@ -176,3 +177,11 @@ def test_what_is_no_callback_is_refused_with_all_else_that_is_wrong() -> None:
         "on_iteration",
         "stop_at_return",
     ]
+
+
+def test_tensorboard_that_is_not_installed_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.run(["train", "CartPole-v1", "--tensorboard"]) == 2
+    assert 'pip install "pgrad[tensorboard]"' in capsys.readouterr().err

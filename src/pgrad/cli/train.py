@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,17 @@ from pgrad.presets.preset import NONE, Preset
 from pgrad.runs.atomic import alone_in, read_asked_toml
 from pgrad.runs.folder import RunFolder, free_path
 from pgrad.runs.resume import OpenRun, existing, reopened
+from pgrad.system import require_tensorboard
 from pgrad.training.loops import require_memory
 from pgrad.training.prepare import prepare
 from pgrad.training.result import Result
+from pgrad.training.tensorboard import TensorBoard
 from pgrad.training.train import SAVE_EVERY, train
 from pgrad.training.warm_up import compile_beside
 from pgrad.vector.arguments import named_with, read_arguments, split_name
 
 DEFAULT_ENV = "CartPole-v1"  # stands in while the other settings are checked
+TENSORBOARD_POINTS = 1000  # of a seed's curve: what TensorBoard itself keeps
 METAVARS = {
     "episodes_per_iteration": "EPISODES",
     "num_iterations": "N",
@@ -50,6 +54,7 @@ class How:
     save_every: float | None
     evaluate_every: int | None
     policy: str | None  # where a PyTorch module is written
+    tensorboard: bool
     figures: bool
     quiet: bool
 
@@ -72,7 +77,7 @@ def command(argv: list[str]) -> int:
     """Run `pgrad train`."""
     asked = request(argv)
     how = asked.how
-    with opened(asked) as run:
+    with opened(asked) as run, event_files(asked, run) as on_iteration:
         if how.figures:
             # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
@@ -89,6 +94,7 @@ def command(argv: list[str]) -> int:
                 progress=not how.quiet,
                 save=run.folder.save,
                 save_every=how.save_every,
+                on_iteration=on_iteration,
                 evaluate_every=how.evaluate_every,
                 policy=None if how.policy is None else module_from(how.policy, run.config).policy,
                 past=run.past,
@@ -115,6 +121,13 @@ def opened(asked: TrainRequest) -> Iterator[OpenRun]:
             folder = RunFolder(out, asked.config, asked.module)
             with alone_in(out):
                 yield OpenRun(folder, asked.config, {})
+
+
+def event_files(asked: TrainRequest, run: OpenRun) -> AbstractContextManager[TensorBoard | None]:
+    """Return what writes TensorBoard's files beside a run's own, if asked for: about a thousand points a curve."""
+    if not asked.how.tensorboard:
+        return contextlib.nullcontext()
+    return TensorBoard(asked.out.absolute(), max(1, (run.config.total_steps or 0) // TENSORBOARD_POINTS))
 
 
 def tell(asked: TrainRequest, run: OpenRun) -> None:
@@ -178,6 +191,9 @@ def request(argv: list[str]) -> TrainRequest:
     }
     checked: dict[str, Any] = {}
     with collecting(problems):
+        if arguments.tensorboard:
+            require_tensorboard()
+    with collecting(problems):
         checked = check_arguments(**{flag: text for flag, text in own.items() if text is not None})
     if arguments.resume is not None:
         return resumption(arguments, given, checked, problems)
@@ -231,6 +247,7 @@ def how_of(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> How:
         checked["save_every"],
         evaluate_every,
         arguments.policy,
+        arguments.tensorboard,
         not arguments.no_figures,
         arguments.quiet,
     )
@@ -296,6 +313,11 @@ def parser() -> Parser:
         metavar="SECONDS",
         default=SAVE_EVERY,
         help=f"seconds between checkpoints, or none: at the end, and when it is stopped (default {SAVE_EVERY:g})",
+    )
+    own.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help='write event files into the run folder, readable while training (pip install "pgrad[tensorboard]")',
     )
     own.add_argument("--no-figures", action="store_true", help="write no figures")
     parser.add_trust()

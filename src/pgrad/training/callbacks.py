@@ -34,7 +34,10 @@ class Iteration:
     metrics      the iteration's line of metrics.csv by name, such as metrics["entropy"]; NaN where not defined
     episodes     that ended since the call before, in their order: `episode_return`, `length` and `total_steps` at their
                  end, [E] each. At the first call of a run that goes on, all so far
+    evaluation   along the way, if `evaluate_every` asked for one at this iteration
     """
+
+    evaluation: Evaluated | None = None
 
     def __init__(self, loop: Loop) -> None:
         self._loop: Loop | None = loop
@@ -134,4 +137,6 @@ class EvaluateEvery:
         own = fold_in(fold_in(iteration.seed, ALONG_STREAM), iteration.number) % MOST_SEEDS
         found = evaluate(iteration.policy(), self.original, seed=own, **self.settings)
         length = float(found.lengths.mean())
-        of_seed.append(Evaluated(iteration.number, iteration.total_steps, *found.mean, length, found.returns.size))
+        steps, episodes = iteration.total_steps, found.returns.size
+        iteration.evaluation = Evaluated(iteration.number, steps, *found.mean, length, episodes)
+        of_seed.append(iteration.evaluation)
