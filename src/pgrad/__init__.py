@@ -23,6 +23,7 @@ from pgrad.experiments.sweeps.sweep import sweep
 from pgrad.experiments.tuning.tune import Tuning, tune
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.policies.softmax import softmax
+from pgrad.results import Results, load_results
 from pgrad.runs.folder import save
 from pgrad.runs.load import load, load_value
 from pgrad.runs.resume import resume
@@ -47,6 +48,7 @@ __all__ = [
     "PgradError",
     "PolicyError",
     "Result",
+    "Results",
     "RunError",
     "Sweep",
     "TensorBoard",
@@ -61,6 +63,7 @@ __all__ = [
     "evaluate",
     "exact",
     "load",
+    "load_results",
     "load_value",
     "make",
     "play",
