@@ -81,7 +81,7 @@ def command(argv: list[str]) -> int:
         if how.figures:
             # Importing matplotlib takes a third of a second, and training leaves Python's global lock alone.
             threading.Thread(target=importlib.import_module, args=("pgrad.reports.figures",), daemon=True).start()
-        if how.evaluation_episodes:
+        if how.evaluation_episodes or how.evaluate_every:
             compile_beside()
         if not how.quiet:
             tell(asked, run)
@@ -215,8 +215,8 @@ def request(argv: list[str]) -> TrainRequest:
             checked_value("env", env)
     if isinstance(env, str) and arguments.env_kwargs is not None:
         with collecting(problems):
-            plain, own = split_name(env)
-            env = named_with(plain, own | read_arguments(arguments.env_kwargs))
+            name, already = split_name(env)
+            env = named_with(name, already | read_arguments(arguments.env_kwargs))
     if arguments.out is not None and os.path.lexists(arguments.out):
         problems.append(f"{arguments.out} exists already: choose another --out, or remove it")
     config: Config | None = None
@@ -240,16 +240,15 @@ def request(argv: list[str]) -> TrainRequest:
 
 def how_of(arguments: argparse.Namespace, checked: Mapping[str, Any]) -> How:
     """Return what is asked of the training itself."""
-    threads, evaluate_every = checked.get("threads"), checked.get("evaluate_every")
     return How(
-        threads,
-        checked["evaluation_episodes"],
-        checked["save_every"],
-        evaluate_every,
-        arguments.policy,
-        arguments.tensorboard,
-        not arguments.no_figures,
-        arguments.quiet,
+        threads=checked.get("threads"),
+        evaluation_episodes=checked["evaluation_episodes"],
+        save_every=checked["save_every"],
+        evaluate_every=checked.get("evaluate_every"),
+        policy=arguments.policy,
+        tensorboard=arguments.tensorboard,
+        figures=not arguments.no_figures,
+        quiet=arguments.quiet,
     )
 
 
@@ -262,8 +261,8 @@ def resumption(
             problems.append(f"--{name.replace('_', '-')} is for a new run: remove it, or --resume")
     if problems:
         raise ConfigError(problems)
-    how = how_of(arguments, checked)
-    return TrainRequest(None, arguments.resume, how, None, None, given, arguments.env, arguments.trust)
+    how, env, trust = how_of(arguments, checked), arguments.env, arguments.trust
+    return TrainRequest(None, arguments.resume, how, changes=given, env=env, trust=trust)
 
 
 def parser() -> Parser:

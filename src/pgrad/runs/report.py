@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pgrad.experiments.statistics import (
 )
 from pgrad.presets.preset import NONE, described
 from pgrad.reports.figures import (
+    Curve,
     along_the_way,
     ends,
     evaluated_returns,
@@ -156,12 +158,17 @@ def training(run: RunFiles) -> Section | None:
         return None
     logs = [one.episodes for one in run.seeds]
     lines = {"maximum": run.summary.get("max_return"), "solved": run.summary.get("reward_threshold")}
-    rows = [("environment steps" if by_steps else "episodes", f"return of {WINDOW} training episodes")]
+    headings = ("environment steps" if by_steps else "episodes", f"return of {WINDOW} training episodes")
+    figure = training_episodes(logs, run.title, by_steps, lines)
+    return Section("Training curve", (), figure, [headings, *curve_rows(curves)])
+
+
+def curve_rows(curves: Sequence[Curve]) -> list[tuple[str, str]]:
+    """Return seeds' curves as a table: their mean with its interval, at a few points."""
     grid, on_grid = on_one_grid(curves)
     means = mean_interval_of_columns(on_grid)
-    for point in np.linspace(0, grid.size - 1, TABLE_POINTS).astype(int):
-        rows.append((f"{grid[point]:,.0f}", str(Estimate(*means[:, point]))))
-    return Section("Training curve", (), training_episodes(logs, run.title, by_steps, lines), rows)
+    points = np.linspace(0, grid.size - 1, TABLE_POINTS).astype(int)
+    return [(f"{grid[point]:,.0f}", str(Estimate(*means[:, point]))) for point in points]
 
 
 def along(run: RunFiles) -> Section | None:

@@ -1,19 +1,15 @@
 """A sweep's report: what each setting reaches, its training curves, what the settings change, and how to repeat it."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from pgrad.config.values import shown_setting
-from pgrad.experiments.statistics import Estimate, mean_interval_of_columns, shown
+from pgrad.experiments.statistics import shown
 from pgrad.experiments.sweeps.result import Sweep, read, read_made_with
-from pgrad.reports.figures import on_one_grid
 from pgrad.reports.page import Rows, Section, how_to_repeat, page
 from pgrad.runs.atomic import write_atomically
-from pgrad.runs.report import is_run, run_sections
-
-TABLE_POINTS = 11  # of a training curve in its table
+from pgrad.runs.report import curve_rows, is_run, run_sections
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -24,8 +20,9 @@ def report(folders: Sequence[Path], out: Path | None = None) -> Path:
     Raises RunError where a folder holds neither a finished sweep nor a run, or the page cannot be written.
     """
     parts = [run_sections(folder) if is_run(folder) else sweep_sections(read(folder)) for folder in folders]
+    titles, sections = zip(*parts, strict=True)
     path = out or folders[0] / "report.html"
-    write_atomically(path, page(" · ".join(title for title, _ in parts), [one for _, all_ in parts for one in all_]))
+    write_atomically(path, page(" · ".join(titles), list(itertools.chain(*sections))))
     return path
 
 
@@ -40,20 +37,17 @@ def sections_of(sweep: Sweep) -> list[Section]:
     curves, sensitivity = sweep.curves(), sweep.sensitivity()
     sections = [Section(f"What each setting reaches on {sweep.env}", sweep.remarks(), None, sweep.rows())]
     if curves:
-        sections.append(Section("Training curves", [], sweep.plot(), curve_rows(sweep)))
+        sections.append(Section("Training curves", [], sweep.plot(), curves_rows(sweep)))
     if sensitivity is not None:
         sections.append(Section("What the settings change", [], sensitivity, seed_rows(sweep)))
     return [*sections, how_to_repeat(read_made_with(sweep.folder))]
 
 
-def curve_rows(sweep: Sweep) -> Rows:
+def curves_rows(sweep: Sweep) -> Rows:
     """Return the training curves as a table: the mean over seeds with its interval, at a few points."""
     rows: list[Sequence[str]] = [("setting", sweep.curve_axis, "return of 50 training episodes")]
     for label, curves in sweep.curves().items():
-        grid, on_grid = on_one_grid(curves)
-        means = mean_interval_of_columns(on_grid)
-        for point in np.linspace(0, grid.size - 1, TABLE_POINTS).astype(int):
-            rows.append((label, f"{grid[point]:,.0f}", str(Estimate(*means[:, point]))))
+        rows += [(label, *row) for row in curve_rows(curves)]
     return rows
 
 
