@@ -1,50 +1,18 @@
-// Use the page as a learner does, in a real browser: CHROMIUM=… PAGE=http://… EXPECTED='{…}' node page.mjs [--whole]
+// Use the page as a learner does: EXPECTED='{…}' node page.mjs, and what visit.ts needs.
 // tests/lesson/test_page.py serves the page, and computes with pgrad what figures must say.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import test from "node:test";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
+import { address, assertAccessible, browser, visit, whole } from "./visit";
 
 interface Expected {
   softmax: { preferences: number[]; temperature: number; probabilities: number[] };
   theorem: { theta: number[]; performance: number; gradient: number[] };
 }
 
-const address = process.env["PAGE"]!;
 const expected = JSON.parse(process.env["EXPECTED"]!) as Expected;
-const axe = fs.readFileSync(process.env["AXE"]!, "utf8");
-const whole = process.argv.includes("--whole");
 const SECTIONS = 13;
-
-const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"]!, args: ["--no-sandbox"] });
-
-/** Open the page in a browser of its own, run a test on it, and demand that nothing was complained of. */
-async function visit(
-  name: string,
-  use: (page: Page, context: BrowserContext) => Promise<void>,
-  { hash = "", width = 1400, dark = false, complaints = 0 } = {},
-): Promise<void> {
-  await test(name, async () => {
-    const colorScheme = dark ? "dark" : "light";
-    const context = await browser.newContext({
-      viewport: { width, height: 900 },
-      colorScheme,
-      reducedMotion: "reduce",
-    });
-    const page = await context.newPage();
-    const said: string[] = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && said.push(message.text()));
-    page.on("pageerror", (error) => said.push(error.message));
-    try {
-      await page.goto(`${address}${hash}`);
-      await use(page, context);
-      assert.equal(said.length, complaints, said.join("\n"));
-    } finally {
-      await context.close();
-    }
-  });
-}
 
 /** Build every section by scrolling through the page. */
 async function scroll(page: Page): Promise<void> {
@@ -96,13 +64,7 @@ for (const [width, dark] of whole
       assert.equal(await page.locator(".failure").count(), 0);
       const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(content <= window, `the page is ${content} pixels wide in a window of ${window}`);
-      await page.evaluate(axe);
-      const found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})");
-      const { violations } = found as { violations: { id: string; nodes: { html: string }[] }[] };
-      const named = violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`,
-      );
-      assert.deepEqual(named, []);
+      await assertAccessible(page);
       for (const figure of await page.locator("figure [role=img]:visible").all()) {
         assert.ok(((await figure.getAttribute("aria-label")) ?? "").length > 20, await figure.innerHTML());
       }

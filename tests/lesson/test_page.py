@@ -1,4 +1,4 @@
-"""The page in a real browser; lesson/test/page.ts says what is done there."""
+"""The page in a real browser; lesson/test/page.ts and exercises.ts say what is done there."""
 
 import json
 import os
@@ -21,8 +21,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["short", "whole"])
-def test_the_page_in_a_browser(whole: bool, tmp_path: Path) -> None:
-    script = bundled("page", tmp_path, "--external:playwright-core")
+@pytest.mark.parametrize("name", ["page", "exercises"])
+def test_the_page_in_a_browser(name: str, whole: bool, tmp_path: Path) -> None:
+    script = bundled(name, tmp_path, "--external:playwright-core")
     (tmp_path / "node_modules").symlink_to(LESSON / "node_modules")
     assert CHROMIUM is not None
     with new_server("127.0.0.1", 0) as server:

@@ -1,24 +1,26 @@
 """The server of the lesson's page, and the command that opens it."""
 
+import json
+import re
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 
-from pgrad.cli.lesson import on_loopback
 from pgrad.cli.main import run
 from pgrad.errors import InputError
-from pgrad.lesson.serve import new_server
+from pgrad.lesson.serve import new_server, on_loopback
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    (tmp_path / "index.html").write_text("<p>the page", "utf-8")
+    (tmp_path / "index.html").write_text("<head><p>the page", "utf-8")
     (tmp_path / "engine.wasm").write_bytes(b"\0asm")
     (tmp_path / "main.js").write_text("1", "utf-8")
     return tmp_path
@@ -45,6 +47,52 @@ def test_nothing_beside_the_site_is_served(address: str, site: Path) -> None:
     (site.parent / "secret.txt").write_text("no", "utf-8")
     with pytest.raises(HTTPError, match="404"):
         urllib.request.urlopen(address + "/../secret.txt")
+
+
+def token_in(address: str) -> str:
+    with urllib.request.urlopen(address) as answer:
+        found = re.search(r'<meta name="checker" content="([^"]+)" />', answer.read().decode())
+    return found[1] if found else ""
+
+
+def ask(address: str, code: str, exercise: str = "rewards_to_go", **headers: str) -> Any:
+    data = json.dumps({"exercise": exercise, "code": code}).encode()
+    sent = {"Origin": address, "X-Checker": token_in(address), **headers}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/check", data, sent)) as answer:
+        return json.loads(answer.read())
+
+
+def test_an_answer_from_the_page_is_checked(address: str) -> None:
+    verdict = ask(address, "def rewards_to_go(rewards, discount):\n    return rewards")
+    assert verdict["right"] is False and verdict["mistake"] == "immediate reward only"
+    assert ask(address, "rewards_to_go = 1 / 0")["mistake"] == "it raises an error"
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("Origin", "http://example.org"), ("Origin", "null"), ("X-Checker", "guessed"), ("Host", "example.org")],
+)
+def test_nobody_but_the_page_is_answered(address: str, header: str, value: str) -> None:
+    headers = {"Host": value, "Origin": f"http://{value}"} if header == "Host" else {header: value}
+    with pytest.raises(HTTPError, match="403"):
+        ask(address, "pass", **headers)
+
+
+def test_a_request_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(HTTPError, match="400"):
+        ask(address, "pass", exercise="../secret")
+    with pytest.raises(HTTPError, match="403"):
+        ask(address, "#" * 70_000)
+
+
+def test_beyond_loopback_no_answers_are_checked(site: Path) -> None:
+    with new_server("0.0.0.0", 0, site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert token_in(address) == ""
+        with pytest.raises(HTTPError, match="403"):
+            ask(address, "pass")
+        server.shutdown()
 
 
 def test_a_port_in_use_is_named(site: Path) -> None:

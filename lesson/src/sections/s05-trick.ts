@@ -59,6 +59,7 @@ export const trick: Section = {
   title: "The log-derivative trick",
   minutes: 10,
   star: true,
+  exercises: ["theorem_row"],
   build,
 };
 

@@ -1,21 +1,75 @@
-"""Serve the lesson's page on this machine: files, and nothing else."""
+"""Serve the lesson's page on this machine: files, and to those who sit at it a check of their answers.
+
+Checking runs the code that is sent. So it is offered on loopback only, and only to the page itself: a request must name
+this machine as its host and the page as its origin, and bring the token that the page was given. No other site that a
+browser shows can do all three.
+"""
 
 import errno
+import ipaddress
+import json
+import secrets
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pgrad.errors import InputError
+from pgrad.lesson.answers import checked, warm_up
 from pgrad.lesson.sources import SITE
 
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".woff2": "font/woff2"}
+LONGEST = 2**16  # bytes of an answer
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """A file of the site for each address, always fresh."""
+    """A file of the site for each address, always fresh; `POST /check` checks an answer."""
 
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012, as the base class has it
+
+    def __init__(self, *args: Any, token: str, **kwargs: Any) -> None:
+        self.token = token  # empty: answers are not checked
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        """Send a file; the page itself with the token."""
+        if self.token and urlsplit(self.path).path in ("/", "/index.html"):
+            page = (Path(self.directory) / "index.html").read_text("utf-8")
+            self.send(page.replace("<head>", f'<head><meta name="checker" content="{self.token}" />', 1), "text/html")
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        """Send the verdict on an answer as JSON."""
+        size = int(self.headers.get("Content-Length", 0))
+        if self.path != "/check" or not self.is_from_the_page() or size > LONGEST:
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        try:
+            asked = json.loads(self.rfile.read(size))
+            verdict = checked(str(asked["exercise"]), str(asked["code"]))
+        except (ValueError, KeyError, TypeError, InputError):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+        else:
+            self.send(verdict.to_json(), "application/json")
+
+    def is_from_the_page(self) -> bool:
+        """Return whether a request comes from the page that this server has sent."""
+        host, token = self.headers.get("Host", ""), self.headers.get("X-Checker", "")
+        named = on_loopback(urlsplit(f"//{host}").hostname or "")
+        ours = self.headers.get("Origin") == f"http://{host}"
+        return bool(self.token) and named and ours and secrets.compare_digest(token.encode(), self.token.encode())
+
+    def send(self, text: str, kind: str) -> None:
+        """Send a text."""
+        content = text.encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def end_headers(self) -> None:
         """Let no browser keep the page of an earlier version."""
@@ -35,9 +89,21 @@ def new_server(host: str, port: int, site: Path = SITE) -> ThreadingHTTPServer:
         raise InputError(
             "this installation has no lesson: `make lesson` builds it in pgrad's repository, and `make wheel` packs it"
         )
+    token = secrets.token_urlsafe() if on_loopback(host) else ""
     try:
-        return ThreadingHTTPServer((host, port), partial(Handler, directory=str(site)))
+        server = ThreadingHTTPServer((host, port), partial(Handler, directory=str(site), token=token))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise InputError(f"port {port} is in use: give another one by --port, or 0 for any that is free") from None
         raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from None
+    if token:
+        warm_up()
+    return server
+
+
+def on_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
