@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ import pytest
 
 from pgrad.cli.main import run
 from pgrad.errors import InputError
+from pgrad.exercises import EXERCISES
+from pgrad.lesson.pack import pack
 from pgrad.lesson.serve import new_server, on_loopback
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    (tmp_path / "index.html").write_text("<head><p>the page", "utf-8")
-    (tmp_path / "engine.wasm").write_bytes(b"\0asm")
-    (tmp_path / "main.js").write_text("1", "utf-8")
-    return tmp_path
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text("<head><p>the page", "utf-8")
+    (folder / "engine.wasm").write_bytes(b"\0asm")
+    (folder / "main.js").write_text("1", "utf-8")
+    return folder
 
 
 @pytest.fixture
@@ -111,6 +116,21 @@ def test_an_address_of_another_machine_is_named(site: Path) -> None:
 def test_a_page_that_is_not_built_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no lesson: `make lesson` builds it"):
         new_server("127.0.0.1", 0, tmp_path)
+
+
+@pytest.mark.parametrize("solutions", [False, True])
+def test_a_zip_holds_the_site_and_solutions_if_wished(site: Path, tmp_path: Path, solutions: bool) -> None:
+    pack(tmp_path / "lesson.zip", solutions, site)
+    with zipfile.ZipFile(tmp_path / "lesson.zip") as zipped:
+        assert {"index.html", "engine.wasm", "main.js", "exercises.json"} <= {*zipped.namelist()}
+        exercises = json.loads(zipped.read("exercises.json"))
+    assert [one["name"] for one in exercises] == [*EXERCISES]
+    assert all(("solutions" in one) == solutions and one["starter"] for one in exercises)
+
+
+def test_a_zip_that_cannot_be_written_is_named(site: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot write '/nowhere/lesson\.zip'"):
+        pack(Path("/nowhere/lesson.zip"), False, site)
 
 
 def test_loopback_is_known() -> None:

@@ -2,8 +2,10 @@
 
 import webbrowser
 from contextlib import suppress
+from pathlib import Path
 
 from pgrad.cli.parser import Parser
+from pgrad.lesson.pack import pack
 from pgrad.lesson.serve import new_server, on_loopback
 
 PORT = 8_642
@@ -23,7 +25,13 @@ def command(argv: list[str]) -> int:
         "--host", default=LOOPBACK, help=f"address to listen on (default {LOOPBACK}: this machine alone)"
     )
     parser.add_argument("--no-open", action="store_true", help="only print the address")
+    parser.add_argument("--zip", metavar="FILE", help="write the page to a zip instead, for any web host")
+    parser.add_argument("--solutions", action="store_true", help="leave the exercises' solutions in the zip")
     arguments = parser.checked(argv)
+    if arguments.zip is not None:
+        pack(Path(arguments.zip), arguments.solutions)
+        print(f"the lesson is in {arguments.zip}, {'with' if arguments.solutions else 'without'} solutions")
+        return 0
     with new_server(arguments.host, arguments.port) as server, suppress(KeyboardInterrupt):
         address = f"http://{arguments.host}:{server.server_port}/"
         print(f"the lesson is at {address} until you press Ctrl-C", flush=True)

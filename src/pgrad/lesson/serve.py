@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pgrad.errors import InputError
 from pgrad.lesson.answers import checked, warm_up
-from pgrad.lesson.sources import SITE
+from pgrad.lesson.sources import SITE, require_site
 
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".woff2": "font/woff2"}
 LONGEST = 2**16  # bytes of an answer
@@ -85,10 +85,7 @@ def new_server(host: str, port: int, site: Path = SITE) -> ThreadingHTTPServer:
 
     Raises InputError where the page is not built, or the address cannot be had.
     """
-    if not (site / "index.html").exists():
-        raise InputError(
-            "this installation has no lesson: `make lesson` builds it in pgrad's repository, and `make wheel` packs it"
-        )
+    require_site(site)
     token = secrets.token_urlsafe() if on_loopback(host) else ""
     try:
         server = ThreadingHTTPServer((host, port), partial(Handler, directory=str(site), token=token))
