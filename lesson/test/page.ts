@@ -9,10 +9,11 @@ import { address, assertAccessible, browser, visit, whole } from "./visit";
 interface Expected {
   softmax: { preferences: number[]; temperature: number; probabilities: number[] };
   theorem: { theta: number[]; performance: number; gradient: number[] };
+  questions: number[]; // which option is right
 }
 
 const expected = JSON.parse(process.env["EXPECTED"]!) as Expected;
-const SECTIONS = 13;
+const SECTIONS = 14;
 
 /** Build every section by scrolling through the page. */
 async function scroll(page: Page): Promise<void> {
@@ -240,6 +241,31 @@ if (whole) {
       assert.equal(await rows.count(), before + 1);
     },
     { hash: "#train" },
+  );
+
+  await visit(
+    "twelve questions are answered twice, then measured, and the score tells both times",
+    async (page) => {
+      const section = page.locator("#questions");
+      await section.locator(".content:not(.waiting)").waitFor();
+      await section.getByRole("button", { name: "Keep my answers" }).click();
+      await section.getByText("Not answered yet: 1, 2, 3").waitFor();
+      for (const group of await section.getByRole("group").all()) await group.getByRole("radio").first().check();
+      await section.getByRole("button", { name: "Keep my answers" }).click();
+      await page.reload();
+      await section.getByText("Your answers from before are kept").waitFor();
+      const groups = await section.getByRole("group").all();
+      assert.equal(groups.length, expected.questions.length);
+      for (const [i, group] of groups.entries()) {
+        await group.getByRole("radio").nth(expected.questions[i]!).check();
+      }
+      await section.getByRole("button", { name: "Measure the answers" }).click();
+      await section.getByText("now 12 are").waitFor({ timeout: 60_000 });
+      assert.match((await section.textContent())!, /Before, [0-9]+ of 12 were right/);
+      await section.getByRole("button", { name: "Forget my answers" }).click();
+      await section.getByRole("button", { name: "Keep my answers" }).waitFor();
+    },
+    { hash: "#questions" },
   );
 
   await visit("every slider and choice moves, and nothing breaks", async (page) => {
