@@ -5,6 +5,7 @@ import { Engine, type EngineDescription } from "./engine";
 import { exerciseElement, type Asked } from "./exercise";
 import { Pool } from "./pool";
 import { Score, scorePanel } from "./predict";
+import { Presenter } from "./presenter";
 import { recordedFigures } from "./recorded-figures";
 import type { Context, Section } from "./section";
 import { SECTIONS } from "./sections";
@@ -107,7 +108,7 @@ function tableOfContents(address: Address): void {
 
   function mark(): void {
     const sections = SECTIONS.map(({ id }) => document.getElementById(id)!.getBoundingClientRect());
-    const current = SECTIONS[sections.findLastIndex(({ top }) => top < innerHeight / 3)];
+    const current = SECTIONS[sections.findLastIndex(({ top, height }) => height > 0 && top < innerHeight / 3)];
     SECTIONS.forEach(({ id }, i) => {
       const { bottom } = sections[i]!;
       const waiting = document.querySelector(`#${id} .waiting`);
@@ -166,10 +167,9 @@ function themeSwitch(): void {
   });
 }
 
-/** Scroll to the section that the address names. */
-function goTo(id: string): void {
-  const target = document.getElementById(id);
-  if (target !== null) target.scrollIntoView();
+/** Show the section that the address names. */
+function goTo(id: string, presenter: Presenter): void {
+  if (SECTIONS.some((section) => section.id === id)) presenter.show(id);
   else if (id !== "") notify("The address names a section that is not on this page. It was ignored.");
 }
 
@@ -181,8 +181,12 @@ async function start(): Promise<void> {
   );
   const contents = new Map(SECTIONS.map((section) => [section, scaffold(section)]));
   history.scrollRestoration = "manual"; // sections that are not built yet have no place to return to
-  goTo(address.section);
-  window.addEventListener("hashchange", () => goTo(address.section)); // a link that was pasted into this window
+  const presenter = new Presenter(
+    SECTIONS.map(({ id }) => id),
+    () => address.section,
+  );
+  goTo(address.section, presenter);
+  window.addEventListener("hashchange", () => goTo(address.section, presenter)); // a link that was pasted into this window
   tableOfContents(address);
   const score = new Score();
   document.querySelector("#score")!.append(scorePanel(score));

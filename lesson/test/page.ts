@@ -244,6 +244,39 @@ if (whole) {
   );
 
   await visit(
+    "presenting shows one section at a time, turned by the keyboard, and ends where it is",
+    async (page) => {
+      await page.locator("#softmax .content:not(.waiting)").waitFor();
+      await page.getByRole("button", { name: "Present" }).click();
+      const shown = page.locator("#sections > section:visible");
+      assert.equal(await shown.count(), 1);
+      await page.keyboard.press("PageDown");
+      await page.locator("#network .content:not(.waiting)").waitFor();
+      await page.keyboard.press("ArrowLeft");
+      await page.locator("#softmax").waitFor();
+      const handle = page.getByRole("slider", { name: "Preference for a₂" });
+      const { x, y, width, height } = (await handle.locator(".handle-knob").boundingBox())!;
+      const middle: [number, number] = [x + width / 2, y + height / 2];
+      await page.mouse.move(...middle);
+      await page.mouse.down();
+      await page.mouse.move(middle[0], middle[1] + 5);
+      await page.mouse.move(...middle);
+      await page.mouse.up();
+      assert.ok(Math.abs(Number(await handle.getAttribute("aria-valuenow")) - 1) < 0.05); // it stays under the pointer
+      await handle.press("ArrowRight"); // which belongs to it
+      assert.equal(await shown.getAttribute("id"), "softmax");
+      await page.getByRole("button", { name: "Present" }).focus();
+      await page.keyboard.press("ArrowRight");
+      await page.locator("#network").waitFor();
+      await assertAccessible(page);
+      await page.keyboard.press("Escape");
+      assert.equal(await shown.count(), SECTIONS);
+      assert.match(await page.evaluate(() => location.hash), /^#network/);
+    },
+    { hash: "#softmax" },
+  );
+
+  await visit(
     "twelve questions are answered twice, then measured, and the score tells both times",
     async (page) => {
       const section = page.locator("#questions");
