@@ -90,8 +90,8 @@ function workbench(asked: Asked, attempt: Attempt, changed: () => void): HTMLEle
       changed();
       outcome.replaceChildren(verdictElement(verdict));
     } catch (error) {
-      const remedy = "Is “pgrad lesson” still running?";
-      outcome.replaceChildren(h("p", { class: "failure" }, `It could not be checked: ${String(error)}. ${remedy}`));
+      const why = error instanceof TypeError ? "“pgrad lesson” is no longer running" : (error as Error).message;
+      outcome.replaceChildren(h("p", { class: "failure" }, `It could not be checked: ${why}.`));
     }
     checking.disabled = false;
   }

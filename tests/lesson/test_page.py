@@ -36,7 +36,7 @@ def test_the_page_in_a_browser(name: str, whole: bool, tmp_path: Path) -> None:
         environment = {
             **os.environ,
             "CHROMIUM": CHROMIUM,
-            "PAGE": f"http://127.0.0.1:{server.server_port}/",
+            "PAGE": server.address,
             "AXE": str(LESSON / "node_modules/axe-core/axe.min.js"),
             "EXPECTED": json.dumps(expected()),
         }

@@ -1,7 +1,6 @@
 """The server of the lesson's page, and the command that opens it."""
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ from pgrad.cli.main import run
 from pgrad.errors import InputError
 from pgrad.exercises import EXERCISES
 from pgrad.lesson.pack import pack
-from pgrad.lesson.serve import new_server, on_loopback
+from pgrad.lesson.serve import Server, new_server, on_loopback
 
 
 @pytest.fixture
@@ -32,11 +31,16 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def address(site: Path) -> Iterator[str]:
+def server(site: Path) -> Iterator[Server]:
     with new_server("127.0.0.1", 0, site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server
         server.shutdown()
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.mark.parametrize(
@@ -54,49 +58,54 @@ def test_nothing_beside_the_site_is_served(address: str, site: Path) -> None:
         urllib.request.urlopen(address + "/../secret.txt")
 
 
-def token_in(address: str) -> str:
-    with urllib.request.urlopen(address) as answer:
-        found = re.search(r'<meta name="checker" content="([^"]+)" />', answer.read().decode())
-    return found[1] if found else ""
-
-
-def ask(address: str, code: str, exercise: str = "rewards_to_go", **headers: str) -> Any:
-    data = json.dumps({"exercise": exercise, "code": code}).encode()
-    sent = {"Origin": address, "X-Checker": token_in(address), **headers}
+def ask(server: Server, code: str, exercise: str = "rewards_to_go", **headers: str) -> Any:
+    address, data = f"http://127.0.0.1:{server.server_port}", json.dumps({"exercise": exercise, "code": code}).encode()
+    sent = {"Origin": address, "X-Checker": server.token, **headers}
     with urllib.request.urlopen(urllib.request.Request(f"{address}/check", data, sent)) as answer:
         return json.loads(answer.read())
 
 
-def test_an_answer_from_the_page_is_checked(address: str) -> None:
-    verdict = ask(address, "def rewards_to_go(rewards, discount):\n    return rewards")
+def test_an_answer_from_the_page_is_checked(server: Server) -> None:
+    verdict = ask(server, "def rewards_to_go(rewards, discount):\n    return rewards")
     assert verdict["right"] is False and verdict["mistake"] == "immediate reward only"
-    assert ask(address, "rewards_to_go = 1 / 0")["mistake"] == "it raises an error"
+    assert ask(server, "rewards_to_go = 1 / 0")["mistake"] == "it raises an error"
 
 
 @pytest.mark.parametrize(
     ("header", "value"),
-    [("Origin", "http://example.org"), ("Origin", "null"), ("X-Checker", "guessed"), ("Host", "example.org")],
+    [
+        ("Origin", "http://example.org"),
+        ("Origin", "null"),
+        ("Host", "example.org"),
+        ("X-Checker", "guessed"),
+        ("X-Checker", ""),
+    ],
 )
-def test_nobody_but_the_page_is_answered(address: str, header: str, value: str) -> None:
+def test_nobody_but_the_page_is_answered(server: Server, header: str, value: str) -> None:
     headers = {"Host": value, "Origin": f"http://{value}"} if header == "Host" else {header: value}
     with pytest.raises(HTTPError, match="403"):
-        ask(address, "pass", **headers)
+        ask(server, "pass", **headers)
 
 
-def test_a_request_that_is_none_is_refused(address: str) -> None:
+def test_nothing_that_is_served_holds_the_token(server: Server, address: str) -> None:
+    assert server.address == f"{address}/?checker={server.token}" and len(server.token) > 20
+    with urllib.request.urlopen(server.address) as answer:
+        assert server.token not in answer.read().decode() + str(answer.headers)
+
+
+def test_a_request_that_is_none_is_refused(server: Server) -> None:
     with pytest.raises(HTTPError, match="400"):
-        ask(address, "pass", exercise="../secret")
+        ask(server, "pass", exercise="../secret")
     with pytest.raises(HTTPError, match="403"):
-        ask(address, "#" * 70_000)
+        ask(server, "#" * 70_000)
 
 
 def test_beyond_loopback_no_answers_are_checked(site: Path) -> None:
     with new_server("0.0.0.0", 0, site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        assert token_in(address) == ""
+        assert server.token == "" and "checker" not in server.address
         with pytest.raises(HTTPError, match="403"):
-            ask(address, "pass")
+            ask(server, "pass")
         server.shutdown()
 
 

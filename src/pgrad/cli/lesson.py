@@ -33,11 +33,10 @@ def command(argv: list[str]) -> int:
         print(f"the lesson is in {arguments.zip}, {'with' if arguments.solutions else 'without'} solutions")
         return 0
     with new_server(arguments.host, arguments.port) as server, suppress(KeyboardInterrupt):
-        address = f"http://{arguments.host}:{server.server_port}/"
-        print(f"the lesson is at {address} until you press Ctrl-C", flush=True)
+        print(f"the lesson is at {server.address} until you press Ctrl-C", flush=True)
         if not on_loopback(arguments.host):
             print("everybody who reaches this machine can read it there; it is files and checks no answers", flush=True)
-        if not arguments.no_open and not webbrowser.open(address):
+        if not arguments.no_open and not webbrowser.open(server.address):
             print("no browser opened: open the address yourself", flush=True)
         server.serve_forever()
     return 0

@@ -1,8 +1,8 @@
 """Serve the lesson's page on this machine: files, and to those who sit at it a check of their answers.
 
 Checking runs the code that is sent. So it is offered on loopback only, and only to the page itself: a request must name
-this machine as its host and the page as its origin, and bring the token that the page was given. No other site that a
-browser shows can do all three.
+this machine as its host and the page as its origin, and bring the token that `pgrad lesson` has put into the address.
+No other site that a browser shows can do all three, nor can another user of this machine.
 """
 
 import errno
@@ -27,19 +27,8 @@ LONGEST = 2**16  # bytes of an answer
 class Handler(SimpleHTTPRequestHandler):
     """A file of the site for each address, always fresh; `POST /check` checks an answer."""
 
+    server: "Server"
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012, as the base class has it
-
-    def __init__(self, *args: Any, token: str, **kwargs: Any) -> None:
-        self.token = token  # empty: answers are not checked
-        super().__init__(*args, **kwargs)
-
-    def do_GET(self) -> None:
-        """Send a file; the page itself with the token."""
-        if self.token and urlsplit(self.path).path in ("/", "/index.html"):
-            page = (Path(self.directory) / "index.html").read_text("utf-8")
-            self.send(page.replace("<head>", f'<head><meta name="checker" content="{self.token}" />', 1), "text/html")
-        else:
-            super().do_GET()
 
     def do_POST(self) -> None:
         """Send the verdict on an answer as JSON."""
@@ -53,20 +42,21 @@ class Handler(SimpleHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, InputError):
             self.send_error(HTTPStatus.BAD_REQUEST)
         else:
-            self.send(verdict.to_json(), "application/json")
+            self.send_json(verdict.to_json())
 
     def is_from_the_page(self) -> bool:
         """Return whether a request comes from the page that this server has sent."""
         host, token = self.headers.get("Host", ""), self.headers.get("X-Checker", "")
         named = on_loopback(urlsplit(f"//{host}").hostname or "")
         ours = self.headers.get("Origin") == f"http://{host}"
-        return bool(self.token) and named and ours and secrets.compare_digest(token.encode(), self.token.encode())
+        known = bool(self.server.token) and secrets.compare_digest(token.encode(), self.server.token.encode())
+        return named and ours and known
 
-    def send(self, text: str, kind: str) -> None:
-        """Send a text."""
+    def send_json(self, text: str) -> None:
+        """Send a text that is JSON."""
         content = text.encode()
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -80,20 +70,34 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing of each request."""
 
 
-def new_server(host: str, port: int, site: Path = SITE) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    """A server of the page."""
+
+    def __init__(self, host: str, port: int, site: Path) -> None:
+        self.token = secrets.token_urlsafe(16) if on_loopback(host) else ""  # empty: answers are not checked
+        self.host = host
+        super().__init__((host, port), partial(Handler, directory=str(site)))
+
+    @property
+    def address(self) -> str:
+        """The address to open, with the token."""
+        query = f"?checker={self.token}" if self.token else ""
+        return f"http://{self.host}:{self.server_port}/{query}"
+
+
+def new_server(host: str, port: int, site: Path = SITE) -> Server:
     """Return a server of the page, which listens already; port 0 takes any that is free.
 
     Raises InputError where the page is not built, or the address cannot be had.
     """
     require_site(site)
-    token = secrets.token_urlsafe() if on_loopback(host) else ""
     try:
-        server = ThreadingHTTPServer((host, port), partial(Handler, directory=str(site), token=token))
+        server = Server(host, port, site)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise InputError(f"port {port} is in use: give another one by --port, or 0 for any that is free") from None
         raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from None
-    if token:
+    if server.token:
         warm_up()
     return server
 
