@@ -123,7 +123,8 @@ function makeHandle(options: HandleOptions, plot: () => Plot, redraw: () => void
   element.addEventListener("pointermove", (event) => {
     if (!element.hasPointerCapture(event.pointerId)) return;
     const corner = element.ownerSVGElement!.getBoundingClientRect();
-    moveTo(plot().x.invert(event.clientX - corner.left), plot().y.invert(event.clientY - corner.top));
+    const zoom = corner.width / plot().width;
+    moveTo(plot().x.invert((event.clientX - corner.left) / zoom), plot().y.invert((event.clientY - corner.top) / zoom));
   });
   element.addEventListener("keydown", (event) => {
     const direction = KEYS[event.key];

@@ -1,9 +1,11 @@
 // The page: loads the engine, builds each section when it comes near, and keeps the table of contents and the theme.
 
-import { h, inline, notify, onceAFrame } from "./dom";
+import { h, heading, inline, notify, onceAFrame } from "./dom";
 import { Engine, type EngineDescription } from "./engine";
+import { exerciseElement, type Asked } from "./exercise";
 import { Pool } from "./pool";
 import { Score, scorePanel } from "./predict";
+import { Presenter } from "./presenter";
 import { recordedFigures } from "./recorded-figures";
 import type { Context, Section } from "./section";
 import { SECTIONS } from "./sections";
@@ -18,13 +20,22 @@ const SIMD = new Uint8Array([
   0, 0, 0, 0, 0, 0, 26, 11,
 ]);
 
-/** Load the engine and a copy of its bytes for the workers. */
-async function loadEngine(): Promise<{ engine: Engine; wasm: ArrayBuffer; description: EngineDescription }> {
-  const [wasmFile, descriptionFile] = await Promise.all([fetch("engine.wasm"), fetch("engine.json")]);
-  if (!wasmFile.ok || !descriptionFile.ok) throw new Error("engine.wasm or engine.json is not beside the page");
+interface Loaded {
+  engine: Engine;
+  wasm: ArrayBuffer; // for the workers
+  description: EngineDescription;
+  exercises: readonly Asked[];
+}
+
+/** Load what the build has put beside the page. */
+async function load(): Promise<Loaded> {
+  const files = await Promise.all(["engine.wasm", "engine.json", "exercises.json"].map((name) => fetch(name)));
+  for (const { ok, url } of files) if (!ok) throw new Error(`${url} is not there`);
+  const [wasmFile, descriptionFile, exercisesFile] = files as [Response, Response, Response];
   const wasm = await wasmFile.arrayBuffer();
   const description = (await descriptionFile.json()) as EngineDescription;
-  return { engine: await Engine.load(wasm, description), wasm, description };
+  const exercises = (await exercisesFile.json()) as Asked[];
+  return { engine: await Engine.load(wasm, description), wasm, description, exercises };
 }
 
 /** Say why the page cannot run here, or return null. */
@@ -54,9 +65,11 @@ function scaffold(section: Section): HTMLElement {
 }
 
 /** Build a section; one that fails says so and leaves the others alone. */
-function build(section: Section, content: HTMLElement, context: Context): void {
+function build(section: Section, content: HTMLElement, context: Context, exercises: readonly Asked[]): void {
   try {
     section.build(content, context);
+    const own = exercises.filter(({ name }) => section.exercises?.includes(name));
+    if (own.length > 0) content.append(heading(own.length > 1 ? "Exercises" : "Exercise"), ...own.map(exerciseElement));
   } catch (error) {
     console.error(error);
     content.append(h("p", { class: "failure" }, `This section could not be shown: ${String(error)}`));
@@ -65,13 +78,18 @@ function build(section: Section, content: HTMLElement, context: Context): void {
 }
 
 /** Build each section once it comes near the window. */
-function buildWhenNear(contents: Map<Section, HTMLElement>, shared: Omit<Context, "settings">, address: Address): void {
+function buildWhenNear(
+  contents: Map<Section, HTMLElement>,
+  shared: Omit<Context, "settings">,
+  exercises: readonly Asked[],
+  address: Address,
+): void {
   const observer = new IntersectionObserver(
     (entries) => {
       for (const entry of entries.filter(({ isIntersecting }) => isIntersecting)) {
         observer.unobserve(entry.target);
         const [section, content] = [...contents].find(([, element]) => element === entry.target)!;
-        build(section, content, { ...shared, settings: new Settings(address, section.id) });
+        build(section, content, { ...shared, settings: new Settings(address, section.id) }, exercises);
         address.finish(section.id);
       }
     },
@@ -90,7 +108,7 @@ function tableOfContents(address: Address): void {
 
   function mark(): void {
     const sections = SECTIONS.map(({ id }) => document.getElementById(id)!.getBoundingClientRect());
-    const current = SECTIONS[sections.findLastIndex(({ top }) => top < innerHeight / 3)];
+    const current = SECTIONS[sections.findLastIndex(({ top, height }) => height > 0 && top < innerHeight / 3)];
     SECTIONS.forEach(({ id }, i) => {
       const { bottom } = sections[i]!;
       const waiting = document.querySelector(`#${id} .waiting`);
@@ -149,10 +167,9 @@ function themeSwitch(): void {
   });
 }
 
-/** Scroll to the section that the address names. */
-function goTo(id: string): void {
-  const target = document.getElementById(id);
-  if (target !== null) target.scrollIntoView();
+/** Show the section that the address names. */
+function goTo(id: string, presenter: Presenter): void {
+  if (SECTIONS.some((section) => section.id === id)) presenter.show(id);
   else if (id !== "") notify("The address names a section that is not on this page. It was ignored.");
 }
 
@@ -164,8 +181,12 @@ async function start(): Promise<void> {
   );
   const contents = new Map(SECTIONS.map((section) => [section, scaffold(section)]));
   history.scrollRestoration = "manual"; // sections that are not built yet have no place to return to
-  goTo(address.section);
-  window.addEventListener("hashchange", () => goTo(address.section)); // a link that was pasted into this window
+  const presenter = new Presenter(
+    SECTIONS.map(({ id }) => id),
+    () => address.section,
+  );
+  goTo(address.section, presenter);
+  window.addEventListener("hashchange", () => goTo(address.section, presenter)); // a link that was pasted into this window
   tableOfContents(address);
   const score = new Score();
   document.querySelector("#score")!.append(scorePanel(score));
@@ -176,8 +197,8 @@ async function start(): Promise<void> {
     return;
   }
   try {
-    const { engine, wasm, description } = await loadEngine();
-    buildWhenNear(contents, { engine, pool: new Pool(wasm, description, notify), score }, address);
+    const { engine, wasm, description, exercises } = await load();
+    buildWhenNear(contents, { engine, pool: new Pool(wasm, description, notify), score }, exercises, address);
   } catch (error) {
     console.error(error);
     notify(`The engine could not be loaded: ${String(error)}`);

@@ -18,5 +18,6 @@ export interface Section {
   title: string;
   minutes: number;
   star: boolean; // on the short path
+  exercises?: readonly string[]; // at its end, by name
   build(root: HTMLElement, context: Context): void; // called once, when the section comes near the window
 }

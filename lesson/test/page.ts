@@ -1,50 +1,19 @@
-// Use the page as a learner does, in a real browser: CHROMIUM=… PAGE=http://… EXPECTED='{…}' node page.mjs [--whole]
+// Use the page as a learner does: EXPECTED='{…}' node page.mjs, and what visit.ts needs.
 // tests/lesson/test_page.py serves the page, and computes with pgrad what figures must say.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import test from "node:test";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
+import { address, assertAccessible, browser, visit, whole } from "./visit";
 
 interface Expected {
   softmax: { preferences: number[]; temperature: number; probabilities: number[] };
   theorem: { theta: number[]; performance: number; gradient: number[] };
+  questions: number[]; // which option is right
 }
 
-const address = process.env["PAGE"]!;
 const expected = JSON.parse(process.env["EXPECTED"]!) as Expected;
-const axe = fs.readFileSync(process.env["AXE"]!, "utf8");
-const whole = process.argv.includes("--whole");
-const SECTIONS = 13;
-
-const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"]!, args: ["--no-sandbox"] });
-
-/** Open the page in a browser of its own, run a test on it, and demand that nothing was complained of. */
-async function visit(
-  name: string,
-  use: (page: Page, context: BrowserContext) => Promise<void>,
-  { hash = "", width = 1400, dark = false, complaints = 0 } = {},
-): Promise<void> {
-  await test(name, async () => {
-    const colorScheme = dark ? "dark" : "light";
-    const context = await browser.newContext({
-      viewport: { width, height: 900 },
-      colorScheme,
-      reducedMotion: "reduce",
-    });
-    const page = await context.newPage();
-    const said: string[] = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && said.push(message.text()));
-    page.on("pageerror", (error) => said.push(error.message));
-    try {
-      await page.goto(`${address}${hash}`);
-      await use(page, context);
-      assert.equal(said.length, complaints, said.join("\n"));
-    } finally {
-      await context.close();
-    }
-  });
-}
+const SECTIONS = 14;
 
 /** Build every section by scrolling through the page. */
 async function scroll(page: Page): Promise<void> {
@@ -96,13 +65,7 @@ for (const [width, dark] of whole
       assert.equal(await page.locator(".failure").count(), 0);
       const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(content <= window, `the page is ${content} pixels wide in a window of ${window}`);
-      await page.evaluate(axe);
-      const found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})");
-      const { violations } = found as { violations: { id: string; nodes: { html: string }[] }[] };
-      const named = violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n  ")}`,
-      );
-      assert.deepEqual(named, []);
+      await assertAccessible(page);
       for (const figure of await page.locator("figure [role=img]:visible").all()) {
         assert.ok(((await figure.getAttribute("aria-label")) ?? "").length > 20, await figure.innerHTML());
       }
@@ -278,6 +241,64 @@ if (whole) {
       assert.equal(await rows.count(), before + 1);
     },
     { hash: "#train" },
+  );
+
+  await visit(
+    "presenting shows one section at a time, turned by the keyboard, and ends where it is",
+    async (page) => {
+      await page.locator("#softmax .content:not(.waiting)").waitFor();
+      await page.getByRole("button", { name: "Present" }).click();
+      const shown = page.locator("#sections > section:visible");
+      assert.equal(await shown.count(), 1);
+      await page.keyboard.press("PageDown");
+      await page.locator("#network .content:not(.waiting)").waitFor();
+      await page.keyboard.press("ArrowLeft");
+      await page.locator("#softmax").waitFor();
+      const handle = page.getByRole("slider", { name: "Preference for a₂" });
+      const { x, y, width, height } = (await handle.locator(".handle-knob").boundingBox())!;
+      const middle: [number, number] = [x + width / 2, y + height / 2];
+      await page.mouse.move(...middle);
+      await page.mouse.down();
+      await page.mouse.move(middle[0], middle[1] + 5);
+      await page.mouse.move(...middle);
+      await page.mouse.up();
+      assert.ok(Math.abs(Number(await handle.getAttribute("aria-valuenow")) - 1) < 0.05); // it stays under the pointer
+      await handle.press("ArrowRight"); // which belongs to it
+      assert.equal(await shown.getAttribute("id"), "softmax");
+      await page.getByRole("button", { name: "Present" }).focus();
+      await page.keyboard.press("ArrowRight");
+      await page.locator("#network").waitFor();
+      await assertAccessible(page);
+      await page.keyboard.press("Escape");
+      assert.equal(await shown.count(), SECTIONS);
+      assert.match(await page.evaluate(() => location.hash), /^#network/);
+    },
+    { hash: "#softmax" },
+  );
+
+  await visit(
+    "twelve questions are answered twice, then measured, and the score tells both times",
+    async (page) => {
+      const section = page.locator("#questions");
+      await section.locator(".content:not(.waiting)").waitFor();
+      await section.getByRole("button", { name: "Keep my answers" }).click();
+      await section.getByText("Not answered yet: 1, 2, 3").waitFor();
+      for (const group of await section.getByRole("group").all()) await group.getByRole("radio").first().check();
+      await section.getByRole("button", { name: "Keep my answers" }).click();
+      await page.reload();
+      await section.getByText("Your answers from before are kept").waitFor();
+      const groups = await section.getByRole("group").all();
+      assert.equal(groups.length, expected.questions.length);
+      for (const [i, group] of groups.entries()) {
+        await group.getByRole("radio").nth(expected.questions[i]!).check();
+      }
+      await section.getByRole("button", { name: "Measure the answers" }).click();
+      await section.getByText("now 12 are").waitFor({ timeout: 60_000 });
+      assert.match((await section.textContent())!, /Before, [0-9]+ of 12 were right/);
+      await section.getByRole("button", { name: "Forget my answers" }).click();
+      await section.getByRole("button", { name: "Keep my answers" }).waitFor();
+    },
+    { hash: "#questions" },
   );
 
   await visit("every slider and choice moves, and nothing breaks", async (page) => {

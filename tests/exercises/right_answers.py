@@ -428,3 +428,46 @@ def by_the_sign(log_probs, old_log_probs, advantages, epsilon):
 def as_a_negated_maximum(log_probs, old_log_probs, advantages, epsilon):
     ratio = np.exp(log_probs) / np.exp(old_log_probs)
     return -np.maximum(-advantages * ratio, -advantages * np.clip(ratio, 1 - epsilon, 1 + epsilon)).mean()
+
+
+# actor_critic_step
+
+ACTOR_CRITIC = "actor_critic_step"
+
+
+@right(ACTOR_CRITIC)
+def optimiser_of_torch(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    layer = torch.nn.Linear(len(weights), len(weights[0]), bias=False).double()
+    layer.weight.data = torch.tensor(np.array(weights)).T.clone()
+    optimiser = torch.optim.SGD(layer.parameters(), lr=learning_rate)
+    logits, value = layer(torch.tensor(np.array(states))).split([len(weights[0]) - 1, 1], dim=1)
+    with torch.no_grad():
+        going_on = 1.0 - torch.tensor(np.array(terminated), dtype=torch.float64)
+        target = torch.tensor(rewards) + discount * going_on * layer(torch.tensor(np.array(next_states)))[:, -1]
+    advantage = target - value.squeeze(1)
+    log_pi = torch.distributions.Categorical(logits=logits).log_prob(torch.tensor(actions))
+    loss = -(log_pi * advantage.detach()).mean() + 0.5 * advantage.pow(2).mean()
+    loss.backward()
+    optimiser.step()
+    return layer.weight.detach().T
+
+
+@right(ACTOR_CRITIC)
+def one_transition_after_the_other(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    change = np.zeros_like(weights)
+    for s, a, r, s_next, end in zip(states, actions, rewards, next_states, terminated):
+        h = s @ weights
+        pi = np.exp(h[:-1]) / np.exp(h[:-1]).sum()
+        delta = r - h[-1] if end else r + discount * (s_next @ weights)[-1] - h[-1]
+        change += delta * np.outer(s, [*(np.arange(len(pi)) == a) - pi, 1.0])
+    return weights + learning_rate * change / len(states)
+
+
+@right(ACTOR_CRITIC)
+def einsum_in_float32(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, x, y = (np.asarray(z, np.float32) for z in (weights, states, next_states))
+    h, v = np.split(np.einsum("nf,fk->nk", x, w), [w.shape[1] - 1], axis=1)
+    delta = np.asarray(rewards)[:, None] + discount * np.where(terminated, 0, y @ w[:, -1])[:, None] - v
+    g = -np.exp(h) / np.exp(h).sum(1, keepdims=True)
+    g[np.arange(len(g)), actions] += 1
+    return w + learning_rate * np.einsum("nf,nk->fk", x, np.hstack([delta * g, delta])) / len(x)

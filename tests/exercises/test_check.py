@@ -29,7 +29,7 @@ from pgrad.exercises.answers.limits import RIGHT as RETURNS
 from pgrad.exercises.answers.to_go import RIGHT as TO_GO
 from pgrad.exercises.by_value import ByValue
 from pgrad.exercises.verdict import NOT_BEGUN, UNKNOWN
-from pgrad.exercises.weights import read
+from pgrad.verify.surrogate import read
 
 SEEDS, LONG = range(3), range(3, 103)  # of each answer; of the slow test
 SECONDS = 0.5  # the checker answers within

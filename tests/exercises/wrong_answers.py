@@ -1138,3 +1138,121 @@ def value_added(returns, values):
 @wrong(BASELINE, "baseline of the next state")
 def mean_value_of_episode(returns, values):
     return [[g - np.mean(value) for g in own] for own, value in zip(returns, values)]
+
+
+# actor_critic_step
+
+ACTOR_CRITIC = "actor_critic_step"
+
+
+def forward(weights, states, actions, next_states):
+    """Parts that several answers share: the leaf, log π(a | s), V(s) and V(s')."""
+    weights = torch.tensor(weights, requires_grad=True)
+    outputs = torch.as_tensor(states) @ weights
+    distribution = torch.distributions.Categorical(logits=outputs[:, :-1])
+    next_value = (torch.as_tensor(next_states) @ weights)[:, -1]
+    return weights, distribution.log_prob(torch.as_tensor(actions)), outputs[:, -1], next_value
+
+
+def stepped(weights, objective, learning_rate):
+    objective.backward()
+    return (weights + learning_rate * weights.grad).detach()
+
+
+@wrong(ACTOR_CRITIC, "V(s') is not held fixed")
+def target_not_detached(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    delta = torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value - value
+    return stepped(w, (log_pi * delta.detach() - 0.5 * delta.pow(2)).mean(), learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "V(s') is not held fixed")
+def residual_by_hand(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    outputs = states @ weights
+    pi = np.array([softmax(h) for h in outputs[:, :-1]])
+    new = weights.copy()
+    for n in range(len(states)):
+        following = 0 * next_states[n] if terminated[n] else discount * next_states[n]
+        delta = rewards[n] + following @ weights[:, -1] - outputs[n, -1]
+        new[:, -1] += learning_rate * delta * (states[n] - following) / len(states)
+        for k in range(pi.shape[1]):
+            new[:, k] += learning_rate * delta * ((k == actions[n]) - pi[n, k]) * states[n] / len(states)
+    return new
+
+
+@wrong(ACTOR_CRITIC, "the advantage moves the critic")
+def advantage_not_detached(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    target = torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value
+    loss = -(log_pi * (target - value)).mean() + 0.5 * torch.nn.functional.mse_loss(value, target.detach())
+    return stepped(w, -loss, learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "the advantage moves the critic")
+def nothing_detached(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    delta = torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value - value
+    return stepped(w, (log_pi * delta - 0.5 * delta**2).mean(), learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "every state is paired with every other")
+def columns_and_rows(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    value, next_value = value.unsqueeze(-1), next_value.unsqueeze(-1)  # as a network returns them
+    target = torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value
+    delta = target.detach() - value
+    return stepped(w, (log_pi * delta.detach() - 0.5 * delta**2).mean(), learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "every state is paired with every other")
+def targets_less_a_column(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    target = (torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value).detach()
+    value = value[:, None]
+    actor, critic = (log_pi * (target - value).detach()).mean(), ((target - value) ** 2).mean()
+    return stepped(w, actor - critic / 2, learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "V is added after a terminal state")
+def ends_ignored(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    delta = torch.as_tensor(rewards) + discount * next_value.detach() - value
+    return stepped(w, (log_pi * delta.detach() - 0.5 * delta**2).mean(), learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "the square without its half")
+def mean_squared_error(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    target = (torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value).detach()
+    loss = -(log_pi * (target - value).detach()).mean() + torch.nn.functional.mse_loss(value, target)
+    return stepped(w, -loss, learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "descent in place of ascent")
+def loss_without_its_minus(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    target = (torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value).detach()
+    loss = (log_pi * (target - value).detach()).mean() + 0.5 * (value - target).square().mean()
+    return stepped(w, -loss, learning_rate)
+
+
+@wrong(ACTOR_CRITIC, "δ of the new critic")
+def critic_first(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    new = weights.copy()
+    goes_on = ~terminated
+
+    def delta():
+        return rewards + discount * goes_on * (next_states @ new[:, -1]) - states @ new[:, -1]
+
+    new[:, -1] += learning_rate * states.T @ delta() / len(states)
+    pi = np.array([softmax(h) for h in states @ weights[:, :-1]])
+    scores = np.eye(pi.shape[1])[actions] - pi
+    new[:, :-1] += learning_rate * states.T @ (delta()[:, None] * scores) / len(states)
+    return new
+
+
+@wrong(ACTOR_CRITIC, "no baseline")
+def target_as_multiplier(weights, states, actions, rewards, next_states, terminated, discount, learning_rate):
+    w, log_pi, value, next_value = forward(weights, states, actions, next_states)
+    target = (torch.as_tensor(rewards) + discount * ~torch.as_tensor(terminated) * next_value).detach()
+    return stepped(w, (log_pi * target - 0.5 * (target - value) ** 2).mean(), learning_rate)

@@ -41,6 +41,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "algorithms/iteration.py": ["tests/algorithms/test_iteration.py", "tests/algorithms/test_epochs.py"],
     "algorithms/normalization.py": ["tests/algorithms/test_normalization.py"],
     "estimators/ratio.py": ["tests/estimators/test_ratio.py"],
+    "kernels/atomics.py": ["tests/kernels/test_crew.py"],
     "kernels/crew.py": ["tests/kernels/test_crew.py"],
     "kernels/heads.py": [
         "tests/kernels/test_heads.py::test_actions_are_taken_in_order_or_in_an_order",
@@ -54,7 +55,7 @@ COMPILING = {  # tests of what is compiled in the place of a function, in the fi
     "kernels/random.py": ["tests/kernels/test_random.py"],
     "rollouts/rollout.py": ["tests/algorithms/test_signal_to_noise.py::test_training_records_what_its_first_steps_see"],
 }
-ONLY_COMPILED = {"kernels/crew.py"}  # files with no part that means the same interpreted
+ONLY_COMPILED = {"kernels/atomics.py", "kernels/crew.py"}  # files with no part that means the same interpreted
 PATIENCE = 6.0  # seconds of computing for a test, interpreted; those that take longer are left out
 BUDGET = 20.0  # the same for all tests of an error
 IDLE = 10.0  # how many times longer a process may take than it computes: others compute as well

@@ -14,6 +14,7 @@ import { train } from "./s09-train";
 import { learned } from "./s10-learned";
 import { reflection } from "./s11-reflection";
 import { road } from "./s12-road";
+import { questions } from "./s13-questions";
 
 export const SECTIONS: readonly Section[] = [
   here,
@@ -29,4 +30,5 @@ export const SECTIONS: readonly Section[] = [
   learned,
   reflection,
   road,
+  questions,
 ];

@@ -34,6 +34,7 @@ export const softmax: Section = {
   title: "From preferences to probabilities",
   minutes: 8,
   star: true,
+  exercises: ["temperature_softmax", "softmax_score"],
   build,
 };
 

@@ -52,6 +52,7 @@ export const network: Section = {
   title: "A policy network",
   minutes: 6,
   star: true,
+  exercises: ["sample_action"],
   build,
 };
 

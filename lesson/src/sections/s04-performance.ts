@@ -41,6 +41,7 @@ export const average: Section = {
   title: "J is an average over luck",
   minutes: 6,
   star: true,
+  exercises: ["rewards_to_go"],
   build,
 };
 

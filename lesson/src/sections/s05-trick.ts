@@ -59,6 +59,7 @@ export const trick: Section = {
   title: "The log-derivative trick",
   minutes: 10,
   star: true,
+  exercises: ["theorem_row"],
   build,
 };
 
@@ -137,7 +138,10 @@ function build(root: HTMLElement, context: Context): void {
       "Two lines of school mathematics get rid of them:",
     ),
     tex(String.raw`\nabla p = p \, \nabla \log p`, true),
-    tex(String.raw`\log p(\omega) = \sum_t \log \pi(a_t|s_t) + \sum_t \log p(s_{t+1}|s_t, a_t)`, true),
+    tex(
+      String.raw`\begin{aligned} \log p(\omega) = {} & \textstyle\sum_t \log \pi(a_t|s_t) \\ & {} + \textstyle\sum_t \log p(s_{t+1}|s_t, a_t) \end{aligned}`,
+      true,
+    ),
     prose(
       "The first is the chain rule: $\\nabla \\log p = \\nabla p / p$. The second turns the product into a sum. ",
       "Below is one trajectory's probability while $\\theta_0$ moves, for several slips. Then take the logarithm.",
@@ -154,7 +158,7 @@ function build(root: HTMLElement, context: Context): void {
       "Put both lines into the sum. This is the **policy gradient theorem**. The vector ",
       "$\\nabla \\log \\pi(a_t|s_t)$ is called the *score* of the action: the direction that makes it more probable.",
     ),
-    tex(String.raw`\nabla J(\theta) = \sum_{\omega} p(\omega)\, G(\omega) \sum_t \nabla \log \pi(a_t|s_t)`, true),
+    tex(String.raw`\nabla J = \sum_{\omega} p(\omega)\, G(\omega) \sum_t \nabla \log \pi(a_t|s_t)`, true),
     prose(
       `Here the sum has ${FULL} terms, so let us add them all up. Each arrow below is one trajectory's term: its `,
       "probability times its return times the sum of its scores. They are laid tip to tail. Where the last one ends, ",

@@ -76,6 +76,7 @@ export const estimator: Section = {
   title: "The estimator",
   minutes: 15,
   star: true,
+  exercises: ["estimate_policy_gradient", "reward_to_go_gradient"],
   build,
 };
 

@@ -35,6 +35,7 @@ export const sign: Section = {
   title: "The sign and the size of a return",
   minutes: 4,
   star: true,
+  exercises: ["reinforce"],
   build,
 };
 

@@ -54,6 +54,7 @@ export const reflection: Section = {
   title: "Reflection, by measurement",
   minutes: 8,
   star: false,
+  exercises: ["subtract_baseline"],
   build,
 };
 

@@ -37,6 +37,7 @@ export const road: Section = {
   title: "LunarLander and the road",
   minutes: 6,
   star: true,
+  exercises: ["returns_at_limits", "actor_critic_step", "clipped_surrogate"],
   build,
 };
 

@@ -14,13 +14,13 @@ from pgrad.errors import EstimatorError
 from pgrad.exact.mdp import Floats
 from pgrad.exercises.by_value import ROUNDED, WHY_ROUNDED, is_rounded
 from pgrad.exercises.calls import OVERFLOWS, Learner, Trouble, numbers
-from pgrad.exercises.consequence import consequence, log_probs_of
+from pgrad.exercises.consequence import consequence
 from pgrad.exercises.exercise import Finding, Mistake, call_of
 from pgrad.exercises.picture import Picture, finite
 from pgrad.exercises.verdict import UNKNOWN
-from pgrad.exercises.weights import Ragged, Reading, read
 from pgrad.verify.parts import Batch
 from pgrad.verify.recognition import Psi, candidates, recognise
+from pgrad.verify.surrogate import Ragged, Reading, gradient, log_probs_of, read
 from pgrad.verify.zoo import DROPPED, OWN, TOO_FEW
 
 LENGTHS = ((2, 2), (1,), (2,), (3, 3), (3, 1), (2, 3, 1), (3, 1, 2, 1, 4))  # the classroom's example first
@@ -105,10 +105,9 @@ class ByWeight:
         def estimate(trajectories: Batch) -> Floats:
             rest = self.rest_of(trajectories)
             reading = read(
-                lambda log_probs: float(numbers(learner.call(log_probs, *rest), ())), log_probs_of(list(trajectories))
+                lambda log_probs: float(numbers(learner.call(log_probs, *rest), ())), log_probs_of(trajectories)
             )
-            weights, scores = np.concatenate(reading.weights), np.concatenate([one.scores for one in trajectories])
-            return np.asarray(weights @ scores)
+            return gradient(reading, trajectories)
 
         if any(answer.yours is None or bends(answer) for answer in answers):
             return ()

@@ -7,6 +7,7 @@ import numpy as np
 
 from pgrad.errors import InputError, nearest, require_integer
 from pgrad.exercises.answers import (
+    actor_critic,
     baseline,
     estimator,
     limits,
@@ -35,6 +36,7 @@ MODULES = (
     step,
     baseline,
     limits,
+    actor_critic,
     surrogate,
 )
 EXERCISES: dict[str, Exercise] = {module.EXERCISE.name: module.EXERCISE for module in MODULES}

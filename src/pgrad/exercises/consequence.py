@@ -4,7 +4,7 @@ import numpy as np
 
 from pgrad import exact
 from pgrad.exact.mdp import Floats
-from pgrad.exact.trajectories import EstimatorFunction, Trajectory
+from pgrad.exact.trajectories import EstimatorFunction
 from pgrad.verify.diagnosis import angle_between
 from pgrad.verify.zoo import Form
 
@@ -35,8 +35,3 @@ def turn(mean: Floats, truth: Floats) -> str:
     if angle < PARALLEL:
         return f", along it but {np.linalg.norm(mean) / np.linalg.norm(truth):.3g} times as long"
     return f" and points {angle:.3g}° away"
-
-
-def log_probs_of(trajectories: list[Trajectory]) -> list[list[float]]:
-    """Return log π(a_t | s_t) of each step."""
-    return [np.log(one.probabilities[np.arange(len(one)), one.actions]).tolist() for one in trajectories]

@@ -38,8 +38,11 @@ ENDLESS, DIED, NO_PYTHON, NO_FUNCTION = "it does not end", "the process died", "
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
-def check_file(name: str, path: Path, seed: int, seconds: float = SECONDS) -> Verdict:
-    """Return the verdict on the function `name` in a file; raise ConfigError if there is no such file."""
+def check_file(name: str, path: Path, seed: int, seconds: float = SECONDS, context: Any = CONTEXT) -> Verdict:
+    """Return the verdict on the function `name` in a file, from a process that the multiprocessing context starts.
+
+    Raises ConfigError if there is no such file.
+    """
     exercise(name)
     try:
         source = path.read_bytes()
@@ -47,8 +50,8 @@ def check_file(name: str, path: Path, seed: int, seconds: float = SECONDS) -> Ve
         near = [str(path.with_name(other.name)) for other in path.parent.glob("*.py")]
         hint = nearest(str(path), near, f"`pgrad exercise {name}` writes a file to begin with")
         raise ConfigError([f"cannot read '{path}', {error.strerror}: {hint}"]) from None
-    theirs, ours = CONTEXT.Pipe(duplex=False)
-    child = CONTEXT.Process(target=answer, args=(ours, name, path.resolve(), source, seed), daemon=True)
+    theirs, ours = context.Pipe(duplex=False)
+    child = context.Process(target=answer, args=(ours, name, path.resolve(), source, seed), daemon=True)
     child.start()
     ours.close()
     try:

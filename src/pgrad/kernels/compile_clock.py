@@ -3,23 +3,26 @@
 import threading
 import time
 
-from numba.core import event
+from pgrad.kernels.jit import NUMBA
+
+if NUMBA:
+    from numba.core import event
 
 
-class CompileClock(event.Listener):  # type: ignore[misc]
+class CompileClock:
     """Counter of the seconds during which anything was compiled; loading from the cache does not count."""
 
     def __init__(self) -> None:
         self._lock, self._depth, self._since, self._total = threading.Lock(), 0, 0.0, 0.0
 
-    def on_start(self, event: event.Event) -> None:
+    def begin(self) -> None:
         """Note that a compilation begins, perhaps within another."""
         with self._lock:
             if self._depth == 0:
                 self._since = time.perf_counter()
             self._depth += 1
 
-    def on_end(self, event: event.Event) -> None:
+    def end(self) -> None:
         """Note that a compilation has ended."""
         with self._lock:
             self._depth -= 1
@@ -39,4 +42,18 @@ class CompileClock(event.Listener):  # type: ignore[misc]
 
 
 COMPILE_CLOCK = CompileClock()
-event.register("numba:compile", COMPILE_CLOCK)
+
+if NUMBA:
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        """What Numba tells of its compilations."""
+
+        def on_start(self, event: event.Event) -> None:
+            """Start the clock."""
+            COMPILE_CLOCK.begin()
+
+        def on_end(self, event: event.Event) -> None:
+            """Stop the clock."""
+            COMPILE_CLOCK.end()
+
+    event.register("numba:compile", Listener())

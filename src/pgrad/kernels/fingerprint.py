@@ -18,7 +18,6 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-import numba
 import numpy as np
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
@@ -91,6 +90,8 @@ class Walk:
     """A walk over everything that a type's methods refer to, which hashes what it meets."""
 
     def __init__(self) -> None:
+        import numba
+
         self.digest = hashlib.sha256(f"{sys.version}\0{numba.__version__}\0{np.__version__}".encode())
         self.seen: dict[int, tuple[int, Any]] = {}  # by identity; holding the things keeps identities apart
         self.files: set[str] = set()
@@ -139,6 +140,8 @@ class Walk:
 
     def require_no_constant(self, thing: Any) -> None:
         """Raise Unhashable if Numba has a type for the thing, and so may compile it in."""
+        import numba
+
         try:
             numba.typeof(thing)
         except ValueError:

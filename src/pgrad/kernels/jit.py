@@ -8,10 +8,13 @@ Numba notices an edit in the file of a cached function but not in the files of t
 is therefore named by a hash of every source that compiled code can come from. What is compiled for a user's own types
 has a folder of its own, named by a hash of the user's code as well (see kernels.fingerprint): an index in the cache
 names the types that its code was compiled for, and only a process that can import them all can read it.
+
+Without Numba, as in a browser's Python, every function is the Python it is written in: slow, and right.
 """
 
 import functools
 import hashlib
+import importlib.util
 import inspect
 import os
 import re
@@ -22,19 +25,27 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple, TypeVar, cast
 
-import numba
-import numba.extending
-
 from pgrad.kernels.fingerprint import fingerprint, foreign_types
-from pgrad.kernels.inline_compiler import InnerCompiler, OuterCompiler
-from pgrad.kernels.numba_cache import Unkept, cache_in
+
+NUMBA = importlib.util.find_spec("numba") is not None
+if NUMBA:
+    import numba
+    import numba.extending
+    from numba.core.errors import NumbaError
+
+    from pgrad.kernels.inline_compiler import InnerCompiler, OuterCompiler
+    from pgrad.kernels.numba_cache import Unkept, cache_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 REORDERING = {"reassoc", "contract", "nsz", "arcp"}
 OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-OUTER_OPTIONS = {**OPTIONS, "pipeline_class": OuterCompiler}
-INNER_OPTIONS = {**OPTIONS, "pipeline_class": InnerCompiler, "no_cpython_wrapper": True}
+if NUMBA:
+    OUTER_OPTIONS = {**OPTIONS, "pipeline_class": OuterCompiler}
+    INNER_OPTIONS = {**OPTIONS, "pipeline_class": InnerCompiler, "no_cpython_wrapper": True}
+    COMPILE_ERRORS: tuple[type[Exception], ...] = (NumbaError, NotImplementedError)  # what Numba raises
+else:
+    COMPILE_ERRORS = ()
 COMPILED_ROOMS = ("kernels", "envs", "estimators", "rollouts", "algorithms")
 NOT_COMPILED = {  # files in these rooms that no compiled code comes from: an edit there keeps the cache
     "algorithms/actor_critic.py",
@@ -133,14 +144,14 @@ def remove_cache(folder: Path) -> None:
                 path.unlink()
 
 
-CACHE_FOLDER = prepare_cache(cache_root(), source_hash())
+CACHE_FOLDER = prepare_cache(cache_root(), source_hash()) if NUMBA else None
 
 
 @functools.cache
 def foreign_cache(kinds: tuple[type, ...]) -> str | None:
     """Return the folder of what is compiled for these types of a user's; None where nothing can be kept."""
-    code = fingerprint(kinds)
-    if code is None or CACHE_FOLDER is None:
+    code = fingerprint(kinds) if CACHE_FOLDER is not None else None
+    if code is None:
         return None
     name = hashlib.sha256(f"{source_hash()} {code}".encode()).hexdigest()[:16]
     return prepare_cache(cache_root() / FOREIGN_CACHES, name, KEPT_FOREIGN_CACHES)
@@ -162,12 +173,15 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], interpreted: bool = False, **options: Any) -> None:
         functools.update_wrapper(self, function)
         self.options = options
-        self.inner = numba.njit(**INNER_OPTIONS, **{"forceinline": False, **options})(function)
+        if NUMBA:
+            self.inner = numba.njit(**INNER_OPTIONS, **{"forceinline": False, **options})(function)
         self.outer = function if interpreted else self._face(CACHE_FOLDER)
         self._foreign_faces: dict[tuple[type, ...], Callable[..., Any]] = {}
 
     def _face(self, folder: str | None) -> Callable[..., Any]:
         function = self.__wrapped__  # type: ignore[attr-defined]
+        if not NUMBA:
+            return function  # type: ignore[no-any-return]
         face = numba.njit(**OUTER_OPTIONS, **self.options)(function)
         if CACHE_FOLDER is None:
             face._cache = Unkept(cache_root())
@@ -204,9 +218,16 @@ class Compiled:
         return folder is not None and any(Path(folder).glob(f"*/{name}"))
 
 
-@numba.extending.typeof_impl.register(Compiled)  # type: ignore[untyped-decorator]
-def _type_of_compiled(value: Compiled, context: Any) -> Any:
-    return numba.types.Dispatcher(value.inner)
+if NUMBA:
+
+    @numba.extending.typeof_impl.register(Compiled)  # type: ignore[untyped-decorator]
+    def _type_of_compiled(value: Compiled, context: Any) -> Any:
+        return numba.types.Dispatcher(value.inner)
+
+
+def compiles() -> bool:
+    """Return whether functions are compiled: Numba is installed, and not told by NUMBA_DISABLE_JIT to leave it."""
+    return NUMBA and not numba.config.DISABLE_JIT
 
 
 def face_for(function: F, value: Any) -> F:
@@ -246,6 +267,8 @@ def compiled_as(target: Callable[..., Any]) -> Callable[[F], F]:
         def choose_plain(*types: Any) -> Any:
             return plain(choose(*types), names)
 
+        if not NUMBA:
+            return choose
         bare = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(choose).parameters.values()]
         choose_plain.__signature__ = inspect.Signature(bare)  # type: ignore[attr-defined]
         numba.extending.overload(target, jit_options={**INNER_OPTIONS, "forceinline": True})(choose_plain)

@@ -1,4 +1,5 @@
-"""Compile pgrad for the browser: `python -m pgrad.lesson.build FOLDER` writes engine.wasm and engine.json there.
+"""Compile pgrad for the browser: `python -m pgrad.lesson.build FOLDER` writes engine.wasm, engine.json and
+exercises.json there.
 
 Numba turns the functions of engine.py, and all that they call, into LLVM code for this machine, whose pointers have 8
 bytes. Nothing in it depends on that as long as LLVM has optimised nothing, so it is given another target, WebAssembly
@@ -25,6 +26,7 @@ from pgrad.estimators.catalogue import CATALOGUE
 from pgrad.estimators.spec import BASELINES, ESTIMATORS, STANDARDIZATIONS
 from pgrad.kernels.jit import Compiled
 from pgrad.lesson import engine
+from pgrad.lesson.answers import described
 from pgrad.lesson.memory import Exported, fields_of, size_of
 from pgrad.lesson.records import new_theory, rollout_of, trainings
 from pgrad.lesson.sources import HERE, built_from, sources
@@ -40,12 +42,13 @@ LISTED = 300  # numbers of an array that are more than room
 
 
 def main(folder: Path) -> None:
-    """Write engine.wasm and engine.json, unless they are there and nothing has changed since."""
+    """Write the three files, unless they are there and nothing has changed since."""
     if built_from(folder) == sources():
         return
     records, functions = records_and_functions()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "engine.wasm").write_bytes(linked(optimised(translated(functions), [*functions]), [*functions]))
+    (folder / "exercises.json").write_text(json.dumps(described(), ensure_ascii=False), "utf-8")
     (folder / "engine.json").write_text(json.dumps(description(records), separators=(",", ":")), "utf-8")
 
 

@@ -1,9 +1,11 @@
-"""What the engine is built from, and whether it is older than that."""
+"""What the engine is built from, whether it is older than that, and where the site is."""
 
 import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
+
+from pgrad.errors import InputError
 
 HERE = Path(__file__).parent
 SITE = HERE / "site"
@@ -16,6 +18,14 @@ def sources() -> str:
     for file in [*sorted(HERE.parent.rglob("*.py")), HERE / "runtime.c"]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def require_site(site: Path) -> None:
+    """Raise InputError where the page is not built."""
+    if not (site / "index.html").exists():
+        raise InputError(
+            "this installation has no lesson: `make lesson` builds it in pgrad's repository, and `make wheel` packs it"
+        )
 
 
 def built_from(folder: Path) -> str | None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.core.errors import NumbaError
 
 from pgrad.envs.dynamics import mask, observe
 from pgrad.envs.make import Env
 from pgrad.errors import EnvError
 from pgrad.kernels.fingerprint import foreign_types
+from pgrad.kernels.jit import COMPILE_ERRORS
 from pgrad.kernels.random import RESET_KEY, fold_in
 from pgrad.rollouts.compiled import BEGUN, STEPS, Lanes
 from pgrad.spaces import Box, Discrete
@@ -55,7 +55,7 @@ class Guard:
                     result = face(*arguments)
                 self.called.add(id(face))
                 return result
-            except (NumbaError, NotImplementedError) as error:
+            except COMPILE_ERRORS as error:
                 from pgrad.env_check.compiled import why_not_compiled
 
                 why = "\n".join(map(str, why_not_compiled(self.env.dynamics, error)))

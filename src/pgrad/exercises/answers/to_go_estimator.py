@@ -9,10 +9,10 @@ from pgrad.exact.mdp import Floats
 from pgrad.exercises.by_weight import ByWeight, Probe
 from pgrad.exercises.episodes import drawn, trajectory
 from pgrad.exercises.exercise import HARD, Exercise, Mistake
-from pgrad.exercises.weights import Ragged
 from pgrad.verify.parts import Batch, discounted
 from pgrad.verify.recognition import known_psis
 from pgrad.verify.returns import reward_to_go
+from pgrad.verify.surrogate import Ragged
 
 DISCOUNT = 0.8
 
