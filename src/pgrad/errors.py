@@ -1,9 +1,12 @@
 """The exceptions a user can meet. Each message names the thing, the value and the way out."""
 
 import difflib
+import math
 import numbers
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,17 +84,34 @@ def require_integer(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def require_path(name: str, value: Any) -> Path:
+    """Return a path as a Path; raise InputError unless it is text or a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(f"{name} must be a path, not {value!r:.80}")
+    return Path(value)
+
+
+def require_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a finite number as a float; raise InputError unless it is one, within the bounds."""
+    try:
+        number = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.nan
+    if not (math.isfinite(number) and low <= number <= high):
+        what = f"in [{low:g}, {high:g}]" if math.isfinite(low) else "a finite number"
+        raise InputError(f"{name} must be {what}, not {value!r:.80}")
+    return number
+
+
 def require_discount(value: Any) -> float:
     """Return the discount as a float; raise InputError unless it is a number in [0, 1]."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
-        raise InputError(f"discount must be in [0, 1], not {value!r}")
-    return float(value)
+    return require_number("discount", value, 0.0, 1.0)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name most like `name`, ignoring case; None if there is no similar one."""
     by_lowercase = {candidate.lower(): candidate for candidate in sorted(known)}
-    close = difflib.get_close_matches(name.lower(), by_lowercase, n=1)
+    close = difflib.get_close_matches(str(name).lower(), by_lowercase, n=1)
     return by_lowercase[close[0]] if close else None
 
 

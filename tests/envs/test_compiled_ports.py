@@ -342,5 +342,5 @@ def test_make_picks_the_port_and_can_be_told_otherwise() -> None:
     assert not make(port, "gymnasium").compiled
     with pytest.raises(EnvError, match="'CartPole-v1' has no compiled form"):
         make(original, "compiled")
-    with pytest.raises(EnvError, match="max_episode_steps must be positive, not 0"):
+    with pytest.raises(EnvError, match="max_episode_steps must be a positive integer, not 0"):
         make(port, max_episode_steps=0)

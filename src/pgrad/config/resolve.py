@@ -53,7 +53,8 @@ def _without_alternatives(chosen: dict[str, Any]) -> dict[str, Any]:
     cleared = dict(chosen)
     for one, other in (("num_steps", "episodes_per_iteration"), ("total_steps", "num_iterations")):
         for mine, theirs in ((one, other), (other, one)):
-            if mine in chosen and theirs not in chosen and not (chosen[mine] is None or chosen[mine] == "none"):
+            cleared_itself = chosen.get(mine) is None or (isinstance(chosen[mine], str) and chosen[mine] == "none")
+            if theirs not in chosen and not cleared_itself:
                 cleared[theirs] = None
     return cleared
 

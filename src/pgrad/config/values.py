@@ -46,9 +46,9 @@ def integer(value: Any) -> int:
         number = float(value) if isinstance(value, str) else value
         if not isinstance(value, bool) and number == int(number):
             return int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else int(number)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever somebody's object raises
         pass
-    raise ValueError(f"must be an integer, not {value!r}")
+    raise ValueError(f"must be an integer, not {value!r:.200}")
 
 
 def number(value: Any) -> float:
@@ -56,9 +56,9 @@ def number(value: Any) -> float:
     try:
         if not isinstance(value, bool):
             return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever somebody's object raises
         pass
-    raise ValueError(f"must be a number, not {value!r}")
+    raise ValueError(f"must be a number, not {value!r:.200}")
 
 
 def boolean(value: Any) -> bool:

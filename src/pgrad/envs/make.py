@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -184,10 +185,12 @@ def make(env: AnyEnv, backend: str = "auto", max_episode_steps: int | None = Non
              implementation, never EnvPool's in its place
     max_episode_steps  a time limit in place of the environment's own
     """
-    if backend not in BACKENDS:
+    if not isinstance(backend, str) or backend not in BACKENDS:
         raise EnvError(f"unknown backend '{backend}': {nearest(backend, BACKENDS)}")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise EnvError(f"max_episode_steps must be positive, not {max_episode_steps}")
+    if max_episode_steps is not None and not (
+        isinstance(max_episode_steps, numbers.Integral) and max_episode_steps > 0
+    ):
+        raise EnvError(f"max_episode_steps must be a positive integer, not {max_episode_steps!r:.80}")
     found = find(env)
     made = found if isinstance(found, Env) else gymnasium_env(found)
     if is_text(env) and made.id in COMPILED:  # "CartPole" is short for "CartPole-v1"

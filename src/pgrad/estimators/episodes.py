@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import InputError, as_floats
+from pgrad.errors import InputError, as_floats, require_discount
 from pgrad.estimators import returns
 
 Floats = npt.NDArray[np.float64]
@@ -46,8 +46,7 @@ def rewards_to_go(rewards: npt.ArrayLike, discount: float = 0.99) -> Floats:
     [1.75, 1.5, 1.0]
     """
     array = _one_episode(rewards, "rewards")
-    if not 0 <= discount <= 1:
-        raise InputError(f"discount must be in [0, 1], not {discount}")
+    discount = require_discount(discount)
     one_trajectory, segment_end = np.zeros(array.size, np.int32), np.zeros(array.size, np.bool_)
     segment_end[-1:] = True
     return returns.rewards_to_go(array, segment_end, one_trajectory, np.zeros(array.size), discount, 1)  # type: ignore[no-any-return]

@@ -118,8 +118,8 @@ def as_floats(what: str, values: Any) -> Floats:
         if array.dtype.kind not in "biufO":
             raise TypeError
         return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise MDPError(f"{what} must be an array of real numbers, not {values!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise MDPError(f"{what} must be an array of real numbers, not {values!r:.80}") from None
 
 
 def listed(states: Sequence[int] | npt.NDArray[np.int64]) -> str:
@@ -135,7 +135,7 @@ def require_size(what: str, shape: tuple[int, ...]) -> None:
     if size > LARGEST:
         axes = " x ".join(f"{n:,}" for n in shape)
         raise MDPError(
-            f"{what} of {axes} numbers would need {size / 2**30:,.1f} GiB, more than the {LARGEST / 2**30:.0f} GiB "
+            f"{what} of {axes} numbers would need {size // 2**30:,} GiB, more than the {LARGEST / 2**30:.0f} GiB "
             "that exact computations allow for one array: use a smaller problem"
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from pgrad.errors import MDPError, require_integer
+from pgrad.errors import InputError, MDPError, require_integer, require_number
 from pgrad.exact.mdp import MDP, Floats, as_floats, require_size
 
 LEFT, RIGHT = 0, 1
@@ -56,7 +56,7 @@ def chain(length: int, slip: float = 0.0, discount: float = 1.0) -> MDP:
     slip  probability of moving in the opposite direction
     """
     require_integer("length", length, 1)
-    _require_probability("slip", slip)
+    slip = _probability("slip", slip)
     states = length + 1
     require_size("the transition array", (states, 2, states))
     place = np.arange(length)
@@ -76,18 +76,19 @@ def gridworld(rows: int, columns: int, slip: float = 0.0, discount: float = 1.0,
     """
     require_integer("rows", rows, 1)
     require_integer("columns", columns, 1)
-    _require_probability("slip", slip)
+    slip = _probability("slip", slip)
     states = rows * columns
     if states < 2:
         raise MDPError("a gridworld needs at least two cells: rows or columns must be more than 1")
     require_size("the transition array", (states, 4, states))
+    every_step = require_number("step_reward", step_reward)
     row, column = np.divmod(np.arange(states), columns)
     following = [np.clip(row + r, 0, rows - 1) * columns + np.clip(column + c, 0, columns - 1) for r, c in MOVES]
     transition = np.zeros((states, 4, states))
     for action in range(4):
         for turn, chance in ((0, 1 - slip), (1, slip / 2), (-1, slip / 2)):
             transition[np.arange(states), action, following[(action + turn) % 4]] += chance
-    reward, goal = np.full((states, 4), float(step_reward)), np.arange(states) == states - 1
+    reward, goal = np.full((states, 4), every_step), np.arange(states) == states - 1
     return MDP(transition, reward, _first(states), goal, discount, name=f"{rows} x {columns} gridworld")
 
 
@@ -164,6 +165,8 @@ def _cuts(parts: int, rng: np.random.Generator) -> Floats:
     return np.diff(np.concatenate([[0.0], np.sort(rng.random(parts - 1)), [1.0]]))
 
 
-def _require_probability(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise MDPError(f"{name} must be a probability, in [0, 1], not {value!r}")
+def _probability(name: str, value: float) -> float:
+    try:
+        return require_number(name, value, 0.0, 1.0)
+    except InputError:
+        raise MDPError(f"{name} must be a probability, in [0, 1], not {value!r:.80}") from None

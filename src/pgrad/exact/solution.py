@@ -176,6 +176,7 @@ def solve(mdp: MDP, policy: SoftmaxPolicy) -> Solution:
 
 def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
     """Raise MDPError unless the policy is a SoftmaxPolicy with the problem's states and actions."""
+    require_problem(mdp)
     if not isinstance(policy, SoftmaxPolicy):
         raise MDPError(
             f"policy must be a SoftmaxPolicy, not {type(policy).__name__}: call a family with θ, as in "
@@ -185,6 +186,12 @@ def require_match(mdp: MDP, policy: SoftmaxPolicy) -> None:
         raise MDPError(
             f"the policy has {policy.logits.shape} states and actions, the problem {(mdp.num_states, mdp.num_actions)}"
         )
+
+
+def require_problem(mdp: MDP) -> None:
+    """Raise MDPError unless it is an MDP."""
+    if not isinstance(mdp, MDP):
+        raise MDPError(f"mdp must be an exact.MDP, such as exact.gridworld(4, 4), not {mdp!r:.80}")
 
 
 def optimal_values(mdp: MDP) -> OptimalValues:
@@ -202,6 +209,7 @@ def optimal_values(mdp: MDP) -> OptimalValues:
     Puterman (1994), sections 4.5 (backward induction) and 6.4 (policy iteration); Sutton and Barto (2018), sections 4.3
     and 4.4.
     """
+    require_problem(mdp)
     if mdp.time_limit is not None:
         return OptimalValues(*_backward(mdp, mdp.time_limit, None))
     value = _value_iteration(mdp) if mdp.discount == 1 else _policy_iteration(mdp)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.envs.make import AnyEnv, Env, make
-from pgrad.errors import EnvError, InputError, nearest
+from pgrad.errors import EnvError, InputError, nearest, require_number
 from pgrad.kernels import heads
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.kernels.mlp import INPUT_LIMIT, MLP, NOT_NORMALISED, forward, network, num_parameters
@@ -42,6 +42,12 @@ Floats = npt.NDArray[np.float64]
 Parameters = npt.NDArray[np.float32]
 
 
+def require_sizes(sizes: Any) -> None:
+    """Raise InputError unless these are the units of a network's layers."""
+    if not (isinstance(sizes, tuple) and len(sizes) > 1 and all(isinstance(n, int) and n > 0 for n in sizes)):
+        raise InputError(f"sizes must be a tuple of units, as in (4, 64, 2), not {sizes!r:.80}")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class MLPNetwork:
     """A multilayer perceptron."""
@@ -53,7 +59,10 @@ class MLPNetwork:
     scale: Parameters = field(default_factory=NOT_NORMALISED.copy, kw_only=True)  # or, if both are empty, stay
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
+        require_sizes(self.sizes)
+        if not isinstance(self.parameters, np.ndarray):
+            raise InputError(f"parameters must be a NumPy array, not {type(self.parameters).__name__}")
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise InputError(f"unknown activation {self.activation!r}: {nearest(self.activation, ACTIVATIONS)}")
         expected = num_parameters(self.sizes) + self.num_extra
         if self.parameters.shape != (expected,):
@@ -130,6 +139,8 @@ class MLPPolicy(MLPNetwork):
     noise_steps: int = 1  # for which acting in an episode holds the noise of "gsde"
 
     def __post_init__(self) -> None:
+        require_sizes(self.sizes)
+        require_number("temperature", self.temperature)
         if self.actions is None:
             object.__setattr__(self, "actions", Discrete(self.sizes[-1]))
         if self.std not in STDS:
@@ -296,7 +307,7 @@ def as_numbers(obs: npt.ArrayLike, obs_size: int) -> npt.NDArray[np.float32]:
     """Return observations as an array of any shape; raise InputError if they are not numbers."""
     try:
         return np.asarray(obs, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"observations must be numbers, [{obs_size}] or [N, {obs_size}], not {obs!r:.80}: of a Dict or Tuple "
             "space, gymnasium.spaces.flatten(space, obs) puts them in the policy's order"
