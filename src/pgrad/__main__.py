@@ -1,5 +1,5 @@
 """`python -m pgrad` is the command `pgrad`."""
 
-from pgrad.cli.main import main
+from pgrad_command import main
 
 main()

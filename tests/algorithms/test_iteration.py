@@ -12,6 +12,7 @@ import torch
 
 from pgrad.algorithms.epochs import Part
 from pgrad.algorithms.iteration import (
+    BAD_ADVANTAGES,
     BAD_GRADIENT,
     BAD_OBS,
     BAD_PARAMETERS,
@@ -654,7 +655,7 @@ def test_a_bad_final_observation_changes_no_parameter(estimator: int, standardiz
     learner, batch = random_learner(), random_batch()
     before = bytes_of(learner)
     batch = batch._replace(final_obs=spoilt(batch.final_obs, (0, 0), np.nan))
-    assert improved(settings, learner, batch)[0] == BAD_GRADIENT
+    assert improved(settings, learner, batch)[0] == BAD_ADVANTAGES
     assert bytes_of(learner) == before
 
 
@@ -679,7 +680,7 @@ def test_a_bad_weight_of_the_critic_never_reaches_the_policy() -> None:
     learner, batch = random_learner(), random_batch()
     learner.critic.parameters[3] = np.nan
     before = bytes_of(learner)
-    assert improved(changed(SETTINGS, baseline=VALUE), learner, batch)[0] == BAD_GRADIENT
+    assert improved(changed(SETTINGS, baseline=VALUE), learner, batch)[0] == BAD_ADVANTAGES
     assert bytes_of(learner) == before
 
 

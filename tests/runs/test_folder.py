@@ -27,6 +27,7 @@ from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import Episodes
 from pgrad.runs import folder as folder_module
 from pgrad.runs import mlp_file
+from pgrad.runs.failure import Failure
 from pgrad.runs.folder import (
     RunFolder,
     SavedRun,
@@ -68,7 +69,7 @@ def new_result(
                 seed,
                 MLPPolicy(np.full(size, seed, np.float32), (env.obs_size, env.actions.flat_size), env=env.id),
                 new_history(),
-                failure,
+                None if failure is None else Failure("gradient", failure, seed, 1),
                 100,
                 evaluation,
             )

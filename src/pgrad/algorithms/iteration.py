@@ -50,7 +50,8 @@ from pgrad.rollouts.rollout import rollout
 
 Array = Any
 
-FINE, BAD_REWARD, BAD_OBS, BAD_GRADIENT, BAD_PARAMETERS, BAD_VALUES = range(6)  # faults: what is not finite
+# Faults: what is not finite.
+FINE, BAD_REWARD, BAD_OBS, BAD_GRADIENT, BAD_PARAMETERS, BAD_VALUES, BAD_ADVANTAGES = range(7)
 
 
 class IterationMetrics(NamedTuple):
@@ -228,7 +229,7 @@ def overlaps_of(policy: Policy, batch: Batch, multiplied: Multipliers) -> Array:
 def ascend(step: Any, settings: Settings, learner: Learner, part: Part, gradient: Array, learning_rate: float) -> Step:
     """Step the policy along its gradient by the optimiser, or along the natural gradient."""
     if isinstance(step, Omitted):
-        return optimizer_step(settings, learner, gradient, learning_rate)
+        return optimizer_step(settings, learner, part, gradient, learning_rate)
     return guarded_natural_step(step, learner, part, gradient)
 
 
@@ -236,7 +237,7 @@ def ascend(step: Any, settings: Settings, learner: Learner, part: Part, gradient
 def _ascend_compiled(step: Any, settings: Any, learner: Any, part: Any, gradient: Any, learning_rate: Any) -> Any:
     if step.instance_class is Omitted:
         return lambda step, settings, learner, part, gradient, learning_rate: optimizer_step(
-            settings, learner, gradient, learning_rate
+            settings, learner, part, gradient, learning_rate
         )
     return lambda step, settings, learner, part, gradient, learning_rate: guarded_natural_step(
         step, learner, part, gradient
@@ -244,11 +245,19 @@ def _ascend_compiled(step: Any, settings: Any, learner: Any, part: Any, gradient
 
 
 @strict
-def optimizer_step(settings: Settings, learner: Learner, gradient: Array, learning_rate: float) -> Step:
+def optimizer_step(settings: Settings, learner: Learner, part: Part, gradient: Array, learning_rate: float) -> Step:
     """See `ascend`."""
     watch(learner.signal, gradient)
     fault, norm = step_along(settings, learner.policy.network, learner.policy_state, gradient, learning_rate)
-    return Step(fault, norm, learning_rate, np.nan)
+    return Step(first_cause(fault, part), norm, learning_rate, np.nan)
+
+
+@strict
+def first_cause(fault: int, part: Part) -> int:
+    """Return the fault of a step, which is BAD_ADVANTAGES where a bad gradient has it from there."""
+    if fault == BAD_GRADIENT and not np.isfinite(mean(part.advantage.weight)):
+        return BAD_ADVANTAGES
+    return fault
 
 
 @strict
@@ -258,7 +267,7 @@ def guarded_natural_step(step: NaturalStep, learner: Learner, part: Part, gradie
     norm, parameters = optimizers.global_norm(gradient), learner.policy.network.parameters
     if not np.isfinite(norm):
         optimizers.copy(learner.policy_state.before, parameters)
-        return Step(BAD_GRADIENT, norm, 0.0, np.nan)
+        return Step(first_cause(BAD_GRADIENT, part), norm, 0.0, np.nan)
     optimizers.copy(parameters, learner.policy_state.before)
     length, kl = natural_step(step, learner.policy, part.batch, part.advantage.weight, gradient)
     return Step(FINE, norm, length, kl)

@@ -15,6 +15,9 @@ OVERVIEW = """\
 pgrad: policy gradients done right.
 
   pgrad train ENV      train a policy on an environment, for one seed or many
+  pgrad watch RUN      follow a training from another terminal, or another machine with its folder
+  pgrad explain-failure RUN
+                       say why a training ended before its time, and what usually helps
   pgrad sweep ENV      train every setting of a grid on many seeds, and compare them
   pgrad report DIR     write what a sweep or a run found as one page of HTML
   pgrad tune ENV       search for settings, and write them as a preset
@@ -35,6 +38,8 @@ Each command explains itself: pgrad train --help"""
 # Each command and its module, which is imported when the command is run.
 COMMANDS = {
     "train": "train",
+    "watch": "watch",
+    "explain-failure": "explain_failure",
     "sweep": "sweep",
     "report": "report",
     "tune": "tune",
@@ -84,8 +89,10 @@ def dispatch(argv: list[str]) -> int:
 
 def main() -> None:
     """Run the command `pgrad`."""
-    heed_signals()
     protect_output()
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        importlib.import_module(f"pgrad.cli.{COMMANDS[sys.argv[1]]}")  # as long as a signal ends the process at once
+    heed_signals()
     logging.basicConfig(format="pgrad: %(message)s")
     gc.set_threshold(200_000, 50, 50)  # compiling makes millions of objects and few cycles: a tenth of its time
     code = run(sys.argv[1:])

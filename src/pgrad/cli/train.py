@@ -162,6 +162,8 @@ def finish(asked: TrainRequest, run: OpenRun, result: Result, failure: BaseExcep
         raise unsaved
     print(f"written to {asked.out}")
     if failure is not None:
+        if result.failures():
+            print(f"`pgrad explain-failure {asked.out}` says what led to it, and what usually helps")
         raise failure
     return 0
 

@@ -68,6 +68,9 @@ class Config:
     step_timeout: float | None = _field(
         60.0, "seconds after which a step of the environment counts as hung; 'none' for no limit", TIMEOUT
     )
+    restart_failed_envs: int = _field(
+        0, "times that each seed goes on with a fresh environment where one of Gymnasium's fails", COUNT_OR_ZERO
+    )
     seeds: tuple[int, ...] = _field((0,), "random seeds: how many, a range like 0-9, or a list like 7,8,9", SEED)
     hidden: tuple[int, ...] = _field((64,), "units per hidden layer, like 64,64; 'none' for a linear policy", COUNT)
     value_hidden: tuple[int, ...] | None = _field(
@@ -173,6 +176,7 @@ class TrainSettings(TypedDict, total=False):
     vectorization: str
     max_episode_steps: float | None
     step_timeout: float | None
+    restart_failed_envs: float
     hidden: int | Sequence[int] | str
     value_hidden: int | Sequence[int] | str | None
     activation: str

@@ -110,7 +110,7 @@ def recorded(
 ) -> tuple[list[list[Row]], Array]:
     """Return the rows of each environment under random actions, and the observations after the last."""
     rows: list[list[Row]] = [[] for _ in range(num_envs)]
-    obs, mask = source.reset()
+    obs, mask, _ = source.reset()
     resetting = np.zeros(num_envs, np.bool_)
     for _ in range(num_steps):
         action = random.integers(0, NUM_ACTIONS, num_envs).astype(np.int32)

@@ -38,7 +38,8 @@ from pgrad.spaces import Box, Discrete
 FORMAT = 1
 FOLDER = Path(__file__).parent
 GENERAL, NONE = "general", "none"
-UNSET = ("env", "preset", "seeds", "backend", "vectorization", "step_timeout")  # no preset says anything of these
+# No preset says anything of these.
+UNSET = ("env", "preset", "seeds", "backend", "vectorization", "step_timeout", "restart_failed_envs")
 ACTIONS = ("discrete", "multi-discrete", "continuous")
 
 

@@ -42,6 +42,8 @@ def lane_arrays(lanes: Lanes) -> Arrays:
 class LaneCollector:
     """Collects batches from a compiled environment, one vector step a call."""
 
+    restarted = 0  # environments: here none fails
+
     def __init__(
         self,
         env: Env,
@@ -67,6 +69,11 @@ class LaneCollector:
     def note(self) -> str | None:
         """One line for the user, if something is suspicious."""
         return self.guard.note
+
+    @property
+    def episodes(self) -> int:
+        """Whole episodes a batch, or 0."""
+        return self.simulation.plan.episodes
 
     @property
     def total_steps(self) -> int:

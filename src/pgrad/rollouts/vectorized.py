@@ -41,6 +41,7 @@ class Environments(Protocol):
 
     num_envs: int
     total_steps: int  # taken so far, resets not counted
+    restarted: int  # environments that failed, and in whose place fresh ones were begun
     obs: npt.NDArray[np.float32]  # [N, O] what to act on next, a fresh array each step
     mask: npt.NDArray[np.bool_] | None  # [N, Σ counts] the actions allowed there
     resetting: npt.NDArray[np.bool_]  # [N] where the next step only resets
@@ -136,6 +137,11 @@ class VectorCollector:
         """Environment steps so far."""
         return self.envs.total_steps
 
+    @property
+    def restarted(self) -> int:
+        """Environments that failed, and in whose place fresh ones were begun."""
+        return self.envs.restarted
+
     def collect(self, actor: Actor) -> Batch:
         """Return a batch; raise Stopped where that was asked for meanwhile.
 
@@ -168,11 +174,12 @@ class VectorCollector:
 
     def state(self) -> Arrays:
         """Return what goes on from here: counters. What an environment remembers is its own, and nobody can copy it."""
-        return {"begun": np.array(self.lanes.begun), "total_steps": np.array(self.envs.total_steps)}
+        counts = {"begun": self.lanes.begun, "total_steps": self.envs.total_steps, "restarted": self.envs.restarted}
+        return {name: np.array(count) for name, count in counts.items()}
 
     def go_on(self, arrays: Arrays) -> None:
         """Count on from another collector's batches; the episodes in progress are new ones."""
-        self.envs.total_steps = int(arrays["total_steps"])
+        self.envs.total_steps, self.envs.restarted = int(arrays["total_steps"]), int(arrays["restarted"])
         self.lanes.count_from(int(arrays["begun"]))
 
     def close(self) -> None:

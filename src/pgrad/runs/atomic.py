@@ -3,6 +3,8 @@
 import fcntl
 import os
 import re
+import secrets
+import shutil
 import stat
 import tempfile
 import tomllib
@@ -45,6 +47,38 @@ def write_atomically(path: Path, content: bytes | str, previous: Path | None = N
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def make_folder_with(path: Path, name: str, content: str) -> None:
+    """Make a folder that has its first file from its first moment; raise RunError where it exists or cannot be made."""
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    try:
+        if os.path.lexists(path):
+            raise FileExistsError
+        temporary.mkdir(parents=True)
+        try:
+            (temporary / name).write_text(content, encoding="utf-8")
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        if os.path.lexists(path):
+            raise RunError(f"{path} exists already: choose another folder, or remove it") from error
+        raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of a run's for writing, made where it is missing; OSError for a link or a pipe in its place."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o644)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if there is one; raise RunError where that cannot be done."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Write a folder's names to the disk."""
     handle = os.open(folder, os.O_RDONLY)
@@ -75,6 +109,18 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def held(folder: Path) -> bool:
+    """Return whether a process trains in a run's folder: one of this machine, on most network file systems."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def require_regular_file(path: Path, most_bytes: float = float("inf")) -> None:
     """Raise OSError where a path is no regular file, which could be read for ever, or a larger one than it may be."""
     found = path.stat()
@@ -82,6 +128,12 @@ def require_regular_file(path: Path, most_bytes: float = float("inf")) -> None:
         raise OSError("it is not a regular file")
     if found.st_size > most_bytes:
         raise OSError(f"it has {found.st_size:,} bytes, and at most {most_bytes:,} are read")
+
+
+def require_no_link(folder: Path) -> None:
+    """Raise RunError where a folder is a symbolic link: in a stranger's run it could lead what is written anywhere."""
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a symbolic link: put the folder itself in its place")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A run's folder.
 
 config.toml                  the resolved configuration; `pgrad train --config` takes it (but for PyTorch modules)
-summary.json                 the result in numbers, and what it was made with
+summary.json                 the result in numbers, and what it was made with; there once a training has ended
+failure.json                 what ended seeds before their time, where something did: runs.failure
 evaluations.jsonl            one line for each `pgrad eval`
 seed-7/policy.safetensors    the frozen policy
 seed-7/policy-best.safetensors  the best policy seen, where that is not the last
@@ -29,11 +30,12 @@ from typing import Any
 from pgrad.algorithms.learner import Checkpoints
 from pgrad.config.resolve import resolve, to_toml
 from pgrad.config.settings import Config
-from pgrad.errors import ConfigError, RunError
+from pgrad.errors import ConfigError, InputError, RunError, require_path
 from pgrad.evaluation import Evaluation
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.batch import copied
-from pgrad.runs.atomic import read_toml, write_atomically
+from pgrad.runs.atomic import make_folder_with, open_own, read_toml, remove, require_no_link, write_atomically
+from pgrad.runs.failure import save_failures
 from pgrad.runs.journal import Journals, journals_in
 from pgrad.runs.load import CHECKPOINTS_FILE, POLICY_BEST, RunPath, kept_at, policy_at, policy_path, seeds_of
 from pgrad.runs.mlp_file import (
@@ -53,7 +55,9 @@ from pgrad.training.result import Result, SeedResult, finite_estimate
 from pgrad.vector.arguments import named_with, split_name
 
 RUNS = Path("runs")
-MAY_CHANGE = ("total_steps", "num_iterations", "stop_at_return", "step_timeout")  # of a run's settings, when it goes on
+SUMMARY = "summary.json"
+# Settings of a run that may be others when it goes on.
+MAY_CHANGE = ("total_steps", "num_iterations", "stop_at_return", "step_timeout", "restart_failed_envs")
 SIDE_BY_SIDE = 8  # seeds that are written together: a disk takes its time to say that it is done
 
 
@@ -72,15 +76,14 @@ class RunFolder:
         self._env = located(config.env)
         self._settings = fixed_settings(replace(config, env=self._env))
         self._journals, self._saved = dict(journals or {}), dict[int, State | None]()
-        if journals is None:
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError as error:
-                raise RunError(f"{path} exists already: choose another folder, or remove it") from error
-            except OSError as error:
-                raise RunError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         policy = "" if module is None else f"policy = {json.dumps(module)}  # a PyTorch module: --policy says where\n"
-        write_atomically(self._root / "config.toml", policy + to_toml(replace(config, env=self._env)))
+        settings = policy + to_toml(replace(config, env=self._env))
+        if journals is None:
+            make_folder_with(path, "config.toml", settings)
+        else:  # what the training that goes on has come to is not known yet
+            remove(path / SUMMARY)
+            save_failures((), path)
+            write_atomically(self._root / "config.toml", settings)
 
     def save(self, result: Result) -> None:
         """Write what every seed has learnt; raise RunError at the end where some of it cannot be written.
@@ -93,6 +96,10 @@ class RunFolder:
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             for write in (self._save_progress, self._save_policy, _save_value, _save_checkpoints):
                 problems += filter(None, pool.map(lambda seed, write=write: self._written(seed, write), new))
+        try:
+            save_failures(result.failures(), self._root)
+        except RunError as error:
+            problems.append(str(error))
         if problems:
             raise RunError("\n".join(dict.fromkeys(problems)))
         self._saved |= {seed.seed: seed.state for seed in new}
@@ -101,6 +108,7 @@ class RunFolder:
         """Write something of a seed; return why that cannot be done, if it cannot."""
         folder = self._root / f"seed-{seed.seed}"
         try:
+            require_no_link(folder)
             folder.mkdir(exist_ok=True)
             write(seed, folder)
         except RunError as error:
@@ -132,11 +140,11 @@ class RunFolder:
     def save_result(self, result: Result) -> None:
         """Write the summary, the evaluations and the histories; raise RunError where that cannot be done."""
         summary = {**result.to_dict(), "made_with": provenance()}
-        write_atomically(self._root / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        write_atomically(self._root / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
         for seed in result.seeds:
             folder = self._root / f"seed-{seed.seed}"
             for name in ("evaluation.csv", POLICY_BEST):
-                (folder / name).unlink(missing_ok=True)  # of the policy that a run has gone on from
+                remove(folder / name)  # of the policy that a run has gone on from
             if seed.evaluation is not None:
                 write_atomically(folder / "evaluation.csv", seed.evaluation.to_csv())
             if seed.best is not None:
@@ -176,8 +184,11 @@ def save(result: Result, run: RunPath) -> None:
     their code is not. Every file is written whole or not at all. Raises RunError where the folder exists or cannot be
     written.
     """
+    if not isinstance(result, Result):
+        raise InputError(f"result must be what pgrad.train returned, not {result!r:.80}")
+    path = require_path("run", run)
     modules = [policy.class_name for policy in result.policies if not isinstance(policy, MLPPolicy)]
-    folder = RunFolder(Path(run), result.config, modules[0] if modules else None)
+    folder = RunFolder(path, result.config, modules[0] if modules else None)
     folder.save(result)
     folder.save_result(result)
 
@@ -201,7 +212,7 @@ def record_evaluations(run: RunPath, evaluations: Mapping[int, Evaluation]) -> P
         for seed, evaluation in evaluations.items()
     ]
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with os.fdopen(open_own(path, os.O_APPEND), "w", encoding="utf-8") as file:
             file.write(json.dumps({"seeds": seeds, "made_with": provenance()}, allow_nan=False) + "\n")
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pgrad.algorithms.iteration import METRICS
 from pgrad.errors import RunError
 from pgrad.rollouts.batch import Episodes
+from pgrad.runs.atomic import open_own, require_regular_file
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,7 +61,7 @@ class Journal:
         if not data:
             return
         try:
-            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+            with os.fdopen(open_own(self.path, 0), "wb") as file:
                 file.truncate(self.size)
                 file.seek(self.size)
                 file.write(data)
@@ -81,6 +82,7 @@ class Journal:
         The file may have more, and is left alone: the next `append` goes where these end.
         """
         try:
+            require_regular_file(self.path)
             with self.path.open("rb") as file:
                 data = file.read(mark.size)
         except OSError as error:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from pgrad.algorithms.learner import Checkpoints
-from pgrad.errors import RunError
+from pgrad.errors import InputError, RunError, require_integer, require_path
 from pgrad.policies.mlp import MLPPolicy, MLPValue
+from pgrad.runs.atomic import require_no_link
 from pgrad.runs.mlp_file import load_checkpoints, load_policy, require_finite
 from pgrad.runs.mlp_file import load_value as load_mlp_value
 from pgrad.runs.torch_file import load_module, load_value_module
@@ -50,6 +51,10 @@ def load(
     policy, the file is damaged or not pgrad's, parameters are not finite, or `module` does not fit.
     """
     path = policy_path(run, seed)
+    if not isinstance(best, bool):
+        raise InputError(f"best must be True or False, not {best!r:.80}")
+    if at is not None:
+        at = require_integer("at", at, 0)
     if best and at is not None:
         raise RunError("give either best or at, not both")
     if module is not None:
@@ -120,7 +125,9 @@ def load_value(run: RunPath, seed: int | None = None, module: "nn.Module | None"
 
 def policy_path(run: RunPath, seed: int | None = None) -> Path:
     """Return the policy file of a run folder, a seed's folder, or the file itself; raise RunError without one."""
-    path = Path(run)
+    path = require_path("run", run)
+    if seed is not None:
+        seed = require_integer("seed", seed, 0)
     if path.is_file() or (path / "policy.safetensors").is_file():
         if seed is not None:
             raise RunError(f"{path} holds one policy: seed {seed} can only be chosen from a whole run folder")
@@ -131,6 +138,7 @@ def policy_path(run: RunPath, seed: int | None = None) -> Path:
     chosen = seeds[0] if seed is None else seed
     if chosen not in seeds:
         raise RunError(f"{path} has no seed {chosen}; it has {', '.join(map(str, seeds))}")
+    require_no_link(path / f"seed-{chosen}")
     return path / f"seed-{chosen}" / "policy.safetensors"
 
 

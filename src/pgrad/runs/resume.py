@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Unpack
 from pgrad.config.settings import FIELDS, Config, TrainSettings, checked
 from pgrad.config.synonyms import nearest_setting
 from pgrad.envs.make import AnyEnv, make_named
-from pgrad.errors import ConfigError, RunError, collecting
-from pgrad.runs.atomic import alone_in, remove_leftovers
+from pgrad.errors import ConfigError, RunError, collecting, require_path
+from pgrad.runs.atomic import alone_in, remove_leftovers, require_no_link
 from pgrad.runs.folder import MAY_CHANGE, RunFolder, fixed_settings, located, read_config
 from pgrad.runs.journal import Journals, journals_in
 from pgrad.runs.load import RunPath
@@ -56,8 +56,8 @@ def resume(
     run        the folder: of `pgrad train`, or of pgrad.save, whether its training was stopped or has finished
     env        the environment, where the run's is not a built-in id; or `trust` the run, which imports what it names
     settings   total_steps and num_iterations, for a run that is to take more (giving one replaces both),
-               stop_at_return and step_timeout. Of others only what the run has already is accepted. Seeds that were
-               stopped early stay so unless one of the first three is given
+               stop_at_return, step_timeout and restart_failed_envs. Of others only what the run has already is
+               accepted. Seeds that were stopped early stay so unless one of the first three is given
     policy, value, optimizer, value_coef, device
                of PyTorch modules, as the run was begun with: its files hold numbers and no code
     others     as in `pgrad.train`
@@ -68,8 +68,9 @@ def resume(
     process trains in the folder, ConfigError for settings that cannot change, and what `pgrad.train` raises.
     """
     modules = {"policy": policy, "value": value, "optimizer": optimizer, "value_coef": value_coef, "device": device}
-    with alone_in(existing(Path(run))):
-        began = reopened(Path(run), settings, env, trust, module=policy is not None)
+    path = require_path("run", run)
+    with alone_in(existing(path)):
+        began = reopened(path, settings, env, trust, module=policy is not None)
         result: Result | None = None
         try:
             result = train(
@@ -134,6 +135,7 @@ def reopened(
     past, journals = {}, {}
     for seed in config.seeds:
         if (folder := run / f"seed-{seed}").is_dir():
+            require_no_link(folder)
             remove_leftovers(folder)
             if (found := read_seed(folder, config)) is not None:
                 past[seed], journals[seed] = found

@@ -16,6 +16,7 @@ from pgrad.algorithms.iteration import (
     FINE,
     IterationMetrics,
     fault_of,
+    first_cause,
     metrics_of,
     rates_after,
     without_update,
@@ -290,7 +291,7 @@ def step_policy(learner: TorchLearner, part: Part, gradients: Gradients, rates: 
     if isinstance(learner.settings.step, NaturalStep):
         return natural_step(learner, part, gradients)
     fault, norm = learner.optimizer.step(gradients, rates.decay)
-    return Step(fault, norm, learner.optimizer.learning_rate, np.nan)
+    return Step(first_cause(fault, part), norm, learner.optimizer.learning_rate, np.nan)
 
 
 def value_error(learner: TorchLearner, value: Tensor, part: Part) -> tuple[float, Tensor]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pgrad.algorithms.epochs import Part, Step
-from pgrad.algorithms.iteration import BAD_GRADIENT, FINE
+from pgrad.algorithms.iteration import BAD_GRADIENT, FINE, first_cause
 from pgrad.algorithms.natural_step import HALVINGS, NaturalStep
 from pgrad.torch.devices import beside
 from pgrad.torch.learner import TorchLearner
@@ -25,7 +25,7 @@ def natural_step(learner: TorchLearner, part: Part, gradients: Gradients) -> Ste
     norm = float(gradient.norm())
     if not np.isfinite(norm):
         optimizer.restore()
-        return Step(BAD_GRADIENT, norm, 0.0, np.nan)
+        return Step(first_cause(BAD_GRADIENT, part), norm, 0.0, np.nan)
     optimizer.remember()
     samples = loaded(part.batch, learner.policy.inputs)
     with torch.no_grad():

@@ -14,13 +14,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pgrad.algorithms.iteration import (
+    BAD_ADVANTAGES,
     BAD_GRADIENT,
     BAD_OBS,
     BAD_PARAMETERS,
@@ -40,16 +41,18 @@ from pgrad.kernels.jit import face_for
 from pgrad.kernels.mlp import BLOCK, num_parameters
 from pgrad.kernels.random import fold_in
 from pgrad.rollouts.actions import OutputsNotFinite
-from pgrad.rollouts.batch import Episodes, concatenated, copied
+from pgrad.rollouts.batch import Batch, Episodes, concatenated, copied
 from pgrad.rollouts.compiled import LOGGED, STEPS, Plan, new_simulation
 from pgrad.rollouts.compiled_stepwise import LaneCollector, lane_arrays
 from pgrad.rollouts.rollout import Stopped, rollout
 from pgrad.rollouts.user_env_guard import Guard
 from pgrad.rollouts.vectorized import VectorCollector
+from pgrad.runs.failure import Failure, failure_of
 from pgrad.runs.journal import Evaluated
 from pgrad.runs.state_file import State
 from pgrad.training.build import ENDLESS, RESUME_STREAM, ROLLOUT_STREAM, policy_sizes, value_sizes
 from pgrad.training.learners import CompiledLearner, Learner
+from pgrad.training.postmortem import postmortem
 from pgrad.watchdog import Watchdog
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +67,7 @@ SOLVED_EPISODES = 20  # episodes over which the mean return must reach the envir
 FAULTS = {
     BAD_REWARD: "rewards are not finite",
     BAD_OBS: "observations are not finite",
+    BAD_ADVANTAGES: "the advantages are not finite; a smaller value_learning_rate may help",
     BAD_GRADIENT: "the policy gradient is not finite; a smaller learning_rate may help",
     BAD_PARAMETERS: "the step would make the policy's parameters infinite; a smaller learning_rate may help",
     BAD_VALUES: "the value network's gradient or parameters are not finite; a smaller value_learning_rate may help",
@@ -112,6 +116,7 @@ class Loop(ABC):
     """One seed's training. What it does never depends on how long a chunk is."""
 
     note: str | None = None  # one line for the user, about the environments
+    restarted_envs = 0  # that failed, and in whose place fresh ones were begun
 
     def __init__(self, seed: int, learner: Learner) -> None:
         self.seed, self.learner, self.trained = seed, learner, learner.trained()
@@ -119,7 +124,7 @@ class Loop(ABC):
         self.episodes: list[Episodes] = []
         self.seconds, self.total_steps = 0.0, 0
         self.obs_sizes = np.zeros(0)  # [O] largest magnitudes in the batches looked at, one a chunk
-        self.failure: str | None = None
+        self.failure: Failure | None = None
         self.stopped = self.finished = False  # early, on request; at all
         self.watcher: Callable[[Loop], bool] | None = None  # is called after each iteration: whether to go on
         self.parts_seen = 0  # of `episodes`, by the watcher
@@ -160,8 +165,9 @@ class Loop(ABC):
         self.go_on_experiencing(below("experience", state.arrays))
         self.metrics, self.episodes = [history.metrics], [history.episodes]
         self.seconds, self.total_steps = history.seconds, self.steps_taken()
-        self.obs_sizes, self.failure = state.arrays["obs_sizes"].copy(), state.about["failure"]
-        self.stopped = state.about.get("stopped", False)
+        self.obs_sizes, failure = state.arrays["obs_sizes"].copy(), state.about["failure"]
+        self.failure = None if failure is None else failure_of(failure)
+        self.stopped = state.about["stopped"]
         self.state = state
         self._publish()
 
@@ -184,7 +190,7 @@ class Loop(ABC):
             "episodes": sum(part.length.size for part in self.episodes),
             "total_steps": self.total_steps,
             "seconds": self.seconds,
-            "failure": self.failure,
+            "failure": None if self.failure is None else asdict(self.failure),
             "stopped": self.stopped,
             "learner": learner[1],
         }
@@ -212,9 +218,14 @@ class Loop(ABC):
         self.parts_seen = len(self.episodes)
         return wanted and not self.used_up()
 
-    def fail(self, what: str) -> None:
-        """Remember what ended the training."""
-        self.failure = f"{what} (seed {self.seed}, iteration {self.learner.iterations + 1})"
+    def fail(self, fault: int, batch: Batch, samples: int, episodes: bool) -> None:
+        """Remember what ended the training, in a batch of so many samples: see postmortem."""
+        message = self.told(FAULTS[fault])
+        self.failure = postmortem(fault, message, self.seed, batch, samples, self.history.metrics, episodes)
+
+    def told(self, what: str) -> str:
+        """Say where in the training something happened."""
+        return f"{what} (seed {self.seed}, iteration {self.learner.iterations + 1})"
 
     @contextmanager
     def chunk(self) -> Iterator[None]:
@@ -225,7 +236,8 @@ class Loop(ABC):
                 yield
         except OutputsNotFinite as error:
             self.learner.restore()
-            self.fail(f"{error}; {error.hint}")
+            told = self.told(f"{error}; {error.hint}")
+            self.failure = Failure("outputs", told, self.seed, self.learner.iterations + 1)
         finally:
             self.seconds += time.perf_counter() - began
             self.total_steps = self.steps_taken()
@@ -278,13 +290,14 @@ class FusedLoop(Loop):
 
     def _train(self, iterations: int) -> bool:
         """Train for so many iterations in one compiled call; return whether all numbers stayed finite."""
-        metrics = np.empty((iterations, len(METRICS)))
+        metrics, before = np.empty((iterations, len(METRICS))), self.total_steps
         with helping(self.crew if self.called else ALONE):  # the first call may have to compile
             done, fault = self.train_chunk(self.learner.settings, self.record, self.simulation, metrics)
         self.called = True
         self._keep(metrics[:done])
         if fault != FINE:
-            self.fail(FAULTS[fault])
+            samples = self.steps_taken() - int(metrics[done - 1, 0] if done else before)
+            self.fail(fault, self.simulation.buffer, samples, self.simulation.plan.episodes > 0)
         return self.failure is None
 
     def _keep(self, metrics: Floats) -> None:
@@ -305,6 +318,11 @@ class CollectingLoop(Loop):
     def __init__(self, seed: int, learner: Learner, collector: LaneCollector | VectorCollector) -> None:
         super().__init__(seed, learner)
         self.collector, self.note = collector, collector.note
+
+    @property
+    def restarted_envs(self) -> int:  # type: ignore[override]
+        """See Loop."""
+        return self.collector.restarted
 
     def steps_taken(self) -> int:
         """Return the environment steps so far."""
@@ -327,7 +345,7 @@ class CollectingLoop(Loop):
                 self.episodes.append(batch.episodes)
                 fault, metrics = self.learner.train_iteration(batch)
                 if fault != FINE:
-                    self.fail(FAULTS[fault])
+                    self.fail(fault, batch, batch.reward.size, self.collector.episodes > 0)
                     break
                 self.metrics.append(np.array([metrics]))
                 if not self.goes_on() or time.perf_counter() - began >= CHUNK_SECONDS:
@@ -374,7 +392,8 @@ def new_loop(
 
         assert env.description is not None, "an environment without dynamics has a description"
         key = run_key if past is None else fold_in(fold_in(seed, RESUME_STREAM), past.state.about["iterations"])
-        envs = VectorEnv(env.description, num_envs, key, config.vectorization, config.step_timeout, watchdog)
+        how = (config.vectorization, config.step_timeout, watchdog, config.restart_failed_envs)
+        envs = VectorEnv(env.description, num_envs, key, *how)
         loop = CollectingLoop(seed, learner, VectorCollector(envs, run_key, num_steps, episodes, stopping))
     elif torch_options is None:
         loop = FusedLoop(learner, env, plan, num_envs, watchdog, threads)

@@ -132,6 +132,13 @@ def require_fit(config: Config, made: Env) -> None:
             f"'{made.id}' has no time limit, so that whole episodes may never end: set max_episode_steps, or "
             "num_steps in place of episodes_per_iteration"
         )
+    if made.compiled and config.restart_failed_envs:
+        raise ConfigError(
+            [
+                f"restart_failed_envs is for Gymnasium's environments, and '{made.id}' is compiled: remove it, or set "
+                "backend 'gymnasium'"
+            ]
+        )
     if not isinstance(made.actions, Box):
         idle = [name for name in FOR_CONTINUOUS_ACTIONS if getattr(config, name) != FIELDS[name].default]
         if idle:

@@ -29,6 +29,7 @@ from pgrad.experiments.statistics import (
 )
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.presets.preset import NONE, described
+from pgrad.runs.failure import Failure
 from pgrad.runs.journal import Evaluated
 from pgrad.runs.state_file import State
 from pgrad.training.best import Best
@@ -48,7 +49,7 @@ class SeedResult:
     seed: int
     policy: MLPPolicy | TorchPolicy  # the frozen policy
     history: History  # metrics of each iteration, returns of each episode
-    failure: str | None  # what went wrong, if anything
+    failure: Failure | None  # what went wrong, if anything
     total_steps: int  # environment steps
     evaluation: Evaluation | None = None  # of the frozen policy
     finished: bool = True  # False where training was interrupted
@@ -58,6 +59,7 @@ class SeedResult:
     best: Best | None = None  # the best policy seen, where that is not the last
     obs_sizes: npt.NDArray[np.float64] | None = None  # [O] largest magnitude of each number observed
     state: State | None = None  # what its training takes to go on
+    restarted_envs: int = 0  # environments that failed, and in whose place fresh ones were begun
     stopped: bool = False  # True where it was ended early, by stop_at_return or a callback
     evaluations: tuple[Evaluated, ...] = ()  # of the frozen policy along the way: evaluate_every
 
@@ -71,6 +73,7 @@ class Result:
     seconds          of training, from the call to the last seed's end, compilation included, evaluation not
     compile_seconds  of these, spent compiling
     earlier_steps    environment steps that were taken before, where a run has gone on; their seconds are not counted
+    env_failure      what an environment did that ended the training, if one did
 
     `policies` are the frozen policies, one for each of the S seeds, and `mean_returns` is one number for each evaluated
     seed. `mean()` and `interquartile_mean()` estimate what one more seed would reach, with intervals over seeds (not
@@ -84,6 +87,7 @@ class Result:
     seconds: float
     compile_seconds: float = 0.0
     earlier_steps: int = 0
+    env_failure: Failure | None = None
 
     def __repr__(self) -> str:
         return f"<Result: {self.env.id}, {self.config.algorithm}, {self._count}, {self.total_steps:,} steps>"
@@ -162,6 +166,11 @@ class Result:
             if seed.best and seed.evaluation and beyond_chance(seed.best.evaluation.returns, seed.evaluation.returns)
         ]
 
+    def failures(self) -> list[Failure]:
+        """Return what ended seeds, or the whole training, before their time."""
+        found = [*(seed.failure for seed in self.seeds), self.env_failure]
+        return [failure for failure in found if failure is not None]
+
     def summary(self) -> str:
         """Return a few lines for people: settings, speed, and returns with their intervals."""
         count, seconds = len(self.seeds), self.seconds - self.compile_seconds
@@ -199,6 +208,8 @@ class Result:
             lines.append(f"stopped early: {len(stopped)} of {self._count}, {after}")
         if better := self.better_before():
             lines.append(f"policy-best: {best_in_words(better, count)}")
+        if restarted := sum(seed.restarted_envs for seed in self.seeds):
+            lines.append(f"environments that failed and were begun anew: {restarted}")
         lines += [f"doctor: {finding.sentence}" for finding in self.findings()]
         lines += [f"seed {seed.seed} failed: {seed.failure}" for seed in self.seeds if seed.failure]
         return "\n".join(lines)
@@ -226,7 +237,8 @@ class Result:
                     "best": best_in_numbers(seed.best) if seed.best else None,
                     "finished": seed.finished,
                     "stopped_early": seed.stopped,
-                    "failure": seed.failure,
+                    "failure": None if seed.failure is None else seed.failure.message,
+                    "restarted_envs": seed.restarted_envs,
                 }
                 for seed, steps in zip(self.seeds, self.solved_at(), strict=True)
             ],

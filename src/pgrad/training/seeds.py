@@ -17,6 +17,7 @@ from pgrad.errors import EnvError, PolicyError
 from pgrad.evaluation import Evaluation, evaluate
 from pgrad.kernels.compile_clock import COMPILE_CLOCK
 from pgrad.kernels.random import fold_in
+from pgrad.runs.failure import Failure
 from pgrad.training.best import MOST_SEEDS, best_of
 from pgrad.training.callbacks import Callbacks, Iteration
 from pgrad.training.doctor import GREEDY_EPISODES, GREEDY_SEEDS
@@ -80,6 +81,7 @@ class SeedPool:
         self.stopping = threading.Event()
         self.watchdogs = [Watchdog() for _ in config.seeds]
         self.errors: list[BaseException] = []
+        self.env_failure: Failure | None = None
         # Gymnasium's environments and modules run under Python's global lock: more threads would only get in each
         # other's way.
         count = min(threads, len(config.seeds)) if env.compiled and torch_options is None else 1
@@ -104,8 +106,7 @@ class SeedPool:
                 self._call_back()
             else:
                 working[0].wait(CHUNK_SECONDS)
-            for watchdog in self.watchdogs:
-                watchdog.check(self.config.step_timeout)
+            self._look_for_hangs()
             self._report("compiling" if COMPILE_CLOCK.compiling else "training")
             due = save_every is not None and time.perf_counter() - saved >= save_every
             if save is not None and due and any(loop.total_steps for loop in self.begun):
@@ -143,9 +144,23 @@ class SeedPool:
         while not (look.over.wait(CHUNK_SECONDS) or self.stopping.is_set()):
             pass
         return not (loop.stopped or self.stopping.is_set())
+    def _look_for_hangs(self) -> None:
+        for index, watchdog in enumerate(self.watchdogs):
+            try:
+                watchdog.check(self.config.step_timeout)
+            except EnvError as error:
+                self._blame(index, error)
+                raise
+
+    def _blame(self, index: int, error: EnvError) -> None:
+        """Remember that a seed's environment has failed; the first that does ends the training."""
+        loop = self.loops[index]
+        iteration = 1 if loop is None else loop.learner.iterations + 1
+        self.env_failure = self.env_failure or Failure("environment", str(error), self.config.seeds[index], iteration)
 
     def _work(self, ended: threading.Event) -> None:
         """Train the seeds that are waiting, one after another."""
+        index = 0
         try:
             while not self.stopping.is_set():
                 index = self.waiting.get_nowait()
@@ -162,6 +177,8 @@ class SeedPool:
         except queue.Empty:
             pass
         except BaseException as error:
+            if isinstance(error, EnvError):
+                self._blame(index, error)
             self.errors.append(error)
             self.stopping.set()
         finally:
@@ -242,13 +259,14 @@ class SeedPool:
                 checkpoints=loop.trained.checkpoints,
                 obs_sizes=loop.obs_sizes,
                 state=state,
+                restarted_envs=loop.restarted_envs,
                 stopped=loop.stopped,
                 evaluations=tuple(self.callbacks.evaluations.get(loop.seed, ())),
             )
             for loop, state in begun
         ]
         seconds, compiling = time.perf_counter() - self.began, COMPILE_CLOCK.seconds - self.compiled_before
-        return Result(self.config, self.env, tuple(seeds), seconds, compiling, self.earlier_steps)
+        return Result(self.config, self.env, tuple(seeds), seconds, compiling, self.earlier_steps, self.env_failure)
 
     def evaluated(self, result: Result, episodes: int) -> Result:
         """Return the result with every seed's policy evaluated, the best seen beside it, and a few of them greedily."""

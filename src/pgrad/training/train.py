@@ -146,8 +146,8 @@ def train(
                 raise Interrupted(result, error) from None
             error.result = result if result.seeds else None  # type: ignore[attr-defined]
             raise
-    if failures := [seed_result.failure for seed_result in result.seeds if seed_result.failure]:
-        diverged = TrainingDiverged("\n".join([*failures, "The last good policy was kept."]))
+    if failures := result.failures():
+        diverged = TrainingDiverged("\n".join([*map(str, failures), "The last good policy was kept."]))
         diverged.result = result
         raise diverged
     return result

@@ -20,16 +20,28 @@ ADVANTAGE = 1.5  # speed-up from which worker processes are worth recommending
 
 
 def choose_backend(
-    description: Description, seeds: Sequence[int], vectorization: str, timeout: float | None, watchdog: Watchdog
+    description: Description,
+    seeds: Sequence[int],
+    vectorization: str,
+    timeout: float | None,
+    watchdog: Watchdog,
+    restarting: bool = False,
 ) -> tuple[Backend, str]:
-    """Return a backend that steps one environment for each seed, and a line for the user that says which and why."""
+    """Return a backend that steps one environment for each seed, and a line for the user that says which and why.
+
+    With `restarting` it is one that puts fresh environments in the place of those that fail.
+    """
     if vectorization not in VECTORIZATIONS:
         raise EnvError(f"unknown vectorization '{vectorization}': {nearest(vectorization, VECTORIZATIONS)}")
     if vectorization == "sync":
-        return Group(description, seeds, watchdog), "stepped in this process, as requested"
+        return Group(description, seeds, watchdog, restarting), "stepped in this process, as requested"
     if vectorization == "async":
-        workers = Workers(description, seeds, num_processes(len(seeds)), timeout, watchdog)
+        workers = Workers(description, seeds, num_processes(len(seeds)), timeout, watchdog, restarting)
         return workers, f"stepped in {len(workers.envs.processes)} worker processes, as requested"
+    if restarting:
+        if vectorization != "auto":
+            raise EnvError(f"'{vectorization}' cannot restart failed environments: 'sync' and 'async' can")
+        return Group(description, seeds, watchdog, restarting), "stepped in this process, which can restart failed ones"
     why_not: list[str] = []
     if vectorization == "envpool" or (vectorization == "auto" and description.envpool):
         pool, reason = envpool.backend(description, seeds, num_processes(len(seeds)))

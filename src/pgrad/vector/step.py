@@ -5,7 +5,22 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pgrad.kernels.random import fold_in
+
 Array = npt.NDArray[Any]
+
+
+class EnvFailure(Exception):
+    """A mistake of an environment, raised where it is not yet known at which point of the run it happened."""
+
+    def __init__(self, what: str, env: int | None = None, details: str = "") -> None:
+        super().__init__(what, env, details)
+        self.what, self.env, self.details = what, env, details  # details: a traceback to show below the message
+
+
+def env_seed(seed: int, n: int) -> int:
+    """Return the seed of the n-th environment, or of the n-th that takes another's place."""
+    return fold_in(seed, n) % 2**31
 
 
 class ResetResult(NamedTuple):
@@ -13,6 +28,7 @@ class ResetResult(NamedTuple):
 
     obs: npt.NDArray[np.float32]  # [N, O]
     mask: npt.NDArray[np.bool_] | None  # [N, A] the allowed actions, if the environment has action masks
+    restarted: tuple[EnvFailure, ...] = ()  # of environments that failed and were begun anew
 
 
 class StepResult(NamedTuple):
@@ -25,6 +41,7 @@ class StepResult(NamedTuple):
     obs: npt.NDArray[np.float32]  # [N, O] the observation to act on next
     mask: npt.NDArray[np.bool_] | None  # [N, A] of `obs`
     resetting: npt.NDArray[np.bool_]  # [N] where the next step only resets
+    restarted: tuple[EnvFailure, ...] = ()  # of environments that failed and were begun anew
 
 
 class Backend(Protocol):
@@ -38,11 +55,3 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release everything. Safe to call after an EnvFailure, and more than once."""
-
-
-class EnvFailure(Exception):
-    """A mistake of an environment, raised where it is not yet known at which point of the run it happened."""
-
-    def __init__(self, what: str, env: int | None = None, details: str = "") -> None:
-        super().__init__(what, env, details)
-        self.what, self.env, self.details = what, env, details  # details: a traceback to show below the message

@@ -5,6 +5,7 @@ environment failed, and confuses the final with the first observation where an e
 """
 
 import contextlib
+import math
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +16,28 @@ import numpy as np
 from pgrad.errors import EnvError
 from pgrad.vector.masks import Mask, mask_of_one, merged
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult
+from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult, env_seed
 from pgrad.watchdog import Watchdog
 
 
 class Group:
-    """Some environments, each reset within the step that ends its episode."""
+    """Some environments, each reset within the step that ends its episode.
 
-    def __init__(self, description: Description, seeds: Sequence[int], watchdog: Watchdog | None = None) -> None:
-        self.description, self.seeds = description, seeds
+    With `restarting`, one that fails is no EnvFailure: a fresh one takes its place, and the step that failed counts as
+    one with reward 0 after which the episode was cut, in the state before it.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        seeds: Sequence[int],
+        watchdog: Watchdog | None = None,
+        restarting: bool = False,
+    ) -> None:
+        self.description, self.seeds, self.restarting = description, seeds, restarting
+        self.next_seed: list[int | None] = list(seeds)  # of each one's next reset; None: its own generator goes on
+        self.count_restarted = 0
+        self.obs = np.empty((len(seeds), description.observations.size), np.float32)
         self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.envs: list[gymnasium.Env[Any, Any]] = []
         self.masks: list[Mask | None] = [None] * len(seeds)
@@ -34,14 +48,12 @@ class Group:
 
     def reset(self) -> ResetResult:
         """Begin a new episode everywhere; the first time in new environments, from the seeds."""
-        fresh = not self.envs
-        if fresh:
+        if not self.envs:
             for n in range(len(self.seeds)):
                 self.envs.append(self._made(n))
-        obs = np.empty((len(self.seeds), self.description.observations.size), np.float32)
-        for n, seed in enumerate(self.seeds):
-            self._reset(n, seed if fresh else None, obs[n])
-        return ResetResult(obs, merged(self.masks, sum(self.counts)))
+        self.obs = np.empty_like(self.obs)
+        restarted = [failure for n in range(len(self.seeds)) for failure in self._reset(n, self.obs[n])]
+        return ResetResult(self.obs, merged(self.masks, sum(self.counts)), tuple(restarted))
 
     def step(self, action: Array) -> StepResult:
         """Step all environments with pgrad's action arrays."""
@@ -52,13 +64,19 @@ class Group:
         count = len(self.envs)
         reward, after = np.empty(count), np.empty((count, self.description.observations.size), np.float32)
         terminated, truncated = np.empty(count, np.bool_), np.empty(count, np.bool_)
+        restarted: list[EnvFailure] = []
         for n in range(count):
-            reward[n], terminated[n], truncated[n] = self._step(n, action[n], after[n])
-        obs = after.copy()
+            try:
+                reward[n], terminated[n], truncated[n] = self._step(n, action[n], after[n])
+            except EnvFailure as failure:
+                self._begin_anew(n, failure)
+                restarted.append(failure)
+                reward[n], terminated[n], truncated[n], after[n] = 0.0, False, True, self.obs[n]
+        self.obs = after.copy()
         for n in np.flatnonzero(terminated | truncated).tolist():
-            self._reset(n, None, obs[n])
-        mask = merged(self.masks, sum(self.counts))
-        return StepResult(reward, terminated, truncated, after, obs, mask, np.zeros(count, np.bool_))
+            restarted += self._reset(n, self.obs[n])
+        mask, resetting = merged(self.masks, sum(self.counts)), np.zeros(count, np.bool_)
+        return StepResult(reward, terminated, truncated, after, self.obs, mask, resetting, tuple(restarted))
 
     def close(self) -> None:
         """Close the environments, whatever state they are in."""
@@ -83,8 +101,29 @@ class Group:
             return env
         raise EnvFailure(f"copies have different spaces: {found}, where the first has {wanted}", n)
 
-    def _reset(self, n: int, seed: int | None, row: Array) -> None:
+    def _begin_anew(self, n: int, failure: EnvFailure) -> None:
+        """Put a fresh environment in the place of one that failed; raise its failure where that was not asked for."""
+        if not self.restarting:
+            raise failure
+        with contextlib.suppress(Exception):  # it is discarded anyway
+            self.envs[n].close()
+        self.envs[n] = self._made(n)
+        self.count_restarted += 1
+        self.next_seed[n] = env_seed(self.seeds[n], self.count_restarted)
+
+    def _reset(self, n: int, row: Array) -> list[EnvFailure]:
+        """Begin an episode; return why the environment was replaced, if it was."""
+        try:
+            self._reset_once(n, row)
+        except EnvFailure as failure:
+            self._begin_anew(n, failure)
+            self._reset_once(n, row)
+            return [failure]
+        return []
+
+    def _reset_once(self, n: int, row: Array) -> None:
         self.watchdog.progress(self.resetting, n)
+        seed, self.next_seed[n] = self.next_seed[n], None
         try:
             returned = self.envs[n].reset(seed=seed)
         except (Exception, SystemExit) as error:
@@ -105,7 +144,10 @@ class Group:
             )
         obs, reward, terminated, truncated, info = returned
         self._see(n, obs, info, row)
-        return _number(reward, n), _boolean("terminated", terminated, n), _boolean("truncated", truncated, n)
+        number = _number(reward, n)
+        if self.restarting and not math.isfinite(number):
+            raise EnvFailure(f"the reward is {number}", n)
+        return number, _boolean("terminated", terminated, n), _boolean("truncated", truncated, n)
 
     def _see(self, n: int, obs: Any, info: Any, row: Array) -> None:
         try:
@@ -115,6 +157,15 @@ class Group:
             raise EnvFailure(str(error), n) from error
         except EnvFailure as failure:
             raise EnvFailure(failure.what, n) from failure
+        if self.restarting:  # else whoever steps all looks at all at once
+            require_finite(self.description, row[None], n)
+
+
+def require_finite(description: Description, obs: Array, first: int = 0) -> None:
+    """Raise EnvFailure where an observation [N, O] of environments from `first` on is not finite."""
+    if not np.isfinite(obs).all():
+        n, index = np.argwhere(~np.isfinite(obs))[0]
+        raise EnvFailure(f"{description.observations.component(index)} is {obs[n, index]}", first + int(n))
 
 
 def failed(what: str, error: BaseException, env: int | None) -> EnvFailure:

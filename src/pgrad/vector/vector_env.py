@@ -1,5 +1,6 @@
 """N environments stepped together, whatever they are and whichever backend steps them."""
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pgrad.errors import EnvError
-from pgrad.kernels.random import fold_in
 from pgrad.vector.masks import Mask, require_choices
 from pgrad.vector.select import choose_backend, workers_hint
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, Backend, EnvFailure, ResetResult, StepResult
-from pgrad.vector.sync import Group
+from pgrad.vector.step import Array, Backend, EnvFailure, ResetResult, StepResult, env_seed
+from pgrad.vector.sync import Group, require_finite
 from pgrad.watchdog import Watchdog
+
+logger = logging.getLogger("pgrad")
 
 TIMED_STEPS = 5  # the fastest of them decides whether to recommend worker processes
 
@@ -27,11 +29,6 @@ class Step(NamedTuple):
     terminated: npt.NDArray[np.bool_]  # [N]
     truncated: npt.NDArray[np.bool_]  # [N] False where terminated
     after: npt.NDArray[np.float32]  # [N, O] the final observation where the episode ended
-
-
-def env_seed(seed: int, n: int) -> int:
-    """Return the seed of the n-th environment."""
-    return fold_in(seed, n) % 2**31
 
 
 class VectorEnv:
@@ -49,13 +46,18 @@ class VectorEnv:
         vectorization: str = "auto",
         step_timeout: float | None = 60.0,
         watchdog: Watchdog | None = None,
+        restarts: int = 0,
     ) -> None:
-        """Make and reset the environments in one of VECTORIZATIONS; `step_timeout` limits a worker's step (seconds)."""
+        """Make and reset the environments in one of VECTORIZATIONS; `step_timeout` limits a worker's step (seconds).
+
+        So many times, `restarts`, one that fails is not an error: a fresh one takes its place (see sync.Group).
+        """
         if num_envs < 1:
             raise EnvError(f"num_envs must be positive, not {num_envs}")
         self.description, self.num_envs = description, num_envs
         self.seeds = [env_seed(seed, n) for n in range(num_envs)]
         self.watchdog = watchdog if watchdog is not None else Watchdog()
+        self.restarts, self.restarted = restarts, 0  # allowed, and so far
         self.total_steps = 0  # of all environments so far
         self.episode = np.zeros(num_envs, np.int64)  # index of each environment's episode
         self.time = np.zeros(num_envs, np.int64)  # steps of it so far
@@ -67,7 +69,8 @@ class VectorEnv:
         self._bounded = description.observations.bounded
         self._backend: Backend | None = None
         with self._calling("reset()"):
-            self._backend, how = choose_backend(description, self.seeds, vectorization, step_timeout, self.watchdog)
+            how_stepped = (vectorization, step_timeout, self.watchdog, restarts > 0)
+            self._backend, how = choose_backend(description, self.seeds, *how_stepped)
             self._notes.append(how)
             self._start(self._backend.reset())
         self._untimed = TIMED_STEPS if isinstance(self._backend, Group) and vectorization != "sync" else 0
@@ -95,6 +98,7 @@ class VectorEnv:
         began = self.watchdog.clock()
         with self._calling("step()"):
             rows = self._backend.step(action)
+            self._allow(rows.restarted)
             self._check(rows)
         if self._untimed:
             self._time_step(self.watchdog.clock() - began)
@@ -115,8 +119,18 @@ class VectorEnv:
             self._backend.close()
             self._backend = None
 
+    def _allow(self, failures: tuple[EnvFailure, ...]) -> None:
+        """Count environments that were begun anew, and say so; raise the failure of one too many."""
+        for failure in failures:
+            if self.restarted == self.restarts:
+                raise failure
+            self.restarted += 1
+            where, count = self._where(failure.env), f"{self.restarted} of {self.restarts} times"
+            logger.warning("'%s': %s (%s); begun anew, %s", self.description.name, failure.what, where, count)
+
     def _start(self, start: ResetResult) -> None:
-        self._require_finite(start.obs, self._everywhere)
+        self._allow(start.restarted)
+        require_finite(self.description, start.obs)
         self._look_at_bounds(start.obs)
         require_choices(start.mask, self.description.actions.counts, self._everywhere)
         self.obs, self.mask = start.obs, start.mask
@@ -135,7 +149,7 @@ class VectorEnv:
         if not finite.all():
             n = int(np.argmin(finite))
             raise EnvFailure(f"the reward is {rows.reward[n]}", n)
-        self._require_finite(rows.after, self._everywhere)
+        require_finite(self.description, rows.after)
         separate = (rows.terminated | rows.truncated) & ~rows.resetting
         if separate.any():
             self._require_finite(rows.obs, separate)

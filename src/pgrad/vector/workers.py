@@ -32,7 +32,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from pgrad.errors import EnvError
 from pgrad.vector.masks import Mask
 from pgrad.vector.spec import Description
-from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult
+from pgrad.vector.step import Array, EnvFailure, ResetResult, StepResult, env_seed
 from pgrad.vector.sync import Group, failed
 from pgrad.watchdog import Watchdog
 
@@ -109,10 +109,10 @@ def pickle_description(description: Description) -> PickledDescription:
 class GroupEnv(gymnasium.Env[Any, Any]):
     """A group as one environment for AsyncVectorEnv: obs [M, O], action [M, ...]; zeros where it has fewer than M."""
 
-    def __init__(self, sent: PickledDescription, seeds: Sequence[int], lanes: int) -> None:
+    def __init__(self, sent: PickledDescription, seeds: Sequence[int], lanes: int, restarting: bool = False) -> None:
         self.observation_space = Box(-np.inf, np.inf, (lanes, sent.obs_size), np.float32)
         self.action_space = Box(-np.inf, np.inf, (lanes, *sent.action_shape), np.float32)
-        self.sent, self.seeds, self.lanes = sent, seeds, lanes
+        self.sent, self.seeds, self.lanes, self.restarting = sent, seeds, lanes, restarting
         self.group: Group | None = None
         if os.getpid() != sent.sender:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
@@ -121,11 +121,11 @@ class GroupEnv(gymnasium.Env[Any, Any]):
         """Begin a new episode everywhere; the first time in new environments, from the seeds."""
         try:
             if self.group is None:
-                self.group = Group(self.sent.load(), self.seeds)
-            obs, mask = self.group.reset()
+                self.group = Group(self.sent.load(), self.seeds, restarting=self.restarting)
+            obs, mask, restarted = self.group.reset()
         except EnvFailure as failure:
             return self._failed(failure)
-        return self._padded(obs), {} if mask is None else {"mask": self._padded(mask)}
+        return self._padded(obs), self._told(mask, restarted)
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step all environments of the group."""
@@ -137,9 +137,9 @@ class GroupEnv(gymnasium.Env[Any, Any]):
             obs, info = self._failed(failure)
             return obs, zeros, zeros, zeros, info
         ended = np.flatnonzero(rows.terminated | rows.truncated)
-        info = {"final": (ended, rows.after[ended])} if ended.size else {}
-        if rows.mask is not None:
-            info["mask"] = self._padded(rows.mask)
+        info = self._told(rows.mask, rows.restarted)
+        if ended.size:
+            info["final"] = (ended, rows.after[ended])
         reward, terminated, truncated = map(self._padded, (rows.reward, rows.terminated, rows.truncated))
         return self._padded(rows.obs), reward, terminated, truncated, info
 
@@ -152,12 +152,20 @@ class GroupEnv(gymnasium.Env[Any, Any]):
         missing = self.lanes - len(values)
         return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
 
+    def _told(self, mask: Mask | None, restarted: Sequence[EnvFailure]) -> dict[str, Any]:
+        """Return the info with masks and restarted environments, if there are any."""
+        info: dict[str, Any] = {} if mask is None else {"mask": self._padded(mask)}
+        return info | ({"restarted": tuple(failure.args for failure in restarted)} if restarted else {})
+
     def _failed(self, failure: EnvFailure) -> tuple[Any, dict[str, Any]]:
         return np.zeros(self.observation_space.shape, np.float32), {"failure": failure.args}
 
 
 class Workers:
-    """N environments in several processes, with the same results as one Group of the same seeds."""
+    """N environments in several processes, with the same results as one Group of the same seeds.
+
+    With `restarting`, a process that dies or hangs takes all others with it: fresh ones begin, as a Group's do.
+    """
 
     def __init__(
         self,
@@ -166,34 +174,69 @@ class Workers:
         processes: int,
         timeout: float | None,
         watchdog: Watchdog | None = None,
+        restarting: bool = False,
     ) -> None:
-        self.description, self.count, self.timeout = description, len(seeds), timeout
+        self.description, self.count, self.timeout, self.restarting = description, len(seeds), timeout, restarting
         self.watchdog = watchdog if watchdog is not None else Watchdog()
         self.lanes = -(-len(seeds) // processes)
-        groups = [list(seeds[first : first + self.lanes]) for first in range(0, len(seeds), self.lanes)]
-        self.started = False
-        payload = pickle_description(description)
-        make = [partial(GroupEnv, payload, group, self.lanes) for group in groups]
+        self.seeds, self.payload = seeds, pickle_description(description)
+        self.obs = np.empty((self.count, description.observations.size), np.float32)
+        self.rounds = 0  # in which processes were begun
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start the processes, with other seeds each time."""
+        seeds = self.seeds if self.rounds == 0 else [env_seed(env_seed(seed, 0), self.rounds) for seed in self.seeds]
+        groups = [list(seeds[first : first + self.lanes]) for first in range(0, self.count, self.lanes)]
+        self.rounds, self.started = self.rounds + 1, False
+        make = [partial(GroupEnv, self.payload, group, self.lanes, self.restarting) for group in groups]
         context = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         try:
             self.watchdog.pause()
-            with _STARTING, _main_module_hidden():
+            with _STARTING, _main_module_hidden(), _without_ctrl_c():
                 self.envs = AsyncVectorEnv(make, context=context, autoreset_mode=AutoresetMode.DISABLED)
         except (OSError, EOFError, AssertionError) as error:
             raise EnvFailure(f"worker processes cannot be started: {type(error).__name__}: {error}") from error
 
     def reset(self) -> ResetResult:
         """Begin a new episode everywhere; the first time in new environments, from the seeds."""
+        try:
+            start = self._reset()
+        except EnvFailure as failure:
+            start = self._begin_anew(failure)
+        self.obs = start.obs
+        return start
+
+    def step(self, action: Array) -> StepResult:
+        """Step all environments with pgrad's action arrays."""
+        try:
+            rows = self._step(action)
+        except EnvFailure as failure:
+            start, nothing = self._begin_anew(failure), np.zeros(self.count, np.bool_)
+            outcome = (np.zeros(self.count), nothing, ~nothing, self.obs)
+            rows = StepResult(*outcome, start.obs, start.mask, nothing, start.restarted)
+        self.obs = rows.obs
+        return rows
+
+    def _begin_anew(self, failure: EnvFailure) -> ResetResult:
+        """Start the processes anew after one died or hung; raise the failure where that was not asked for."""
+        if not self.restarting:
+            raise failure
+        self.close()
+        self._begin()
+        start = self._reset()
+        return start._replace(restarted=(failure, *start.restarted))
+
+    def _reset(self) -> ResetResult:
         limit = self.timeout if self.timeout is None or self.started else max(self.timeout, START_SECONDS)
         self.started = True
         with self._explained(limit, "reset()"):
             self.envs.reset_async()
             obs, info = self.envs.reset_wait(timeout=limit)
         self._raise_failure(info)
-        return ResetResult(self._unpacked(obs), self._mask(info))
+        return ResetResult(self._unpacked(obs), self._mask(info), self._restarted(info))
 
-    def step(self, action: Array) -> StepResult:
-        """Step all environments with pgrad's action arrays."""
+    def _step(self, action: Array) -> StepResult:
         native = self.description.actions.native(action)
         processes = len(self.envs.processes)
         padded = np.zeros((processes * self.lanes, *native.shape[1:]), native.dtype)
@@ -209,7 +252,8 @@ class Workers:
                 lanes, rows = final
                 after[k * self.lanes + lanes] = rows
         reward, terminated, truncated = map(self._unpacked, outcome)
-        return StepResult(reward, terminated, truncated, after, obs, self._mask(info), np.zeros(self.count, np.bool_))
+        mask, resetting = self._mask(info), np.zeros(self.count, np.bool_)
+        return StepResult(reward, terminated, truncated, after, obs, mask, resetting, self._restarted(info))
 
     def close(self) -> None:
         """Ask the processes to end, then kill those that have not."""
@@ -244,8 +288,15 @@ class Workers:
     def _raise_failure(self, info: dict[str, Any]) -> None:
         for k, arguments in enumerate(info.get("failure", ())):
             if arguments is not None:
-                what, env, details = arguments
-                raise EnvFailure(what, None if env is None else k * self.lanes + env, details)
+                raise self._failure(k, *arguments)
+
+    def _restarted(self, info: dict[str, Any]) -> tuple[EnvFailure, ...]:
+        found = enumerate(info.get("restarted", ()))
+        return tuple(self._failure(k, *arguments) for k, all_of in found if all_of for arguments in all_of)
+
+    def _failure(self, k: int, what: str, env: int | None, details: str) -> EnvFailure:
+        """Return the k-th process's failure, with the environment's index among all."""
+        return EnvFailure(what, None if env is None else k * self.lanes + env, details)
 
     @contextmanager
     def _explained(self, limit: float | None, call: str) -> Iterator[None]:
@@ -275,6 +326,16 @@ class Workers:
         first, last = k * self.lanes, min((k + 1) * self.lanes, self.count) - 1
         span = f"environment {first}" if first == last else f"environments {first} to {last}"
         return f"the worker process of {span}"
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from new processes, also while they import: the main process handles it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

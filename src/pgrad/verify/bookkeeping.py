@@ -155,6 +155,7 @@ class PythonDice:
     """
 
     mask: npt.NDArray[np.bool_] | None = None
+    restarted = 0
 
     def __init__(self, run_key: int, late: bool) -> None:
         self.num_envs, self.total_steps, self.late, self.run_key = NUM_ENVS, 0, late, run_key
