@@ -18,7 +18,7 @@ pin_torch = grep '^torch==' constraints.txt > $(1)/constraints.txt
 
 TRY = $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help train test proofs lesson lesson-test notebooks wheel mutants lint bench lock floors newest extras clean
+.PHONY: help train test proofs lesson lesson-test notebooks wheel faults mutants lint bench lock floors newest extras clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -48,6 +48,9 @@ notebooks: ## Write the lesson's notebook from lesson/policy_gradients.py, execu
 
 wheel: lesson ## Pack pgrad with the lesson, into dist/
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+faults: $(INSTALLED)-test ## Kill, fill, damage, deceive and fuzz pgrad; prints what held (an hour)
+	$(BIN)/python -m tests.faults
 
 mutants: $(INSTALLED)-test ## Plant errors in pgrad; some test must notice each (SAMPLE=300, ONLY=kernels/gaussian.py)
 	$(BIN)/python tests/mutants $(TRY)

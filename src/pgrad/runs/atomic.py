@@ -79,6 +79,14 @@ def remove(path: Path) -> None:
         raise RunError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
+def move(path: Path, to: Path) -> None:
+    """Give a file another name; raise RunError where that cannot be done."""
+    try:
+        path.replace(to)
+    except OSError as error:
+        raise RunError(f"cannot write {to}: {error.strerror or error}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Write a folder's names to the disk."""
     handle = os.open(folder, os.O_RDONLY)
@@ -92,7 +100,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what writing left under other names when its process died."""
     for file in folder.glob(".*"):
         if TEMPORARY.fullmatch(file.name) and file.is_file():
-            file.unlink()
+            remove(file)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pgrad.config.settings import FIELDS, Config, TrainSettings, checked
 from pgrad.config.synonyms import nearest_setting
 from pgrad.envs.make import AnyEnv, make_named
 from pgrad.errors import ConfigError, RunError, collecting, require_path
-from pgrad.runs.atomic import alone_in, remove_leftovers, require_no_link
+from pgrad.runs.atomic import alone_in, move, remove_leftovers, require_no_link
 from pgrad.runs.folder import MAY_CHANGE, RunFolder, fixed_settings, located, read_config
 from pgrad.runs.journal import Journals, journals_in
 from pgrad.runs.load import RunPath
@@ -203,7 +203,8 @@ def read_seed(folder: Path, config: Config) -> tuple[Past, Journals] | None:
             if problems:
                 iterations = found[0].state.about["iterations"]
                 logger.warning("%s; going on from the one before it, after iteration %d", problems[0], iterations)
-            (folder / name).replace(folder / NEWEST)  # the next one to be written shall not take this one's place
+            if name != NEWEST:  # the next one to be written shall not take this one's place
+                move(folder / name, folder / NEWEST)
             return found
     if problems:
         raise RunError("\n".join(problems))
