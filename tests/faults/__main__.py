@@ -61,17 +61,16 @@ def faults(folder: Path, whole: Path, short: bool) -> list[Fault]:
     """Return what is tried, in short or fully."""
     small, fuzzing = small_run(folder), {"command_lines": 14_000, "toml": 3_000, "headers": 4_000, "functions": 6_000}
 
+    few = 3 if short else None
+
     def damaged() -> Tried:
         (small / "failure.json").write_text(json.dumps(FAILURE))
-        tried = damage.try_damage(small, 3 if short else None)
+        tried = damage.try_damage(small, few)
         (small / "failure.json").unlink()
         return tried
 
     found = [
-        Fault(
-            "settings as before, in other surroundings",
-            partial(surroundings.try_same_bytes, folder, whole, 3 if short else None),
-        ),
+        Fault("other surroundings: the same bytes", partial(surroundings.try_same_bytes, folder, whole, few)),
         Fault("a full file system, then room again", partial(surroundings.try_full_disk, folder, whole)),
         Fault("a folder that cannot be written", partial(surroundings.try_read_only, folder, whole)),
         Fault("two processes on one folder", partial(surroundings.try_two_at_once, folder)),
@@ -79,16 +78,14 @@ def faults(folder: Path, whole: Path, short: bool) -> list[Fault]:
         Fault("a bit of a byte flipped, or a file cut", damaged),
         Fault("files of a stranger's", partial(hostile.try_files, small, folder, 1 if short else None)),
         Fault("runs that name code", partial(hostile.try_names, small, folder)),
-        Fault("links and pipes in a run", partial(hostile.try_links, small, folder, 3 if short else None)),
+        Fault("links and pipes in a run", partial(hostile.try_links, small, folder, few)),
         Fault("killed at random instants", partial(killed, folder, 200)),
     ]
     if short:
         found.pop()  # tests/runs/test_faults.py kills some
     for name, count in fuzzing.items():
-        function = getattr(fuzz, f"fuzz_{name}")
-        found.append(
-            Fault(f"fuzzed: {name.replace('_', ' ')}", partial(fuzzed, function, folder, 40 if short else count))
-        )
+        function, tries = getattr(fuzz, f"fuzz_{name}"), 40 if short else count
+        found.append(Fault(f"fuzzed: {name.replace('_', ' ')}", partial(fuzzed, function, folder, tries)))
     return found
 
 

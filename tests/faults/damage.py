@@ -77,7 +77,7 @@ FILES: dict[str, Read] = {  # what is right for each of these is what it was
     ],
     "config.toml": settings,
 }
-RESUMED = [f"seed-0/{name}" for name in (NEWEST, PREVIOUS, "metrics.csv", "episodes.csv")]
+RESUMED = [f"seed-0/{name}" for name in (NEWEST, "metrics.csv", "episodes.csv")]
 TOLD: dict[str, Read] = {"seed-0/metrics.csv": progress_in, "failure.json": load_failures}  # may be wrong, for people
 
 

@@ -198,7 +198,7 @@ def try_two_at_once(folder: Path) -> Tried:
     """Go on with a run twice at once: one does, the other says that somebody is there."""
     run = folder / "shared"
     command((*NEW, "--out", str(run)))
-    words = ("train", "--resume", str(run), "--total-steps", "3000000", *QUIET)
+    words = ("train", "--resume", str(run), "--total-steps", "1000000", *QUIET)
     child = os.fork()
     if child == 0:
         os._exit(command(words).code)

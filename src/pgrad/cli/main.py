@@ -1,5 +1,6 @@
 """The command `pgrad`: find the command that the first word names, run it, and turn errors into exit codes."""
 
+import faulthandler
 import gc
 import importlib
 import logging
@@ -93,6 +94,8 @@ def main() -> None:
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         importlib.import_module(f"pgrad.cli.{COMMANDS[sys.argv[1]]}")  # as long as a signal ends the process at once
     heed_signals()
+    if sys.__stderr__ is not None:
+        faulthandler.enable()  # where an environment's own machine code crashes, its lines of Python are told
     logging.basicConfig(format="pgrad: %(message)s")
     gc.set_threshold(200_000, 50, 50)  # compiling makes millions of objects and few cycles: a tenth of its time
     code = run(sys.argv[1:])
