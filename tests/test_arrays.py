@@ -47,6 +47,11 @@ def test_arrays_of_another_kind_are_refused(other: npt.NDArray[np.float64]) -> N
         put_back({"inner.one": other, "inner.other": np.zeros(2, np.int64)}, arrays_in(inner=outer().inner))
 
 
+def test_a_missing_array_is_named() -> None:
+    with pytest.raises(RunError, match=r"the checkpoint has no inner\.other"):
+        put_back({"inner.one": np.zeros(3)}, arrays_in(inner=outer().inner))
+
+
 def test_prefixes_come_and_go() -> None:
     arrays = {"a": np.zeros(1), "b.c": np.ones(1)}
     both = under("x", arrays) | under("xy", {"a": np.zeros(2)})

@@ -28,7 +28,9 @@ def copies(arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
 def put_back(saved: Mapping[str, npt.NDArray[Any]], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Set every array of `arrays` to what was saved of it; raise RunError where another kind of array was."""
     for name, array in arrays.items():
-        found = saved[name]
+        found = saved.get(name)
+        if found is None:
+            raise RunError(f"the checkpoint has no {name}: it is not as pgrad wrote it; begin a new run")
         if (found.dtype, found.shape) != (array.dtype, array.shape):
             raise RunError(
                 f"the checkpoint's {name} is {found.dtype} {found.shape}, and this training's {array.dtype} "

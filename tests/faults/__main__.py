@@ -59,7 +59,8 @@ def small_run(folder: Path) -> Path:
 
 def faults(folder: Path, whole: Path, short: bool) -> list[Fault]:
     """Return what is tried, in short or fully."""
-    small, fuzzing = small_run(folder), {"command_lines": 14_000, "toml": 3_000, "headers": 4_000, "functions": 6_000}
+    small, fuzzing = small_run(folder), {"command_lines": 14_000, "toml": 3_000, "headers": 4_000}
+    fuzzing |= {"checkpoints": 1_000, "functions": 6_000}
 
     few = 3 if short else None
 

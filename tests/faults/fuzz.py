@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import traceback
@@ -43,6 +44,7 @@ from pgrad.exact import (
 )
 from pgrad.kernels.dense import ACTIVATIONS
 from pgrad.runs.mlp_file import HEADER, POLICY, load_policy, sealed
+from pgrad.runs.state_file import NEWEST, PREVIOUS, State, load_state, save_state
 
 SECONDS = 20  # for one input
 CODES = (0, 1, 2)  # what a command may exit with: whether a training diverged is no fault
@@ -303,6 +305,27 @@ def fuzz_headers(folder: Path, count: int, number: int = 3) -> Findings:
 
     pgrad.collect_episode(pgrad.MLPPolicy(np.zeros(23, np.float32), (4, 3, 2)), "CartPole-v1", max_episode_steps=2)
     return fuzzed(check, headers(), count, number)
+
+
+def fuzz_checkpoints(folder: Path, count: int, number: int = 5) -> Findings:
+    """Go on from checkpoints whose checksum is right, and that are odd in one place or lack an array."""
+    run = folder / "odd-run"
+    shutil.copytree(folder / "whole", run, dirs_exist_ok=True)
+    path = run / "seed-0" / NEWEST
+    state = load_state(path)
+
+    def check(odd: tuple[str, Any, str]) -> None:
+        name, value, lost = odd
+        arrays = {key: array for key, array in state.arrays.items() if key != lost}
+        for kept in (path, path.with_name(PREVIOUS)):
+            kept.unlink(missing_ok=True)
+        save_state(State(arrays, {**state.about, name: value}), run / "seed-0")
+        with contextlib.suppress(PgradError):
+            pgrad.resume(run, evaluation_episodes=0)
+
+    lost = st.sampled_from(["", "", "", *state.arrays])
+    marks = st.fixed_dictionaries({"metrics": VALUES | st.lists(LEAVES, min_size=3, max_size=3)})
+    return fuzzed(check, st.tuples(st.sampled_from([*state.about, "other"]), VALUES | marks, lost), count, number)
 
 
 # --- arguments of Python functions

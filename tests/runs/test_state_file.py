@@ -20,7 +20,9 @@ def new_state(number: float = 1.0) -> State:
         "nothing": np.empty((0, 4)),
         "flags": np.array([True, False]),
     }
-    return State(arrays, {"iterations": 7, "seconds": 0.1 + 0.2, "failure": None, "settings": {"hidden": [64]}})
+    counts = {"seed": 3, "iterations": 7, "episodes": 5, "total_steps": 900}
+    rest = {"seconds": 0.1 + 0.2, "failure": None, "learner": {}, "settings": {"hidden": [64]}}
+    return State(arrays, counts | rest)
 
 
 def assert_same(state: State, expected: State) -> None:
@@ -55,6 +57,19 @@ def test_every_flipped_byte_is_refused_or_changes_nothing(tmp_path: Path) -> Non
                 assert_same(state, new_state())
                 passed += 1
     assert passed <= 16
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"total_steps": "9"}, {"iterations": -1}, {"episodes": True}, {"seed": 2**70}, {"seconds": {}}, {"learner": 3}]
+    + [{"failure": wrong} for wrong in (1, "no", {}, {"kind": "gradient"})],
+)
+def test_what_no_training_says_of_its_state_is_refused(tmp_path: Path, odd: dict[str, object]) -> None:
+    """The checksum is right: a stranger may have written it."""
+    state = new_state()
+    save_state(state._replace(about=state.about | odd), tmp_path)
+    with pytest.raises(RunError, match=r"cannot read the checkpoint .*resume\.safetensors"):
+        load_state(tmp_path / NEWEST)
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ class Mark(NamedTuple):
     sha256: str  # of these
 
 
+def mark_of(found: Any) -> Mark:
+    """Return the mark that a checkpoint holds; raise RunError where it is none."""
+    if not (isinstance(found, list) and [type(part) for part in found] == [int, int, str] and min(found[:2]) >= 0):
+        raise RunError(f"a checkpoint's mark of a journal is {found!r:.80}: it is not as pgrad wrote it")
+    return Mark(*found)
+
+
 class Journal:
     """A CSV file that grows by rows at its end."""
 
@@ -84,7 +91,7 @@ class Journal:
         try:
             require_regular_file(self.path)
             with self.path.open("rb") as file:
-                data = file.read(mark.size)
+                data = file.read(min(mark.size, self.path.stat().st_size))
         except OSError as error:
             raise RunError(f"cannot read {self.path}: {error.strerror or error}") from error
         digest = hashlib.sha256(data)
@@ -115,9 +122,12 @@ class Journals(NamedTuple):
     def read(self, marks: dict[str, list[Any]]) -> tuple[Floats, Episodes, tuple[Evaluated, ...]]:
         """Return what belongs to a checkpoint, as `append` was given it; raise RunError as Journal.read."""
         metrics, episodes, evaluations = (
-            journal.read(Mark(*marks[name])) if name in marks else [] for name, journal in self._asdict().items()
+            journal.read(mark_of(marks[name])) if name in marks else [] for name, journal in self._asdict().items()
         )
-        return metrics_of_rows(metrics), episodes_of_rows(episodes), evaluations_of_rows(evaluations)
+        try:
+            return metrics_of_rows(metrics), episodes_of_rows(episodes), evaluations_of_rows(evaluations)
+        except (ValueError, OverflowError) as error:
+            raise RunError(f"a journal in {self.metrics.path.parent} is not as pgrad wrote it: {error}") from error
 
 
 def journals_in(folder: Path) -> Journals:

@@ -220,6 +220,8 @@ def read_checkpoint(folder: Path, name: str, config: Config) -> tuple[Past, Jour
     """Read a checkpoint with all that belongs to it; raise RunError where anything of it is not as it was written."""
     state, journals = load_state(folder / name), journals_in(folder)
     settings, about = fixed_settings(config), state.about
+    if not isinstance(about.get("settings"), dict) or not isinstance(about.get("journals"), dict):
+        raise RunError(f"{folder / name} has no settings or journals: it is not as pgrad wrote it")
     if others := [key for key in settings if about["settings"].get(key) != json.loads(json.dumps(settings[key]))]:
         raise RunError(
             f"config.toml says {others[0]} = {settings[others[0]]!r}, but {folder / name} was trained with "

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgrad.arrays import Arrays
+from pgrad.runs.failure import failure_of
 from pgrad.runs.mlp_file import reading, write
 
 STATE = "pgrad-state-1"
+COUNTS = ("seed", "iterations", "episodes", "total_steps")
 NEWEST, PREVIOUS = "resume.safetensors", "resume-previous.safetensors"
 
 
@@ -29,4 +31,14 @@ def save_state(state: State, folder: Path) -> None:
 def load_state(path: Path) -> State:
     """Read a checkpoint that save_state wrote; raise RunError for anything else, and where a single bit has changed."""
     with reading(path, STATE, "checkpoint") as (arrays, description):
-        return State(arrays, dict(description["about"]))
+        return State(arrays, about_of(description["about"]))
+
+
+def about_of(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says of its state; raise ValueError, TypeError or KeyError where it is not of that kind."""
+    for name in COUNTS:
+        if type(about[name]) is not int or not 0 <= about[name] < 2**62:
+            raise ValueError(f"its {name} are {about[name]!r:.40}, which is no number of them")
+    if about["failure"] is not None:
+        failure_of(about["failure"])
+    return {**about, "seconds": float(about["seconds"]), "learner": dict(about["learner"])}
