@@ -4,9 +4,11 @@ import logging
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pgrad.config.settings import Config
 from pgrad.errors import PgradError
 from pgrad.runs.failure import load_failures
 from pgrad.runs.folder import fixed_settings, read_config
@@ -50,9 +52,9 @@ def survived(run: Path, name: str, read: Read, count: int | None, right: Sequenc
     return tried, held
 
 
-def resumed(run: Path) -> Any:
+def resumed(run: Path, config: Config) -> Any:
     """Return what a seed goes on from, in a form that can be compared."""
-    found = read_seed(run / "seed-0", read_config(run)[0])
+    found = read_seed(run / "seed-0", config)
     return found and in_bytes(*found[0])
 
 
@@ -84,12 +86,14 @@ TOLD: dict[str, Read] = {"seed-0/metrics.csv": progress_in, "failure.json": load
 def try_damage(run: Path, count: int | None) -> Tried:
     """Damage all files of a run: an error, or all as it was, or as its previous checkpoint has it."""
     logging.getLogger("pgrad").setLevel(logging.ERROR)  # it says each time which checkpoint it takes
-    newest, kept = resumed(run), (run / "seed-0" / NEWEST).read_bytes()
+    config, _ = read_config(run)
+    going_on = partial(resumed, config=config)
+    newest, kept = going_on(run), (run / "seed-0" / NEWEST).read_bytes()
     shutil.copy(run / "seed-0" / PREVIOUS, run / "seed-0" / NEWEST)
-    previous = resumed(run)
+    previous = going_on(run)
     (run / "seed-0" / NEWEST).write_bytes(kept)
     assert newest != previous
     results = [survived(run, name, read, count, [read(run)]) for name, read in FILES.items()]
-    results += [survived(run, name, resumed, count, [newest, previous]) for name in RESUMED]
+    results += [survived(run, name, going_on, count, [newest, previous]) for name in RESUMED]
     results += [survived(run, name, read, count) for name, read in TOLD.items()]
     return added(results)
