@@ -116,7 +116,6 @@ class Loop(ABC):
     """One seed's training. What it does never depends on how long a chunk is."""
 
     note: str | None = None  # one line for the user, about the environments
-    restarted_envs = 0  # that failed, and in whose place fresh ones were begun
 
     def __init__(self, seed: int, learner: Learner) -> None:
         self.seed, self.learner, self.trained = seed, learner, learner.trained()
@@ -136,6 +135,11 @@ class Loop(ABC):
         """What is recorded so far."""
         metrics = np.concatenate([np.empty((0, len(METRICS))), *self.metrics])
         return History(metrics, concatenated(self.episodes), self.seconds)
+
+    @property
+    def restarted_envs(self) -> int:
+        """Environments that failed, and in whose place fresh ones were begun."""
+        return 0
 
     @property
     def recent_return(self) -> float:
@@ -320,7 +324,7 @@ class CollectingLoop(Loop):
         self.collector, self.note = collector, collector.note
 
     @property
-    def restarted_envs(self) -> int:  # type: ignore[override]
+    def restarted_envs(self) -> int:
         """See Loop."""
         return self.collector.restarted
 

@@ -158,14 +158,14 @@ class Group:
         except EnvFailure as failure:
             raise EnvFailure(failure.what, n) from failure
         if self.restarting:  # else whoever steps all looks at all at once
-            require_finite(self.description, row[None], n)
+            require_finite(self.description, row[None], [n])
 
 
-def require_finite(description: Description, obs: Array, first: int = 0) -> None:
-    """Raise EnvFailure where an observation [N, O] of environments from `first` on is not finite."""
+def require_finite(description: Description, obs: Array, envs: Sequence[int] | Array) -> None:
+    """Raise EnvFailure where an observation [N, O] of these environments, by their indices, is not finite."""
     if not np.isfinite(obs).all():
         n, index = np.argwhere(~np.isfinite(obs))[0]
-        raise EnvFailure(f"{description.observations.component(index)} is {obs[n, index]}", first + int(n))
+        raise EnvFailure(f"{description.observations.component(index)} is {obs[n, index]}", int(envs[n]))
 
 
 def failed(what: str, error: BaseException, env: int | None) -> EnvFailure:

@@ -62,6 +62,7 @@ class VectorEnv:
         self.episode = np.zeros(num_envs, np.int64)  # index of each environment's episode
         self.time = np.zeros(num_envs, np.int64)  # steps of it so far
         self.resetting: npt.NDArray[np.bool_] = np.zeros(num_envs, np.bool_)
+        self._everyone = np.arange(num_envs)
         self._everywhere = np.ones(num_envs, np.bool_)
         self.obs: npt.NDArray[np.float32] = np.empty((num_envs, description.observations.size), np.float32)
         self.mask: Mask | None = None
@@ -130,7 +131,7 @@ class VectorEnv:
 
     def _start(self, start: ResetResult) -> None:
         self._allow(start.restarted)
-        require_finite(self.description, start.obs)
+        require_finite(self.description, start.obs, self._everyone)
         self._look_at_bounds(start.obs)
         require_choices(start.mask, self.description.actions.counts, self._everywhere)
         self.obs, self.mask = start.obs, start.mask
@@ -149,19 +150,12 @@ class VectorEnv:
         if not finite.all():
             n = int(np.argmin(finite))
             raise EnvFailure(f"the reward is {rows.reward[n]}", n)
-        require_finite(self.description, rows.after)
-        separate = (rows.terminated | rows.truncated) & ~rows.resetting
-        if separate.any():
-            self._require_finite(rows.obs, separate)
+        require_finite(self.description, rows.after, self._everyone)
+        separate = np.flatnonzero((rows.terminated | rows.truncated) & ~rows.resetting)
+        require_finite(self.description, rows.obs[separate], separate)
         self._look_at_bounds(rows.after)
         if rows.mask is not None:
             require_choices(rows.mask, self.description.actions.counts, ~rows.resetting)
-
-    def _require_finite(self, obs: Array, which: Array) -> None:
-        if not np.isfinite(obs).all():
-            for n, index in np.argwhere(~np.isfinite(obs)):
-                if which[n]:
-                    raise EnvFailure(f"{self.description.observations.component(index)} is {obs[n, index]}", int(n))
 
     def _look_at_bounds(self, obs: Array) -> None:
         """Note once that an observation leaves its space, which is a mistake but does not prevent training."""
