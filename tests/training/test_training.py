@@ -228,7 +228,10 @@ def test_rewards_that_are_not_finite_end_that_seed_with_its_last_good_policy() -
         pgrad.train(env, preset="none", evaluation_episodes=0)
     result = caught.value.result
     assert np.isfinite(result.policies[0].parameters).all()
-    assert result.seeds[0].failure
+    (failure,) = result.failures()
+    assert failure.kind == "reward" and failure.where.keys() == {"reward", "environment", "step"}
+    assert failure.where["reward"] in ("inf", "nan") and failure.ranges["reward"] == [1.0, 1.0]
+    assert failure.iteration == len(result.seeds[0].history.metrics) + 1
 
 
 def test_an_environment_of_the_users_never_enters_pgrads_cache() -> None:
