@@ -79,7 +79,7 @@ def faults(folder: Path, whole: Path, short: bool) -> list[Fault]:
         Fault("a bit of a byte flipped, or a file cut", damaged),
         Fault("files of a stranger's", partial(hostile.try_files, small, folder, 1 if short else None)),
         Fault("runs that name code", partial(hostile.try_names, small, folder)),
-        Fault("links and pipes in a run", partial(hostile.try_links, small, folder, few)),
+        Fault("links and pipes in a run", partial(hostile.try_links, small, folder, -2 if short else 0)),
         Fault("killed at random instants", partial(killed, folder, 200)),
     ]
     if short:

@@ -295,15 +295,14 @@ def descriptions() -> st.SearchStrategy[bytes]:
 
 
 def fuzz_headers(folder: Path, count: int, number: int = 3) -> Findings:
-    """Load policies with odd headers, and evaluate those that load."""
+    """Load policies with odd headers."""
 
     def check(content: bytes) -> None:
         path = folder / "odd.safetensors"
         path.write_bytes(content)
         with contextlib.suppress(PgradError):
-            pgrad.collect_episode(load_policy(path), "CartPole-v1", max_episode_steps=2)
+            load_policy(path)
 
-    pgrad.collect_episode(pgrad.MLPPolicy(np.zeros(23, np.float32), (4, 3, 2)), "CartPole-v1", max_episode_steps=2)
     return fuzzed(check, headers(), count, number)
 
 

@@ -133,11 +133,11 @@ def try_names(run: Path, folder: Path) -> Tried:
     return added(results)
 
 
-def try_links(run: Path, folder: Path, most: int | None = None) -> Tried:
+def try_links(run: Path, folder: Path, first: int = 0) -> Tried:
     """Put links to other places, and pipes without an end, in the place of a run's files."""
     outside, results = folder / "outside", []
     outside.write_text("mine")
-    for link, target in links(outside)[:most]:
+    for link, target in links(outside)[first:]:
         stranger = copied(run, folder)
         place = stranger / link
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
