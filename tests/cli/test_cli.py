@@ -206,6 +206,8 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
             "info, lesson, play, report, sweep, train, tune, verify, watch",
         ),
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
+        ("train CartPole-v1 --clip-schedule=--", "--clip-schedule needs a value"),
+        ("exercise --grade=--", "--grade needs a value"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("train Zzz-v1", "unknown environment 'Zzz-v1': `pgrad envs` lists the known ones"),
         ("train Blackjack-v1 --backend compiled", "'Blackjack-v1' has no compiled form"),

@@ -39,8 +39,9 @@ class Parser(argparse.ArgumentParser):
         }
         words, complete = iter(itertools.zip_longest(argv, argv[1:])), []
         for word, following in words:
-            if word in valued and (following is None or following.startswith("--")):
-                problems.append(f"{word} needs a value")
+            flag, equals, value = word.partition("=")
+            if flag in valued and (value == "--" if equals else following is None or following.startswith("--")):
+                problems.append(f"{flag} needs a value")
             elif word in switches and following in ("true", "false"):
                 complete.append(switches[word][following == "false"])
                 next(words)
