@@ -28,6 +28,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
     "obs, huge": (lambda: pgrad.MLPPolicy(NUMBERS, (4, 3, 2)).probabilities(HUGE), "observations must be numbers"),
     "run, none": (lambda: pgrad.load_value(None), "run must be a path, not None"),
     "run, bytes": (lambda: pgrad.load(b""), "run must be a path, not b''"),
+    "run, a long text": (lambda: pgrad.load("9" * 400), "run cannot be a path, '999"),
     "run to go on with": (lambda: pgrad.resume(3), "run must be a path, not 3"),
     "seed, an array": (lambda: pgrad.load_value("run", np.array([None, 1])), "seed must be an integer"),
     "best, an array": (lambda: pgrad.load(__file__, best=np.array([])), "best must be True or False"),

@@ -85,10 +85,15 @@ def require_integer(name: str, value: Any, least: int) -> int:
 
 
 def require_path(name: str, value: Any) -> Path:
-    """Return a path as a Path; raise InputError unless it is text or a path."""
+    """Return a path as a Path, whether or not there is something; raise InputError unless there could be."""
     if not isinstance(value, str | os.PathLike):
         raise InputError(f"{name} must be a path, not {value!r:.80}")
-    return Path(value)
+    path = Path(value)
+    try:
+        path.exists()
+    except OSError as error:
+        raise InputError(f"{name} cannot be a path, {value!r:.80}: {error.strerror or error}") from error
+    return path
 
 
 def require_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:

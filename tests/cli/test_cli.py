@@ -207,6 +207,8 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ),
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPole-v1 --clip-schedule=--", "--clip-schedule needs a value"),
+        (f"eval {'9' * 400}", "File name too long: 999"),
+        (f"train CartPole-v1 --out {'9' * 400}", "File name too long: "),
         ("exercise --grade=--", "--grade needs a value"),
         ("train CartPol-v1", "unknown environment 'CartPol-v1': did you mean 'CartPole-v1'?"),
         ("train Zzz-v1", "unknown environment 'Zzz-v1': `pgrad envs` lists the known ones"),

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -356,7 +357,7 @@ ODD = st.one_of(
     st.lists(st.floats(), max_size=4),
     st.lists(st.integers(-3, 3), max_size=4),
 )
-LARGEST = 10**6  # of integers that ask for as many things: what is right and takes long is no defect
+LARGEST = 1000  # of integers that ask for as many things: what is right and takes long is no defect
 
 
 def small(value: Any) -> bool:
@@ -369,7 +370,8 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     policy = pgrad.MLPPolicy(np.zeros(23, np.float32), (4, 3, 2), env="CartPole-v1")
     mdp, tables = chain(3), Tabular(3, 2)
     softmax_policy = tables(np.zeros(6))
-    short = {"preset": "none", "num_iterations": 1, "total_steps": None, "evaluation_episodes": 0, "num_envs": 4}
+    train = partial(pgrad.train, preset="none")  # others compile
+    short = {"num_iterations": 1, "total_steps": None, "evaluation_episodes": 0, "num_envs": 4}
     return {
         "rewards_to_go": (pgrad.rewards_to_go, {"rewards": [1.0, 0.0, 2.0], "discount": 0.9}),
         "discounted_return": (pgrad.discounted_return, {"rewards": [1.0, 0.0, 2.0], "discount": 0.9}),
@@ -408,7 +410,7 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
                 "max_episode_steps": 3,
             },
         ),
-        "train": (pgrad.train, {"env": "CartPole-v1", **short, "num_steps": 8, "learning_rate": 0.01, "hidden": 4}),
+        "train": (train, {"env": "CartPole-v1", **short, "num_steps": 8, "learning_rate": 0.01, "hidden": 4}),
         "exact.bandit": (bandit, {"rewards": [1.0, 2.0]}),
         "exact.chain": (chain, {"length": 3, "slip": 0.1, "discount": 0.9}),
         "exact.gridworld": (gridworld, {"rows": 2, "columns": 2, "slip": 0.0, "discount": 0.9, "step_reward": -1.0}),

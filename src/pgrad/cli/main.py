@@ -1,5 +1,6 @@
 """The command `pgrad`: find the command that the first word names, run it, and turn errors into exit codes."""
 
+import errno
 import faulthandler
 import gc
 import importlib
@@ -67,6 +68,11 @@ def run(argv: list[str]) -> int:
         for line in str(error).splitlines():
             print(f"pgrad: {line}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # of a path that was given: nobody measures these before
+            raise
+        print(f"pgrad: {error.strerror}: {error.filename!s:.80}…", file=sys.stderr)
+        return PgradError.exit_code
     except KeyboardInterrupt as interrupt:
         return interrupt.exit_code if isinstance(interrupt, Stopped) else EXIT_CODES[signal.SIGINT]
 

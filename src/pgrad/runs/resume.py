@@ -105,7 +105,7 @@ class OpenRun(NamedTuple):
 
 def existing(run: Path) -> Path:
     """Return a run's folder; raise RunError where there is none."""
-    if not run.is_dir():
+    if not require_path("run", run).is_dir():
         raise RunError(f"{run} is no run folder: give the folder that `pgrad train` has written")
     return run
 
