@@ -144,6 +144,7 @@ class SeedPool:
         while not (look.over.wait(CHUNK_SECONDS) or self.stopping.is_set()):
             pass
         return not (loop.stopped or self.stopping.is_set())
+
     def _look_for_hangs(self) -> None:
         for index, watchdog in enumerate(self.watchdogs):
             try:
