@@ -16,6 +16,7 @@ from pgrad.runs.mlp_file import load_checkpoints, load_policy, load_value
 from pgrad.runs.progress import progress_in
 from pgrad.runs.resume import read_checkpoint, read_seed
 from pgrad.runs.state_file import NEWEST, PREVIOUS
+from pgrad.training.loops import Past
 
 Tried = tuple[int, int]  # how often, and how often it held
 Read = Callable[[Path], Any]
@@ -55,13 +56,13 @@ def survived(run: Path, name: str, read: Read, count: int | None, right: Sequenc
 def resumed(run: Path, config: Config) -> Any:
     """Return what a seed goes on from, in a form that can be compared."""
     found = read_seed(run / "seed-0", config)
-    return found and in_bytes(*found[0])
+    return found and in_bytes(found[0])
 
 
-def in_bytes(state: Any, history: Any) -> Any:
+def in_bytes(past: Past) -> Any:
     """Return a checkpoint in a form that can be compared."""
-    arrays = [*state.arrays.values(), history.metrics, *history.episodes]
-    return {**state.about, "settings": None, "journals": None}, [array.tobytes() for array in arrays]
+    arrays = [*past.state.arrays.values(), past.history.metrics, *past.history.episodes]
+    return {**past.state.about, "settings": None, "journals": None}, [array.tobytes() for array in arrays]
 
 
 def settings(run: Path) -> dict[str, Any]:
