@@ -1,7 +1,7 @@
 """`sweep`: check every setting, make the runs that the journal lacks, and write what came of them."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pgrad.errors import ConfigError, EnvError, collecting, nearest
 from pgrad.experiments.running.journal import Journal
 from pgrad.experiments.running.workers import answers
 from pgrad.experiments.statistics import shown
-from pgrad.experiments.sweeps.grid import Setting, grid
+from pgrad.experiments.sweeps.grid import Grid, Setting, grid
 from pgrad.experiments.sweeps.result import FORMAT, OfSetting, Sweep
 from pgrad.experiments.sweeps.runs import Run, answer, died, key_of, make_run, of_seed, request_of
 from pgrad.runs.folder import RUNS, located, run_name
@@ -38,6 +38,9 @@ def sweep(
     seeds: int | str | Sequence[int] = 30,
     episodes: int = 100,
     select: str | None = None,
+    cases: Sequence[Mapping[str, Any]] = ({},),
+    trials: int | None = None,
+    search_seed: int = 0,
     processes: int | None = None,
     out: "Path | str | None" = None,
     announce: Callable[[str], None] | None = None,
@@ -50,7 +53,11 @@ def sweep(
               journal knows an object by its name alone
     seeds     30 means seeds 0 to 29; or a range or a list
     settings  any of Config's fields: a value, which all settings have, or a list of values, such as
-              learning_rate=[0.001, 0.01] or hidden=[128, [64, 64]]. What is not given is as for `pgrad.train`
+              learning_rate=[0.001, 0.01] or hidden=[128, [64, 64]]; or of a number a range, "1e-4..1e-2", log-uniform
+              where it spans a factor of ten or more. What is not given is as for `pgrad.train`
+    cases     settings that belong together, such as [{}, {"num_epochs": 4, "clip_epsilon": 0.2}]; each case is combined
+              with all that `settings` gives
+    trials, search_seed  how many draws are made from all ranges together, and their seed
     episodes  of each run's frozen policy, in Gymnasium's own environment
     select    "best" trains the setting with the largest interquartile mean on as many fresh seeds: what won among
               several is partly luck, and only seeds that did not choose it say what it is worth
@@ -65,15 +72,17 @@ def sweep(
     written.
     """
     problems: list[str] = []
-    numbers: dict[str, Any] = {"seeds": (0,)}
+    numbers: dict[str, Any] = {"seeds": (0,), "search_seed": 0, "trials": trials and 1}  # where they are wrong
     with collecting(problems):
-        numbers |= check_arguments(seeds=seeds, processes=processes, episodes=episodes)
+        numbers |= check_arguments(seeds=seeds, processes=processes, episodes=episodes, search_seed=search_seed)
+        numbers |= {} if trials is None else check_arguments(trials=trials)
     if select is not None and select not in SELECTIONS:
         problems.append(f"unknown select '{select}': {nearest(str(select), SELECTIONS)}")
     chosen: list[Setting] = []
     try:
         with collecting(problems):
-            chosen, made = grid(env, settings, numbers["seeds"])
+            wanted = Grid(settings, cases, numbers["trials"], numbers["search_seed"])
+            chosen, made = grid(env, wanted, numbers["seeds"])
     except EnvError as error:
         if not problems:
             raise
