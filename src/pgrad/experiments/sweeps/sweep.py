@@ -14,7 +14,8 @@ from pgrad.experiments.running.journal import Journal
 from pgrad.experiments.running.workers import answers
 from pgrad.experiments.statistics import shown
 from pgrad.experiments.sweeps.grid import Grid, Setting, grid
-from pgrad.experiments.sweeps.result import FORMAT, OfSetting, Sweep
+from pgrad.experiments.sweeps.of_setting import OfSetting
+from pgrad.experiments.sweeps.result import FORMAT, Sweep
 from pgrad.experiments.sweeps.runs import Run, answer, died, key_of, make_run, of_seed, request_of
 from pgrad.runs.folder import RUNS, located, run_name
 from pgrad.system import available_cores, version
