@@ -17,6 +17,7 @@ pgrad: policy gradients done right.
   pgrad train ENV      train a policy on an environment, for one seed or many
   pgrad sweep ENV      train every setting of a grid on many seeds, and compare them
   pgrad report DIR     write what a sweep or a run found as one page of HTML
+  pgrad experiment     answer a question by a sweep that comes with pgrad
   pgrad tune ENV       search for settings, and write them as a preset
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
   pgrad play RUN       show an episode of a trained policy, or write it as a video
@@ -37,6 +38,7 @@ COMMANDS = {
     "train": "train",
     "sweep": "sweep",
     "report": "report",
+    "experiment": "experiment",
     "tune": "tune",
     "eval": "evaluate",
     "play": "play",

@@ -20,7 +20,7 @@ MOST_RUNS = 100_000
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination: the values that differ between settings, and the whole configuration, with all seeds."""
+    """One combination: the values given that differ between settings, and the whole configuration, with all seeds."""
 
     values: Mapping[str, Any]
     config: Config
@@ -92,8 +92,7 @@ def grid(env: AnyEnv, wanted: Grid, seeds: Sequence[int]) -> tuple[list[Setting]
         try:
             config, made, _ = prepare(env, {**combination, "seeds": seeds})
             require_memory(config, made)
-            by_default = {name: getattr(config, name) for name in parts.differing}
-            settings.append(Setting({**by_default, **differing}, config))
+            settings.append(Setting(differing, config))
         except (ConfigError, EnvError) as error:
             only_the_environment &= isinstance(error, EnvError)
             for problem in str(error).splitlines():

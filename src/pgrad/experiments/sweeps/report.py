@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgrad.config.values import shown_setting
 from pgrad.experiments.over_seeds import in_table
 from pgrad.experiments.profile import performance_profile
 from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean, shown
@@ -26,17 +25,20 @@ SPEED = (
 )
 
 
-def report(folders: Sequence[Path], out: Path | None = None) -> Path:
+def report(
+    folders: Sequence[Path], out: Path | None = None, top: Sequence[Section] = (), title: str | None = None
+) -> Path:
     """Write the report of a folder or of several, of sweeps and of single runs, as a page of HTML; return its path.
 
-    out  the file (default: report.html in the first folder)
+    out         the file (default: report.html in the first folder)
+    top, title  what stands above the sweeps, and the heading of the page (default: what was swept)
 
     Raises RunError where a folder holds neither a finished sweep nor a run, or the page cannot be written.
     """
     parts = [run_sections(folder) if is_run(folder) else sweep_sections(read(folder)) for folder in folders]
     titles, sections = zip(*parts, strict=True)
     path = out or folders[0] / "report.html"
-    write_atomically(path, page(" · ".join(titles), list(itertools.chain(*sections))))
+    write_atomically(path, page(title or " · ".join(titles), [*top, *itertools.chain(*sections)]))
     return path
 
 
@@ -93,17 +95,15 @@ def speed_rows(sweep: Sweep) -> Rows:
 
 def sensitivity_rows(sweep: Sweep) -> Rows:
     """Return the interquartile mean of each setting as a table."""
-    rows: list[Sequence[str]] = [(*sweep.settings[0].setting.values, "interquartile mean")]
+    rows: list[Sequence[str]] = [(*sweep.columns, "interquartile mean")]
     for one, statistics in zip(sweep.settings, sweep.statistics, strict=True):
-        rows.append((*map(shown_setting, one.setting.values.values()), in_table(statistics.interquartile_mean)))
+        rows.append((*sweep.cells(one), in_table(statistics.interquartile_mean)))
     return rows
 
 
 def seed_rows(sweep: Sweep) -> Rows:
     """Return each seed's mean return as a table, a column a setting."""
-    names = list(sweep.settings[0].setting.values)
-    rows: list[Sequence[str]] = [(*names, "seed", "mean return")]
+    rows: list[Sequence[str]] = [(*sweep.columns, "seed", "mean return")]
     for one in sweep.settings:
-        values = [shown_setting(value) for value in one.setting.values.values()]
-        rows += [(*values, str(run.seed), "failed" if run.failure else shown(run.value)) for run in one.runs]
+        rows += [(*sweep.cells(one), str(run.seed), "failed" if run.failure else shown(run.value)) for run in one.runs]
     return rows

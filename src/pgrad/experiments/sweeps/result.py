@@ -109,13 +109,23 @@ class Sweep:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the headings and a row of cells for each setting, without columns that are empty."""
-        rows = [(*self.settings[0].setting.values, *HEADINGS, "steps to solve", "P(best is better)")]
+        rows = [(*self.columns, *HEADINGS, "steps to solve", "P(best is better)")]
         for k, (one, statistics) in enumerate(zip(self.settings, self.statistics, strict=True)):
             better = "best" if k == self.best else str(self.improvement(self.best, k))
-            values = map(shown_setting, one.setting.values.values())
-            rows.append((*values, *statistics.cells(), self.steps_to_solve(k), better))
+            rows.append((*self.cells(one), *statistics.cells(), self.steps_to_solve(k), better))
         kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
         return list(zip(*kept, strict=True))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what differs, for a table; one column, where cases change different settings."""
+        names = [tuple(one.setting.values) for one in self.settings]
+        return names[0] if len(set(names)) == 1 else ("setting",)
+
+    def cells(self, one: OfSetting) -> list[str]:
+        """Return what a setting has in `columns`."""
+        values = one.setting.values
+        return [str(one.setting)] if self.columns == ("setting",) else [*map(shown_setting, values.values())]
 
     def steps_to_solve(self, k: int) -> str:
         """Return a setting's median steps to solve for a table, empty where not half of any setting's seeds do."""
@@ -155,7 +165,9 @@ class Sweep:
         """Say how many seeds would tell the best from the rival that is most unlike it, where so many can be made."""
         least = max(self.improvement(self.best, k).value for k in rivals)
         seeds = seeds_to_tell(least)
-        return f"; to tell where it is {least:.2f} indeed takes about {seeds} seeds" if seeds <= MOST_SEEDS else ""
+        return (
+            f"; where it is {least:.2f}, if it is, about {seeds} seeds each would tell" if seeds <= MOST_SEEDS else ""
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary for programs, in what JSON knows: None for unknown numbers, and for those of failures."""
@@ -181,11 +193,12 @@ class Sweep:
     def to_csv(self) -> str:
         """Format one line a run: what differs between settings, the seed, and what came of it."""
         text = io.StringIO()
-        names = list(self.settings[0].setting.values)
+        names = list(dict.fromkeys(name for one in self.settings for name in one.setting.values))
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "seed", "mean_return", "steps_to_solve", "total_steps", "fresh", "failure"])
         for one in self.settings if self.fresh is None else (*self.settings, self.fresh):
-            settings = [*map(shown_setting, one.setting.values.values())]
+            values = {**vars(one.setting.config), **one.setting.values}
+            settings = [shown_setting(values[name]) for name in names]
             for run in one.runs:
                 numbers = [run.seed, run.mean_return, run.steps_to_solve, run.total_steps]
                 writer.writerow([*settings, *numbers, int(one is self.fresh), run.failure])
@@ -254,14 +267,15 @@ class Sweep:
         return [Reached(one.label, one.returns, statistics.interquartile_mean) for one, statistics in pairs]
 
     def sensitivity(self) -> "Figure | None":
-        """Draw what each setting that differs changes: reports.sensitivity; None where none differs, or too many do."""
+        """Draw what the settings that differ change: reports.sensitivity; None where none or too many do, or cases."""
         from pgrad.reports.sensitivity import MOST_PANELS, Point, sensitivity
 
         points = [
             Point(one.setting.values, one.returns, statistics.interquartile_mean)
             for one, statistics in zip(self.settings, self.statistics, strict=True)
         ]
-        return sensitivity(points, self.env) if 0 < len(self.settings[0].setting.values) <= MOST_PANELS else None
+        drawable = 0 < len(self.columns) <= MOST_PANELS and self.columns != ("setting",)
+        return sensitivity(points, self.env) if drawable else None
 
 
 def read(folder: Path) -> Sweep:

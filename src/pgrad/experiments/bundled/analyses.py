@@ -1,0 +1,155 @@
+"""How answers are read from runs: each analysis returns sentences, whose numbers are those of the data."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pgrad.config.values import shown_setting
+from pgrad.experiments.over_seeds import in_table
+from pgrad.experiments.power import seeds_to_tell
+from pgrad.experiments.statistics import Estimate, bootstrap, counted, interquartile_mean, shown
+from pgrad.experiments.sweeps.of_setting import OfSetting
+from pgrad.experiments.sweeps.result import CHANCE, MOST_SEEDS, Sweep
+
+HALF = 0.5  # of the threshold, which counts as a rise; of a curve's height, below which it has fallen
+
+
+def against_first(found: Sweep) -> list[str]:
+    """Compare every setting with the first."""
+    first, *others = range(len(found.settings))
+    return [reaches(found, first), *(compared(found, k, first) for k in others)]
+
+
+def against_previous(found: Sweep) -> list[str]:
+    """Compare every setting with the one before it."""
+    first, *others = range(len(found.settings))
+    return [reaches(found, first), *(compared(found, k, k - 1) for k in others)]
+
+
+def rise_and_fall(found: Sweep) -> list[str]:
+    """Count the seeds whose training curve rises and falls again, and compare what is left with the first setting."""
+    first, *others = range(len(found.settings))
+    sentences = [
+        "A training curve, the mean of the last 50 episodes, has risen where it has reached "
+        f"{HALF * goal(found):g}, half of the goal, and has fallen where it ends below half of its own highest point."
+    ]
+    for k in (first, *others):
+        sentences.append(f"{found.settings[k].setting}: {rises(found.settings[k], HALF * goal(found))}")
+        sentences[-1] += f" {reaches(found, k) if k == first else compared(found, k, first)}"
+    return sentences
+
+
+def along_range(found: Sweep) -> list[str]:
+    """Say at which values of the only setting that differs the best is, and from which values it cannot be told."""
+    (name,) = found.columns
+    values = [float(one.setting.values[name]) for one in found.settings]
+    order = sorted(range(len(values)), key=values.__getitem__)
+    best = found.best
+    equal = [k for k in order if k == best or found.improvement(best, k).low <= CHANCE]
+    sentences = [
+        reaches(found, best, "is the best, and "),
+        "Not to be told from it by these seeds: " + among(found, name, [k for k in equal if k != best]) + ".",
+    ]
+    worse = [k for k in order if k not in equal]
+    reached = ", ".join(f"{in_table(found.statistics[k].interquartile_mean)} at {values[k]:g}" for k in worse)
+    sentences += [f"Worse than it: {reached}."] if worse else []
+    failed = [k for k in order if found.statistics[k].failures]
+    if failed:
+        sentences.append("Seeds failed at " + among(found, name, failed) + ".")
+    return sentences
+
+
+def by_factor(found: Sweep) -> list[str]:
+    """Say of every setting that differs what each of its values does where all else is the same."""
+    sentences = [reaches(found, found.best, "is the best of all, and ")]
+    for name in found.columns:
+        values = list(dict.fromkeys(one.setting.values[name] for one in found.settings))
+        sentences += [factor(found, name, values[0], value) for value in values[1:]]
+    return sentences
+
+
+def speed(found: Sweep) -> list[str]:
+    """Say how high each setting's training curve is on average, and when it solves."""
+    heights = [bootstrap(one.heights, interquartile_mean) for one in found.settings]
+    fastest = max(range(len(heights)), key=lambda k: heights[k].value)
+    sentences = [f"{found.settings[fastest].setting} learns fastest by the mean return while it trains."]
+    for k, (one, height) in enumerate(zip(found.settings, heights, strict=True)):
+        solved = found.steps_to_solve(k)
+        when = f"; median steps to solve: {solved}" if solved else ""
+        sentences.append(f"{one.setting}: {in_table(height)} while it trains{when}. {reaches(found, k, 'in the end ')}")
+    return sentences
+
+
+ANALYSES: dict[str, Callable[[Sweep], list[str]]] = {
+    "against-first": against_first,
+    "against-previous": against_previous,
+    "rise-and-fall": rise_and_fall,
+    "along-range": along_range,
+    "by-factor": by_factor,
+    "speed": speed,
+}
+
+
+def goal(found: Sweep) -> float:
+    """Return the return that counts as solved, or where there is none the highest that a seed reached."""
+    highest = float(max(one.returns.max() for one in found.settings))
+    return highest if found.threshold is None else found.threshold
+
+
+def reaches(found: Sweep, k: int, words: str = "") -> str:
+    """Say what a setting reaches."""
+    one, statistics = found.settings[k], found.statistics[k]
+    solved = "" if statistics.solved is None else f" and solves on {counted(statistics.solved, statistics.n)} seeds"
+    failed = f"; {statistics.failures} of {statistics.n} seeds failed" if statistics.failures else ""
+    return f"{one.setting} {words}reaches {in_table(statistics.interquartile_mean)}{solved}{failed}."
+
+
+def compared(found: Sweep, one: int, other: int) -> str:
+    """Say what a setting reaches, and whether that is better than what another one does."""
+    against = found.settings[other].setting
+    return f"{reaches(found, one)} Against {against} that is {verdict(found.improvement(one, other))}."
+
+
+def verdict(improvement: Estimate) -> str:
+    """Say whether a probability of improvement is beyond chance, and where it is not, how many seeds would show it."""
+    words = f"(a seed is better with a probability of {improvement})"
+    if improvement.low > CHANCE:
+        return f"better {words}"
+    if improvement.high < CHANCE:
+        return f"worse {words}"
+    seeds = seeds_to_tell(improvement.value)
+    more = f"; about {seeds} seeds would, if it is that" if seeds <= MOST_SEEDS else ""
+    return f"a difference that these seeds do not show {words}{more}"
+
+
+def rises(one: OfSetting, height: float) -> str:
+    """Count the seeds whose curve rises to a height, and those of them that fall to half of their own highest point."""
+    curves = [np.array(run.curve["returns"]) for run in one.runs]
+    risen = [curve for curve in curves if curve.size and curve.max() >= height]
+    fallen = sum(curve[-1] < HALF * curve.max() for curve in risen)
+    highest = float(np.median([curve.max(initial=0.0) for curve in curves]))
+    text = f"{counted(len(risen), len(curves))} seeds rise, the median seed to {shown(highest)} at its highest"
+    return f"{text}; {counted(fallen, len(risen))} of those that rose fall again." if risen else f"{text}."
+
+
+def among(found: Sweep, name: str, settings: Sequence[int]) -> str:
+    """Name the values of a setting."""
+    return ", ".join(shown_setting(found.settings[k].setting.values[name]) for k in settings) or "none"
+
+
+def factor(found: Sweep, name: str, before: object, after: object) -> str:
+    """Say in how many pairs that differ in one setting alone a value is better than another, and in how many worse."""
+    others = [{n: v for n, v in one.setting.values.items() if n != name} for one in found.settings]
+    pairs = [
+        found.improvement(k, j)
+        for j, first in enumerate(found.settings)
+        for k, second in enumerate(found.settings)
+        if first.setting.values[name] == before and second.setting.values[name] == after and others[j] == others[k]
+    ]
+    better, worse = sum(pair.low > CHANCE for pair in pairs), sum(pair.high < CHANCE for pair in pairs)
+    mean = sum(pair.value for pair in pairs) / len(pairs)
+    return (
+        f"{name} {shown_setting(after)} against {shown_setting(before)}, all else the same: better in {better} of "
+        f"{len(pairs)} pairs, worse in {worse}, not to be told in the others; a seed is better with a probability of "
+        f"{mean:.2f} on average."
+    )
