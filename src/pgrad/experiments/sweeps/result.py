@@ -39,6 +39,7 @@ from pgrad.experiments.over_seeds import (
     trust,
 )
 from pgrad.experiments.power import seeds_to_tell
+from pgrad.experiments.running.journal import as_document
 from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean
 from pgrad.experiments.sweeps.of_setting import OfSetting, of_json, seeds_of
 from pgrad.experiments.sweeps.runs import Run
@@ -285,8 +286,8 @@ def read(folder: Path) -> Sweep:
     """
     with damage_named(folder):
         document = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()[1:]
-        runs = {run.key: run for run in (Run(**json.loads(line)) for line in lines)}
+        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+        runs = {run.key: run for run in (Run(**as_document(line)) for line in lines)}
         settings = tuple(of_json(one, runs) for one in document["settings"])
         fresh = None if document["fresh"] is None else of_json(document["fresh"], runs)
         return Sweep(document["env"], document["threshold"], settings, document["episodes"], folder, fresh)

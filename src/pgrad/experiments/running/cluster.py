@@ -1,0 +1,117 @@
+"""Runs on a Ray cluster: a few of them a task, on whatever nodes there are.
+
+Ray gives a task that was on a node that died to another one. A run is a function of its request alone, so that where it
+is made, and how often, changes nothing.
+"""
+
+import importlib
+import socket
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pgrad
+from pgrad.errors import ConfigError, RunError
+from pgrad.experiments.running.workers import Answer, Document
+
+TASK_SECONDS = 2.0  # that the requests of a task take: far longer than Ray needs for a task
+AHEAD = 2  # tasks for each core, so that none waits for the next
+RETRIES = 3  # of a task whose process or node died
+CONNECT_SECONDS = 5.0
+DEATHS = ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError", "OutOfMemoryError")
+
+
+def answers_on_ray(
+    function: Answer, requests: Sequence[Document], address: str | None, cores: int | None
+) -> Generator[tuple[int, Document | str]]:
+    """Have requests answered on a cluster: as workers.answers, but that a process may die a few times over a request.
+
+    address  of a cluster, as Ray has it; None starts one on this machine for as long as it takes
+    cores    how many tasks at a time (default: as many as there are cores)
+    """
+    with cluster(address, cores) as ray:
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(answer_all)
+        name = f"{function.__module__}:{function.__name__}"
+        waiting, alone = deque(range(len(requests))), deque[int]()
+        running: dict[Any, list[int]] = {}
+        size = 1
+        while waiting or alone or running:
+            side_by_side = AHEAD * (cores or int(ray.cluster_resources().get("CPU", 1)))
+            while (waiting or alone) and len(running) < side_by_side:
+                count = max(1, min(size, len(waiting) // side_by_side))
+                numbers = [alone.popleft()] if alone else [waiting.popleft() for _ in range(count)]
+                running[task.remote(name, [requests[number] for number in numbers])] = numbers
+            (ended,), _ = ray.wait(list(running), num_returns=1)
+            numbers = running.pop(ended)
+            try:
+                answered, seconds = ray.get(ended)
+            except ray.exceptions.RayError as error:
+                if type(error).__name__ not in DEATHS:
+                    raise RunError(f"the Ray cluster cannot make runs: {error}") from error
+                if len(numbers) == 1:
+                    yield numbers[0], f"its process ended {RETRIES + 1} times on the cluster ({type(error).__name__})"
+                alone.extend(numbers if len(numbers) > 1 else [])  # to find out over which of them it died
+            else:
+                size = max(1, int(TASK_SECONDS * len(numbers) / seconds))
+                yield from zip(numbers, answered, strict=True)
+
+
+def answer_all(name: str, requests: Sequence[Document]) -> tuple[list[Document], float]:
+    """Return the answers to a task's requests, and how many seconds they took."""
+    module, _, function = name.partition(":")
+    answer: Answer = getattr(importlib.import_module(module), function)
+    began = time.perf_counter()
+    return [answer(request) for request in requests], time.perf_counter() - began
+
+
+@contextmanager
+def cluster(address: str | None, cores: int | None) -> Iterator[Any]:
+    """Yield Ray, connected to a cluster, to which pgrad's own code is sent; raise RunError where there is none."""
+    ray = imported_ray()
+    if ray.is_initialized():  # by the caller, whose it stays
+        yield ray
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+    if address is not None:
+        require_reachable(address)
+        del quiet["include_dashboard"]
+        quiet |= {"address": address, "runtime_env": {"py_modules": [str(Path(pgrad.__file__).parent)]}}
+    else:
+        quiet["num_cpus"] = cores
+    try:
+        ray.init(**quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunError(f"cannot use the Ray cluster {address or 'on this machine'}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def require_reachable(address: str) -> None:
+    """Raise RunError where nobody listens at a cluster's address; `auto` is Ray's to find."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if address == "auto":
+        return
+    if not colon or not port.isdigit():
+        raise RunError(
+            f"a Ray cluster's address is HOST:PORT, such as 10.0.0.1:6379, ray://HOST:PORT or auto, not '{address}'"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            f"no Ray cluster at {address} ({error}): `ray start --head` starts one, and says where it is"
+        ) from error
+
+
+def imported_ray() -> ModuleType:
+    """Return Ray; raise ConfigError where it is not installed."""
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise ConfigError(['Ray is not installed: pip install "pgrad[ray]"']) from error
