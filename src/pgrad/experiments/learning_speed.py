@@ -35,7 +35,10 @@ def survival(times: npt.ArrayLike, censored: npt.ArrayLike) -> tuple[Floats, Flo
     with d_i events at t_i, when n_i were still watched and had none. Who is censored counts among the n_i until then:
     to leave it out, or to take that moment for the event's, would make events seem earlier than they are.
 
-    times     [S] of the event, or of the end of watching; infinite for who never has one
+    That is right where the end of watching tells nothing of the event. Where who is slow is watched for less time, all
+    who are censored must count as watched for ever: their times are infinite.
+
+    times     [S] of the event, or of the end of watching
     censored  [S] whether it is the end of watching
     returns   times [K], S [K] and Var log S [K], infinite where S is 0
 

@@ -1,13 +1,22 @@
 """How answers are read from runs: each analysis returns sentences, whose numbers are those of the data."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pgrad.config.values import shown_setting
 from pgrad.experiments.over_seeds import in_table
 from pgrad.experiments.power import seeds_to_tell
-from pgrad.experiments.statistics import Estimate, bootstrap, counted, interquartile_mean, shown
+from pgrad.experiments.statistics import (
+    UNKNOWN,
+    Estimate,
+    bootstrap,
+    clopper_pearson,
+    counted,
+    interquartile_mean,
+    shown,
+)
 from pgrad.experiments.sweeps.of_setting import OfSetting
 from pgrad.experiments.sweeps.result import CHANCE, MOST_SEEDS, Sweep
 
@@ -33,6 +42,7 @@ def rise_and_fall(found: Sweep) -> list[str]:
         "A training curve, the mean of the last 50 episodes, has risen where it has reached "
         f"{HALF * goal(found):g}, half of the goal, and has fallen where it ends below half of its own highest point."
     ]
+    sentences.append(in_short(found))
     for k in (first, *others):
         sentences.append(f"{found.settings[k].setting}: {rises(found.settings[k], HALF * goal(found))}")
         sentences[-1] += f" {reaches(found, k) if k == first else compared(found, k, first)}"
@@ -122,14 +132,51 @@ def verdict(improvement: Estimate) -> str:
     return f"a difference that these seeds do not show {words}{more}"
 
 
-def rises(one: OfSetting, height: float) -> str:
-    """Count the seeds whose curve rises to a height, and those of them that fall to half of their own highest point."""
-    curves = [np.array(run.curve["returns"]) for run in one.runs]
+class Rises(NamedTuple):
+    """How many seeds' curves rise to a height, how many of these fall again, and the median of all highest points."""
+
+    seeds: int
+    risen: int
+    fallen: int
+    highest: float
+
+    @property
+    def fallen_share(self) -> Estimate:
+        """The share of those that rose, with its interval."""
+        return clopper_pearson(self.fallen, self.risen) if self.risen else UNKNOWN
+
+    def __str__(self) -> str:
+        text = f"{counted(self.risen, self.seeds)} seeds rise, the median seed to {shown(self.highest)} at its highest"
+        return (
+            f"{text}; {counted(self.fallen, self.risen)} of those that rose fall again." if self.risen else f"{text}."
+        )
+
+
+def rises(one: OfSetting, height: float) -> Rises:
+    """Count the seeds whose curve rises to a height, and those of them that fall below half of their highest point."""
+    curves = [np.array(run.curve["returns"], dtype=np.float64) for run in one.runs]
     risen = [curve for curve in curves if curve.size and curve.max() >= height]
     fallen = sum(curve[-1] < HALF * curve.max() for curve in risen)
-    highest = float(np.median([curve.max(initial=0.0) for curve in curves]))
-    text = f"{counted(len(risen), len(curves))} seeds rise, the median seed to {shown(highest)} at its highest"
-    return f"{text}; {counted(fallen, len(risen))} of those that rose fall again." if risen else f"{text}."
+    return Rises(
+        len(curves), len(risen), int(fallen), float(np.median([curve.max(initial=-np.inf) for curve in curves]))
+    )
+
+
+def in_short(found: Sweep) -> str:
+    """Say which changes keep seeds from falling, beyond chance, and which setting solves most."""
+    as_is, *changed = (rises(one, HALF * goal(found)) for one in found.settings)
+    kept = [
+        f"{one.setting} ({change.fallen} of {change.risen})"
+        for one, change in zip(found.settings[1:], changed, strict=True)
+        if change.fallen_share.high < as_is.fallen_share.low
+    ]
+    solved = [statistics.solved or 0 for statistics in found.statistics]
+    most = int(np.argmax(solved))
+    return (
+        f"In short: as it is, {as_is.fallen} of {as_is.risen} that rise fall again, and {solved[0]} of {as_is.seeds} "
+        f"seeds solve. Beyond chance fewer fall with {', '.join(kept) or 'none of the changes'}. Most seeds solve with "
+        f"{found.settings[most].setting}: {solved[most]}."
+    )
 
 
 def among(found: Sweep, name: str, settings: Sequence[int]) -> str:

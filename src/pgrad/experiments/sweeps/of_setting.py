@@ -49,13 +49,11 @@ class OfSetting:
     def steps_to_solve(self) -> Estimate:
         """The median of the environment steps until training episodes average the threshold: median_time.
 
-        A seed that is trained no longer is censored there, and one that failed never gets there.
+        A seed whose training ends before, or fails, is watched for ever in vain. To watch it for its own steps alone
+        would be wrong where a training has so many episodes: the worse a seed, the fewer steps it takes.
         """
-        never = np.array([run.failure is not None for run in self.runs])
-        solved = np.array([run.steps_to_solve or NEVER for run in self.runs])
-        solved[never] = NEVER
-        watched = np.where(never, NEVER, [run.total_steps for run in self.runs])
-        return median_time(np.minimum(solved, watched), ~np.isfinite(solved))
+        solved = np.array([(run.failure is None and run.steps_to_solve) or NEVER for run in self.runs])
+        return median_time(solved, np.isinf(solved))
 
     def to_json(self) -> dict[str, Any]:
         """Return which runs are of which configuration."""

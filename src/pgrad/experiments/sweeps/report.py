@@ -19,9 +19,8 @@ PROFILES = (
 )
 SPEED = (
     "The mean return while a setting trains is the area under a training curve divided by its width; shown is the "
-    "interquartile mean over seeds. Steps to solve are until 20 training episodes average the threshold: the "
-    "Kaplan–Meier median, for which a seed that stopped earlier was watched until then, and one that failed never gets "
-    "there."
+    "interquartile mean over seeds. Steps to solve are until 20 training episodes average the threshold, the median "
+    "over all seeds: one that has not got there when its training ends has not been reached, and is not left out."
 )
 
 
