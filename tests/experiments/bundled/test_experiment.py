@@ -132,7 +132,7 @@ def test_a_factor_is_judged_where_all_else_is_the_same() -> None:
     )
     _, baseline, hidden = ANALYSES["by-factor"](found)
     assert baseline.startswith("baseline mean against none, all else the same: better in 1 of 2 pairs, worse in 0")
-    assert baseline.endswith("with a probability of 0.75 on average.")
+    assert baseline.endswith("0.75 on average, which depends most on hidden: 1.00 with 8, 0.50 with 16.")
     assert hidden.startswith("hidden 16 against 8, all else the same: better in 0 of 2 pairs, worse in 1")
 
 

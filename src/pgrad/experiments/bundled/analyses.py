@@ -1,7 +1,7 @@
 """How answers are read from runs: each analysis returns sentences, whose numbers are those of the data."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from pgrad.experiments.statistics import (
 from pgrad.experiments.sweeps.of_setting import OfSetting
 from pgrad.experiments.sweeps.result import CHANCE, MOST_SEEDS, Sweep
 
+MUCH = 0.1  # difference of probabilities of improvement
 HALF = 0.5  # of the threshold, which counts as a rise; of a curve's height, below which it has fallen
 
 
@@ -174,7 +175,7 @@ def in_short(found: Sweep) -> str:
     most = int(np.argmax(solved))
     return (
         f"In short: as it is, {as_is.fallen} of {as_is.risen} that rise fall again, and {solved[0]} of {as_is.seeds} "
-        f"seeds solve. Beyond chance fewer fall with {', '.join(kept) or 'none of the changes'}. Most seeds solve with "
+        f"seeds solve. Beyond chance fewer fall with {'; '.join(kept) or 'none of the changes'}. Most seeds solve with "
         f"{found.settings[most].setting}: {solved[most]}."
     )
 
@@ -184,19 +185,47 @@ def among(found: Sweep, name: str, settings: Sequence[int]) -> str:
     return ", ".join(shown_setting(found.settings[k].setting.values[name]) for k in settings) or "none"
 
 
-def factor(found: Sweep, name: str, before: object, after: object) -> str:
-    """Say in how many pairs that differ in one setting alone a value is better than another, and in how many worse."""
-    others = [{n: v for n, v in one.setting.values.items() if n != name} for one in found.settings]
+class Pair(NamedTuple):
+    """Two settings that differ in one value alone: what they share, and P(a seed of the second is better)."""
+
+    shared: dict[str, Any]
+    improvement: Estimate
+
+
+def factor(found: Sweep, name: str, before: Any, after: Any) -> str:
+    """Say in how many pairs that differ in one setting alone a value is better, and what that depends on."""
+    shared = [{n: v for n, v in one.setting.values.items() if n != name} for one in found.settings]
     pairs = [
-        found.improvement(k, j)
+        Pair(shared[j], found.improvement(k, j))
         for j, first in enumerate(found.settings)
         for k, second in enumerate(found.settings)
-        if first.setting.values[name] == before and second.setting.values[name] == after and others[j] == others[k]
+        if first.setting.values[name] == before and second.setting.values[name] == after and shared[j] == shared[k]
     ]
-    better, worse = sum(pair.low > CHANCE for pair in pairs), sum(pair.high < CHANCE for pair in pairs)
-    mean = sum(pair.value for pair in pairs) / len(pairs)
+    better = sum(pair.improvement.low > CHANCE for pair in pairs)
+    worse = sum(pair.improvement.high < CHANCE for pair in pairs)
     return (
         f"{name} {shown_setting(after)} against {shown_setting(before)}, all else the same: better in {better} of "
         f"{len(pairs)} pairs, worse in {worse}, not to be told in the others; a seed is better with a probability of "
-        f"{mean:.2f} on average."
+        f"{mean_improvement(pairs):.2f} on average{interaction(pairs)}."
     )
+
+
+def mean_improvement(pairs: Sequence[Pair]) -> float:
+    """Return the mean of the probabilities of improvement."""
+    return sum(pair.improvement.value for pair in pairs) / len(pairs)
+
+
+def interaction(pairs: Sequence[Pair]) -> str:
+    """Say on which other setting the probability of improvement depends most, if that is much."""
+    means = {
+        name: {
+            shown_setting(value): mean_improvement([pair for pair in pairs if pair.shared[name] == value])
+            for value in dict.fromkeys(pair.shared[name] for pair in pairs)
+        }
+        for name in pairs[0].shared
+    }
+    spreads = {name: max(of_value.values()) - min(of_value.values()) for name, of_value in means.items()}
+    most = max(spreads, key=lambda name: spreads[name], default=None)
+    if most is None or spreads[most] < MUCH:
+        return ""
+    return f", which depends most on {most}: {', '.join(f'{mean:.2f} with {v}' for v, mean in means[most].items())}"

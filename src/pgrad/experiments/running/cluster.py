@@ -4,6 +4,7 @@ Ray gives a task that was on a node that died to another one. A run is a functio
 is made, and how often, changes nothing.
 """
 
+import hashlib
 import importlib
 import socket
 import time
@@ -22,6 +23,8 @@ TASK_SECONDS = 2.0  # that the requests of a task take: far longer than Ray need
 AHEAD = 2  # tasks for each core, so that none waits for the next
 RETRIES = 3  # of a task whose process or node died
 CONNECT_SECONDS = 5.0
+SOURCES = Path(pgrad.__file__).parent
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 DEATHS = ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError", "OutOfMemoryError")
 
 
@@ -70,26 +73,49 @@ def answer_all(name: str, requests: Sequence[Document]) -> tuple[list[Document],
 
 @contextmanager
 def cluster(address: str | None, cores: int | None) -> Iterator[Any]:
-    """Yield Ray, connected to a cluster, to which pgrad's own code is sent; raise RunError where there is none."""
+    """Yield Ray, connected to a cluster whose nodes have pgrad as it is here; raise RunError where there is none."""
     ray = imported_ray()
     if ray.is_initialized():  # by the caller, whose it stays
         yield ray
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
-    if address is not None:
-        require_reachable(address)
-        del quiet["include_dashboard"]
-        quiet |= {"address": address, "runtime_env": {"py_modules": [str(Path(pgrad.__file__).parent)]}}
-    else:
-        quiet["num_cpus"] = cores
     try:
-        ray.init(**quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RunError(f"cannot use the Ray cluster {address or 'on this machine'}: {error}") from error
-    try:
+        if address is None:
+            ray.init(num_cpus=cores, include_dashboard=False, **QUIET)
+        else:
+            require_reachable(address)
+            ray.init(address=address, **QUIET)
+            if not same_everywhere(ray):
+                ray.shutdown()
+                ray.init(address=address, runtime_env={"py_modules": [str(SOURCES)]}, **QUIET)
         yield ray
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RunError(f"cannot use the Ray cluster {address or 'on this machine'}: {error}") from error
     finally:
         ray.shutdown()
+
+
+def same_everywhere(ray: Any) -> bool:
+    """Return whether all nodes have pgrad as it is here: else it is sent to them, and compiled there once more."""
+    strategies = importlib.import_module("ray.util.scheduling_strategies")
+    asked = [
+        ray.remote(
+            num_cpus=0, scheduling_strategy=strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        )(hash_of_sources).remote()
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    try:
+        return set(ray.get(asked)) == {hash_of_sources()}
+    except ray.exceptions.RayError:  # no pgrad there, or an older one
+        return False
+
+
+def hash_of_sources() -> str:
+    """Return a hash of all of pgrad's own code."""
+    digest = hashlib.sha256()
+    for file in sorted(SOURCES.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def require_reachable(address: str) -> None:
