@@ -1,7 +1,9 @@
 """Sweeps on a Ray cluster: the same bytes as here, whatever dies; these need the extra, and run in `make extras`."""
 
+import contextlib
 import socket
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 import pgrad
 from pgrad.cli import main as cli
 from pgrad.errors import ConfigError, RunError
-from pgrad.experiments.running.cluster import require_reachable
+from pgrad.experiments.running.cluster import SETTINGS, require_reachable
 
 SMALL: dict[str, Any] = {"algorithm": "reinforce", "num_iterations": 2, "hidden": 8, "episodes": 3}
 REPRODUCED = ("results.csv", "summary.json", "sweep.json", "best.toml")
@@ -84,10 +86,28 @@ def test_an_address_where_nobody_listens_is_an_error_at_once(address: str, messa
         require_reachable(address)
 
 
-def test_an_address_where_somebody_listens_is_tried() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def test_only_who_answers_as_a_cluster_does_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, accepted in ((SETTINGS, True), (b"HTTP/1.1 400 Bad Request", False), (b"", False)):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            thread = threading.Thread(target=answer_once, args=(server, answer))
+            thread.start()
+            with (
+                contextlib.nullcontext() if accepted else pytest.raises(RunError, match="something else answers there")
+            ):
+                require_reachable(address)
+            thread.join()
+    monkeypatch.setattr("pgrad.experiments.running.cluster.CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(RunError, match="timed out"):
         require_reachable(f"127.0.0.1:{server.getsockname()[1]}")
     require_reachable("auto")
+
+
+def answer_once(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(100)
+        connection.sendall(answer)
 
 
 def test_where_runs_cannot_be_made_is_named_before_anything_runs(

@@ -6,6 +6,7 @@ is made, and how often, changes nothing.
 
 import hashlib
 import importlib
+import os
 import socket
 import time
 from collections import deque
@@ -23,6 +24,8 @@ TASK_SECONDS = 2.0  # that the requests of a task take: far longer than Ray need
 AHEAD = 2  # tasks for each core, so that none waits for the next
 RETRIES = 3  # of a task whose process or node died
 CONNECT_SECONDS = 5.0
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"  # an empty frame of HTTP/2's settings; its type is the fourth byte
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 SOURCES = Path(pgrad.__file__).parent
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 DEATHS = ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError", "OutOfMemoryError")
@@ -119,16 +122,23 @@ def hash_of_sources() -> str:
 
 
 def require_reachable(address: str) -> None:
-    """Raise RunError where nobody listens at a cluster's address; `auto` is Ray's to find."""
+    """Raise RunError where nobody at a cluster's address speaks gRPC, for which Ray itself would wait for minutes.
+
+    A gRPC server answers the greeting of HTTP/2 with a frame of settings. `auto` is Ray's to find, and a cluster behind
+    TLS is not asked.
+    """
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if address == "auto":
+    if address == "auto" or os.environ.get("RAY_USE_TLS") == "1":
         return
     if not colon or not port.isdigit():
         raise RunError(
             f"a Ray cluster's address is HOST:PORT, such as 10.0.0.1:6379, ray://HOST:PORT or auto, not '{address}'"
         )
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
+            connection.sendall(HELLO)
+            if connection.recv(len(SETTINGS))[3:4] != SETTINGS[3:4]:
+                raise ConnectionError("something else answers there")
     except (OSError, OverflowError) as error:
         raise RunError(
             f"no Ray cluster at {address} ({error}): `ray start --head` starts one, and says where it is"
