@@ -164,7 +164,7 @@ def test_results_without_a_limit_of_steps_are_compared_by_episodes() -> None:
     np.testing.assert_allclose(xy(line(figure, "a"))[1], 205)
     figure = compare({"a": notebook, "b": new_result([[5] * 80])})
     assert figure.axes[0].get_xlabel() == "episodes"
-    assert xy(line(figure, "a"))[0][-1] == 600
+    assert xy(line(figure, "a"))[0][-1] == 60
 
 
 def test_what_cannot_be_compared_is_named() -> None:

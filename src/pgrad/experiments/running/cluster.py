@@ -16,7 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pgrad
 from pgrad.errors import ConfigError, RunError
 from pgrad.experiments.running.workers import Answer, Document
 
@@ -26,7 +25,7 @@ RETRIES = 3  # of a task whose process or node died
 CONNECT_SECONDS = 5.0
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"  # an empty frame of HTTP/2's settings; its type is the fourth byte
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
-SOURCES = Path(pgrad.__file__).parent
+SOURCES = Path(__file__).parents[2]  # of pgrad
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 DEATHS = ("WorkerCrashedError", "NodeDiedError", "LocalRayletDiedError", "OutOfMemoryError")
 
