@@ -52,6 +52,7 @@ def test_nineteen_of_twenty_intervals_of_the_median_time_cover_it() -> None:
     assert covered / 1000 == pytest.approx(0.95, abs=4 * 0.007)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of SciPy, where nobody is left
 def test_it_is_scipys() -> None:
     stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(1)

@@ -123,6 +123,13 @@ def test_a_range_has_a_best_its_equals_and_what_is_worse() -> None:
     assert worse.startswith("Worse than it: 109.5 [") and worse.endswith("] at 0.1.")
 
 
+def test_an_analysis_that_does_not_fit_says_so() -> None:
+    cases = swept(of_setting(HIGH), of_setting(LOW, hidden=(8,)))
+    for name in ("along-range", "by-factor"):
+        with pytest.raises(ConfigError, match=f"analysis {name} needs"):
+            ANALYSES[name](cases)
+
+
 def test_a_factor_is_judged_where_all_else_is_the_same() -> None:
     found = swept(
         of_setting(LOW, baseline="none", hidden=(8,)),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pgrad.config.values import shown_setting
+from pgrad.errors import ConfigError
 from pgrad.experiments.over_seeds import in_table
 from pgrad.experiments.power import seeds_to_tell
 from pgrad.experiments.statistics import (
@@ -52,8 +53,10 @@ def rise_and_fall(found: Sweep) -> list[str]:
 
 def along_range(found: Sweep) -> list[str]:
     """Say at which values of the only setting that differs the best is, and from which values it cannot be told."""
-    (name,) = found.columns
-    values = [float(one.setting.values[name]) for one in found.settings]
+    given = [tuple(one.setting.values.values()) for one in found.settings]
+    if not all(len(values) == 1 and isinstance(values[0], int | float) for values in given):
+        raise ConfigError(["analysis along-range needs one setting that differs, a number: use against-first"])
+    (name,), values = found.columns, [value for (value,) in given]
     order = sorted(range(len(values)), key=values.__getitem__)
     best = found.best
     equal = [k for k in order if k == best or found.improvement(best, k).low <= CHANCE]
@@ -73,6 +76,8 @@ def along_range(found: Sweep) -> list[str]:
 def by_factor(found: Sweep) -> list[str]:
     """Say of every setting that differs what each of its values does where all else is the same."""
     sentences = [reaches(found, found.best, "is the best of all, and ")]
+    if any(found.columns != tuple(one.setting.values) for one in found.settings):
+        raise ConfigError(["analysis by-factor needs a grid without cases: use against-first"])
     for name in found.columns:
         values = list(dict.fromkeys(one.setting.values[name] for one in found.settings))
         sentences += [factor(found, name, values[0], value) for value in values[1:]]

@@ -81,19 +81,25 @@ def cluster(address: str | None, cores: int | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        if address is None:
-            ray.init(num_cpus=cores, include_dashboard=False, **QUIET)
-        else:
-            require_reachable(address)
-            ray.init(address=address, **QUIET)
-            if not same_everywhere(ray):
-                ray.shutdown()
-                ray.init(address=address, runtime_env={"py_modules": [str(SOURCES)]}, **QUIET)
+        connect(ray, address, cores)
         yield ray
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RunError(f"cannot use the Ray cluster {address or 'on this machine'}: {error}") from error
     finally:
         ray.shutdown()
+
+
+def connect(ray: Any, address: str | None, cores: int | None) -> None:
+    """Connect Ray to a cluster, or start one here; send it pgrad's code, if it lacks it. Raises RunError."""
+    try:
+        if address is None:
+            ray.init(num_cpus=cores, include_dashboard=False, **QUIET)
+            return
+        require_reachable(address)
+        ray.init(address=address, **QUIET)
+        if not same_everywhere(ray):
+            ray.shutdown()
+            ray.init(address=address, runtime_env={"py_modules": [str(SOURCES)]}, **QUIET)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RunError(f"cannot use the Ray cluster {address or 'on this machine'}: {error}") from error
 
 
 def same_everywhere(ray: Any) -> bool:

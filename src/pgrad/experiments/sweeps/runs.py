@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +17,7 @@ from pgrad.errors import PgradError
 from pgrad.evaluation import evaluate
 from pgrad.experiments.over_seeds import FAILED
 from pgrad.experiments.statistics import running_mean
+from pgrad.kernels.jit import cache_root
 from pgrad.rollouts.batch import NO_EPISODES, Episodes
 from pgrad.runs.atomic import write_atomically
 from pgrad.runs.folder import located
@@ -25,6 +25,7 @@ from pgrad.training.train import train
 
 CURVE_POINTS = 100  # of a run's training curve: more than a figure shows apart
 DIGITS = 6  # of them
+SENT = "sent"  # a folder beside the compile caches, of environments' files from other machines
 
 
 class Run(NamedTuple):
@@ -111,7 +112,7 @@ def died(config: Config, key: str, how: str) -> Run:
 def request_of(env: str, config: Config, episodes: int, key: str) -> dict[str, Any]:
     """Return the arguments of `make_run` as JSON has them, with the code of an environment of one's own."""
     source = source_of(env)
-    code = None if source is None else source.read_text(encoding="utf-8", errors="surrogateescape")
+    code = None if source is None else source.read_bytes().decode(errors="surrogateescape")
     return {"env": located(env), "config": vars(config), "episodes": episodes, "key": key, "code": code}
 
 
@@ -125,11 +126,11 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def env_here(env: str, code: str) -> str:
     """Return an environment of one's own as this machine has it: where its file is another or none, with a copy."""
-    source, content = source_of(env), code.encode("utf-8", errors="surrogateescape")
+    source, content = source_of(env), code.encode(errors="surrogateescape")
     assert source is not None, "else there is no code"
     if not source.is_file() or source.read_bytes() != content:
-        folder = Path(tempfile.gettempdir()) / f"pgrad-{hashlib.sha256(content).hexdigest()[:16]}"
-        folder.mkdir(exist_ok=True)
+        folder = cache_root() / SENT / hashlib.sha256(content).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
         source = folder / source.name
         write_atomically(source, content)
     return f"{source}:{env.rpartition(':')[2]}"

@@ -124,7 +124,7 @@ def problems_with(on: str | None, env: AnyEnv) -> list[str]:
     if on is None:
         return []
     problems: list[str] = []
-    if on.partition(":")[0] != "ray":
+    if str(on).partition(":")[0] != "ray":
         problems.append(f"unknown on '{on}': ray, or ray:ADDRESS, such as ray:10.0.0.1:6379")
     if not isinstance(env, str):
         problems.append(f"on {on} needs an environment by its name, such as CartPole-v1 or my_env.py:MyEnv")
