@@ -145,7 +145,7 @@ def test_a_factor_is_judged_where_all_else_is_the_same() -> None:
 
 def test_rises_and_falls_are_counted() -> None:
     found = swept(of_setting(LOW, (20, 400, 100), hidden=(8,)), of_setting(LOW, (20, 100, 100), hidden=(16,)))
-    what, short, both, none = ANALYSES["rise-and-fall"](found)
+    short, what, both, none = ANALYSES["rise-and-fall"](found)
     assert short.startswith("In short: as it is, 20 of 20 that rise fall again, and 0 of 20 seeds solve. Beyond chance")
     assert "reached 237.5" in what
     assert "20 of 20 [83.2 %, 100 %] seeds rise, the median seed to 400.0" in both

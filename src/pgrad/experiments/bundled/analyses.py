@@ -41,10 +41,10 @@ def rise_and_fall(found: Sweep) -> list[str]:
     """Count the seeds whose training curve rises and falls again, and compare what is left with the first setting."""
     first, *others = range(len(found.settings))
     sentences = [
+        in_short(found),
         "A training curve, the mean of the last 50 episodes, has risen where it has reached "
-        f"{HALF * goal(found):g}, half of the goal, and has fallen where it ends below half of its own highest point."
+        f"{HALF * goal(found):g}, half of the goal, and has fallen where it ends below half of its own highest point.",
     ]
-    sentences.append(in_short(found))
     for k in (first, *others):
         sentences.append(f"{found.settings[k].setting}: {rises(found.settings[k], HALF * goal(found))}")
         sentences[-1] += f" {reaches(found, k) if k == first else compared(found, k, first)}"
