@@ -286,14 +286,14 @@ def test_the_file_of_an_environment_is_sent_along_and_used_where_it_is_not_there
     monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))
     file, content = tmp_path / "mine.py", b"A = 1\r\nB = '\xff'\n"
     file.write_bytes(content)
-    env = f"{file}:Mine"
+    env = f"{file}:Mine(gravity=3.7)"
     code = json.loads(json.dumps(request_of(env, resolve("CartPole-v1"), 1, "key")))["code"]
     assert env_here(env, code) == env, "the same is there"
     file.write_text("A = 2\n")
     source, _, name = env_here(env, code).rpartition(":")
-    assert Path(source).read_bytes() == content and name == "Mine" and Path(source) != file
+    assert Path(source).read_bytes() == content and name == "Mine(gravity=3.7)" and Path(source) != file
     file.unlink()
-    assert env_here(env, code) == f"{source}:Mine"
+    assert env_here(env, code) == f"{source}:Mine(gravity=3.7)"
     assert request_of("CartPole-v1", resolve("CartPole-v1"), 1, "key")["code"] is None
 
 

@@ -22,6 +22,7 @@ from pgrad.rollouts.batch import NO_EPISODES, Episodes
 from pgrad.runs.atomic import write_atomically
 from pgrad.runs.folder import located
 from pgrad.training.train import train
+from pgrad.vector.arguments import split_name
 
 CURVE_POINTS = 100  # of a run's training curve: more than a figure shows apart
 DIGITS = 6  # of them
@@ -59,7 +60,7 @@ def key_of(config: Config, episodes: int) -> str:
 
 def source_of(env: str) -> Path | None:
     """Return the file of an environment of one's own, None of any other."""
-    source = located(env).rpartition(":")[0]
+    source = split_name(located(env))[0].rpartition(":")[0]
     return Path(source) if source.endswith(".py") else None
 
 
@@ -126,14 +127,15 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def env_here(env: str, code: str) -> str:
     """Return an environment of one's own as this machine has it: where its file is another or none, with a copy."""
-    source, content = source_of(env), code.encode(errors="surrogateescape")
-    assert source is not None, "else there is no code"
+    named, content = source_of(env), code.encode(errors="surrogateescape")
+    assert named is not None, "else there is no code"
+    source = named
     if not source.is_file() or source.read_bytes() != content:
         folder = cache_root() / SENT / hashlib.sha256(content).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / source.name
         write_atomically(source, content)
-    return f"{source}:{env.rpartition(':')[2]}"
+    return env.replace(str(named), str(source), 1)
 
 
 def of_seed(config: Config, seed: int) -> Config:
