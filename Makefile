@@ -84,11 +84,11 @@ newest: ## Run the tests on the newest versions, but for PyTorch
 	$(call install,.venv-newest,.venv-newest/constraints.txt,--editable '.[test]')
 	.venv-newest/bin/pytest -n 2
 
-EXTRAS = .[test,box2d,envpool,tensorboard]# by a name: commas would part the arguments of a call
-extras: ## Run the tests of EnvPool, Box2D and TensorBoard, after installing these (about 700 MB)
+EXTRAS = .[test,box2d,envpool,tensorboard,ray]# by a name: commas would part the arguments of a call
+extras: ## Run the tests of EnvPool, Box2D, TensorBoard, Ray and SciPy, after installing these (about 1.2 GB)
 	$(PYTHON) -m venv --clear .venv-extras
-	$(call install,.venv-extras,constraints.txt,--editable '$(EXTRAS)')
-	.venv-extras/bin/pytest -n 2 -k 'envpool or box2d or tensorboard'
+	$(call install,.venv-extras,constraints.txt,--editable '$(EXTRAS)' scipy)
+	.venv-extras/bin/pytest -n 2 -k 'envpool or box2d or tensorboard or ray_cluster or scipy'
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

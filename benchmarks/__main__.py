@@ -25,7 +25,7 @@ NAMES = (
     "lesson",
 )
 
-SEARCHES = ("general",)  # take hours: only where they are named
+SEARCHES = ("general", "against_rliable")  # take hours, or need packages of their own: only where they are named
 
 chosen = sys.argv[1:] or NAMES
 unknown = [name for name in chosen if name not in (*NAMES, *SEARCHES)]

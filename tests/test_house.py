@@ -21,7 +21,7 @@ LAYERS = (
     ("cli",),
     ("",),
     ("results",),
-    ("lesson",),
+    ("lesson", "experiments.bundled"),
     ("diagnostics", "exercises", "experiments.sweeps", "experiments.tuning"),
     ("experiments.running",),
     ("runs.report", "runs.resume"),

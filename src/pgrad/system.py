@@ -13,7 +13,7 @@ from typing import Any
 from pgrad.errors import ConfigError
 
 PACKAGES = ("pgrad", "numpy", "numba", "llvmlite", "gymnasium", "matplotlib", "safetensors", "rich")
-EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool", "tensorboard": "tensorboard"}
+EXTRAS = {"torch": "torch", "box2d": "box2d", "envpool": "envpool", "tensorboard": "tensorboard", "ray": "ray"}
 
 
 def available_cores() -> int:

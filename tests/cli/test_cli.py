@@ -202,8 +202,8 @@ def test_runs_are_numbered_where_no_folder_is_named(tmp_path: Path, monkeypatch:
         ("trian CartPole-v1", "unknown command 'trian': did you mean 'train'?"),
         (
             "zzz",
-            "unknown command 'zzz': known: algorithms, check-env, diagnose, envs, eval, exercise, explain-failure, "
-            "info, lesson, play, report, sweep, train, tune, verify, watch",
+            "unknown command 'zzz': known: algorithms, check-env, diagnose, envs, eval, exercise, experiment, "
+            "explain-failure, info, lesson, play, report, sweep, train, tune, verify, watch",
         ),
         ("train", "no environment: name one, as in `pgrad train CartPole-v1`"),
         ("train CartPole-v1 --clip-schedule=--", "--clip-schedule needs a value"),

@@ -46,6 +46,8 @@ def test_it_prints_a_table_and_leaves_files_behind(
         (("CartPole-v1", "--learning-rate", "0.1,-1,x"), ["must be positive and finite, not -1.0", "not 'x'"]),
         (("CartPole-v1", "--lr", "0.1"), ["unknown flag '--lr': did you mean '--learning-rate'?"]),
         (("CartPole-v7", "--seeds", "0"), ["CartPole-v7", "seeds must be a positive number"]),
+        (("--grid", "none.toml", "--lr", "1"), ["cannot read --grid none.toml", "unknown flag '--lr'"]),
+        (("CartPole-v1", "--discount", "0.8..0.9"), ["discount: a range needs trials, the number of draws"]),
         (("CartPole-v1", "--hidden", "64", "--hidden", "64"), ["hidden has 64 twice: remove one"]),
     ],
 )

@@ -156,15 +156,15 @@ def test_results_are_compared_on_one_axes() -> None:
 
 
 def test_results_without_a_limit_of_steps_are_compared_by_episodes() -> None:
-    """Seeds of very different lengths are all drawn to their last episode; one limit of steps, and steps it is."""
+    """Seeds of very different lengths are all drawn to their last episode, also beside others."""
     notebook = new_result([[10] * 60, [400] * 60], algorithm="notebook")
     figure = compare({"a": notebook, "b": new_result([[5] * 80, [5] * 80], algorithm="notebook")})
     assert figure.axes[0].get_xlabel() == "episodes"
     assert (xy(line(figure, "a"))[0][-1], xy(line(figure, "b"))[0][-1]) == (60, 80)
     np.testing.assert_allclose(xy(line(figure, "a"))[1], 205)
     figure = compare({"a": notebook, "b": new_result([[5] * 80])})
-    assert figure.axes[0].get_xlabel() == "environment steps"
-    assert xy(line(figure, "a"))[0][-1] == 600
+    assert figure.axes[0].get_xlabel() == "episodes"
+    assert xy(line(figure, "a"))[0][-1] == 60
 
 
 def test_what_cannot_be_compared_is_named() -> None:

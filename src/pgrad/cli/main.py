@@ -22,6 +22,7 @@ pgrad: policy gradients done right.
                        say why a training ended before its time, and what usually helps
   pgrad sweep ENV      train every setting of a grid on many seeds, and compare them
   pgrad report DIR     write what a sweep or a run found as one page of HTML
+  pgrad experiment     answer a question by a sweep that comes with pgrad
   pgrad tune ENV       search for settings, and write them as a preset
   pgrad eval RUN       estimate what a trained policy is worth in Gymnasium's own environment
   pgrad play RUN       show an episode of a trained policy, or write it as a video
@@ -44,6 +45,7 @@ COMMANDS = {
     "explain-failure": "explain_failure",
     "sweep": "sweep",
     "report": "report",
+    "experiment": "experiment",
     "tune": "tune",
     "eval": "evaluate",
     "play": "play",

@@ -9,8 +9,9 @@ from typing import Any
 from pgrad.cli.output import print_aside
 from pgrad.cli.parser import Parser
 from pgrad.config.settings import FIELDS
-from pgrad.errors import ConfigError
+from pgrad.errors import ConfigError, collecting
 from pgrad.experiments.sweeps.grid import is_listed
+from pgrad.experiments.sweeps.grid_file import read_grid
 from pgrad.experiments.sweeps.sweep import sweep
 from pgrad.training.console import StepProgress
 
@@ -18,17 +19,20 @@ from pgrad.training.console import StepProgress
 def command(argv: list[str]) -> int:
     """Run `pgrad sweep`."""
     arguments, problems = parser().parse(argv)
-    given = {name: value for name, value in vars(arguments).items() if name not in ("env", "quiet")}
-    for name in FIELDS.keys() & given.keys() - {"seeds"}:
+    given = {name: value for name, value in vars(arguments).items() if name not in ("grid", "quiet")}
+    for name in FIELDS.keys() & given.keys() - {"env", "seeds"}:
         given[name] = values_in(name, given[name])
-    if arguments.env is None:
+    if arguments.grid is not None:
+        with collecting(problems):
+            given = {**read_grid(arguments.grid), **given}
+    if "env" not in given:
         problems.append("no environment: name one, as in `pgrad sweep CartPole-v1 --learning-rate 0.001,0.01`")
     if problems:
         raise ConfigError(problems)
     announce = None if arguments.quiet else print_aside
     try:
         with contextlib.nullcontext() if arguments.quiet else StepProgress() as progress:
-            found = sweep(arguments.env, announce=announce, progress=progress, **given)
+            found = sweep(announce=announce, progress=progress, **given)
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where the sweep was", file=sys.stderr)
         raise
@@ -56,19 +60,34 @@ def parser() -> Parser:
         "  pgrad sweep CartPole-v1 --learning-rate 0.001,0.01,0.1\n"
         "  pgrad sweep CartPole-v1 --hidden 128 --hidden 64,64 --normalize-obs true,false --seeds 30\n"
         "  pgrad sweep CartPole-v1 --algorithm reinforce,actor-critic,ppo --select best\n"
+        "  pgrad sweep CartPole-v1 --learning-rate 1e-4..1e-1 --trials 20\n"
+        "  pgrad sweep --grid mine.toml\n"
         "Several values of a setting are separated by commas; where a value has commas itself, such as --hidden, the\n"
-        "flag is repeated. What is not given is as for `pgrad train`, whose --help explains every setting.",
+        "flag is repeated. A range of a number is drawn from, log-uniformly where it spans a factor of ten.\n"
+        "What is not given is as for `pgrad train`, whose --help explains every setting.",
     )
-    parser.add_argument("env", nargs="?", metavar="ENV", help="environment, as for `pgrad train`")
+    parser.add_argument(
+        "env", nargs="?", default=argparse.SUPPRESS, metavar="ENV", help="environment, as for `pgrad train`"
+    )
     own = parser.add_argument_group("this sweep")
-    own.add_argument("--seeds", default=30, help="how many, a range like 0-9, or a list (default 30)")
+    own.add_argument("--grid", type=Path, metavar="FILE", help="TOML file with any of this; flags win over it")
+    own.add_argument("--seeds", default=argparse.SUPPRESS, help="how many, a range like 0-9, or a list (default 30)")
+    own.add_argument("--trials", default=argparse.SUPPRESS, metavar="N", help="how many times ranges are drawn from")
+    own.add_argument("--search-seed", default=argparse.SUPPRESS, metavar="SEED", help="seed of these draws (default 0)")
     own.add_argument(
         "--select",
         metavar="best",
+        default=argparse.SUPPRESS,
         help="best: train the best setting again on as many fresh seeds, which did not choose it",
     )
-    own.add_argument("--episodes", default=100, metavar="N", help="of each frozen policy (default 100)")
+    own.add_argument("--episodes", default=argparse.SUPPRESS, metavar="N", help="of each frozen policy (default 100)")
     own.add_argument("--processes", metavar="N", help="runs side by side (default: all cores)")
+    own.add_argument(
+        "--on",
+        default=argparse.SUPPRESS,
+        metavar="CLUSTER",
+        help="ray: on a Ray cluster on this machine; ray:ADDRESS: on an existing one",
+    )
     own.add_argument("--out", type=Path, metavar="DIR", help="folder (default: runs/sweep-ENV-ALGORITHM)")
     parser.add_quiet()
     settings = parser.add_argument_group("settings, each with one value or several")

@@ -34,6 +34,7 @@ BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#777777"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999", "#F0E442")
 LINES = ("-", "--", ":", "-.")  # of the second, third and fourth round through the colours
 GRID_POINTS = 200  # of the smoothed curve
+FAINT_CURVES, FAINTEST = 8, (0.05, 0.3)  # so many curves' worth of ink, within these opacities
 FAINT_POINTS = 20_000  # with more dots than this, each gets fainter
 
 CARTPOLE_STATES = (
@@ -119,14 +120,14 @@ def comparison(results: "Mapping[str, Result]") -> Figure:
     """Draw the curves of several trainings of one environment on one pair of axes, by what they are called.
 
     Each is the mean over seeds of the running means of 50 episodes, with its 95 % interval at each point, against
-    environment steps, or against episodes where no configuration limits the steps: seeds then end after different
+    environment steps, or against episodes where a configuration limits these: its seeds end after different
     numbers of them. Raises InputError where there is no result, one without episodes, or one of another environment.
     """
     environments = {result.env.id for result in results.values()}
     if len(environments) != 1:
         known = ", ".join(sorted(environments)) or "none"
         raise InputError(f"results to compare must be of one environment, and are of {known}")
-    by_steps = any(result.config.total_steps is not None for result in results.values())
+    by_steps = all(result.config.total_steps is not None for result in results.values())
     curves = {label: curves_of(result, by_steps) for label, result in results.items()}
     return compared(curves, environments.pop(), "environment steps" if by_steps else "episodes")
 
@@ -142,12 +143,18 @@ def ends(log: "Episodes", by_steps: bool) -> npt.NDArray[Any]:
     return log.total_steps if by_steps else np.arange(1, log.length.size + 1)
 
 
-def compared(curves: Mapping[str, Sequence[Curve]], title: str, x: str = "environment steps") -> Figure:
-    """Draw `comparison` of curves against `x`, those of all seeds by their label; raises InputError likewise."""
+def compared(
+    curves: Mapping[str, Sequence[Curve]], title: str, x: str = "environment steps", seeds: bool = False
+) -> Figure:
+    """Draw `comparison` of curves against `x`, those of all seeds by their label, with `seeds` also each one, faint;
+    raises InputError likewise.
+    """
+    count = sum(map(len, curves.values()))
+    faint = float(np.clip(FAINT_CURVES / count, *FAINTEST)) if seeds else 0.0
     figure, axes = new_figure(8.0, 4.5)
     for k, (label, of_seeds) in enumerate(curves.items()):
-        style = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k // len(COLOURS) % len(LINES)]}
-        if draw_curve(axes, of_seeds, label, **style) is None:
+        style: Any = {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k // len(COLOURS) % len(LINES)]}
+        if draw_curve(axes, of_seeds, label, faint=faint, **style) is None:
             raise InputError(f"'{label}' has no step that all of its seeds' finished episodes reach: train longer")
     axes.set_xlabel(x)
     axes.set_ylabel(f"return of {WINDOW} training episodes;\nmean over seeds and its 95 % interval")
@@ -157,8 +164,12 @@ def compared(curves: Mapping[str, Sequence[Curve]], title: str, x: str = "enviro
     return figure
 
 
-def draw_curve(axes: Axes, curves: Sequence[Curve], label: str, color: str, linestyle: str = LINES[0]) -> Floats | None:
+def draw_curve(
+    axes: Axes, curves: Sequence[Curve], label: str, color: str, linestyle: str = LINES[0], faint: float = 0.0
+) -> Floats | None:
     """Draw the mean over seeds of their curves, with its interval; return where they end, [S].
+
+    faint  opacity of the seeds' own curves behind it, as an image so that a page stays small; 0 for none
 
     None, and nothing is drawn, where there is no step that the episodes of all seeds reach.
     """
@@ -166,6 +177,8 @@ def draw_curve(axes: Axes, curves: Sequence[Curve], label: str, color: str, line
         return None
     grid, on_grid = on_one_grid(curves)
     mean, low, high = mean_interval_of_columns(on_grid)
+    for of_seed in on_grid if faint else ():
+        axes.plot(grid, of_seed, color=color, alpha=faint, linewidth=0.6, zorder=1, rasterized=True)
     axes.plot(grid, mean, color=color, linestyle=linestyle, linewidth=1.6, label=label)
     if len(curves) > 1:
         axes.fill_between(grid, low, high, color=color, alpha=0.2, linewidth=0)

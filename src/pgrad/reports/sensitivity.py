@@ -12,6 +12,7 @@ from pgrad.experiments.statistics import Estimate
 from pgrad.reports.figures import COLOURS, LINES, Floats, new_panels
 
 DECADE = 10.0  # a setting that spans as much is drawn on a logarithmic axis
+MOST_PANELS = 4  # settings that differ, of more nobody sees anything
 MOST_MARKED = 6  # values, of more their labels would run into each other
 MOST_NAMED = 12  # lines, of more a legend would hide the figure
 

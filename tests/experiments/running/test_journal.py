@@ -1,13 +1,12 @@
 """The journal: whole lines are kept, damaged ones are set aside, and another search's is refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pgrad.errors import RunError
-from pgrad.experiments.running.journal import Journal
+from pgrad.experiments.running.journal import Journal, as_document, line
 from pgrad.experiments.tuning.runs import Run
 
 SEARCH: dict[str, Any] = {"trials": 3, "base": {"hidden": (64,), "discount": 0.99}}
@@ -38,7 +37,7 @@ def test_what_is_added_comes_back(tmp_path: Path) -> None:
 def test_a_line_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
     with opened(tmp_path / "journal.jsonl") as journal:
         journal.add(RUNS[0])
-        assert json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[-1]) == RUNS[0]._asdict()
+        assert as_document((tmp_path / "journal.jsonl").read_text().splitlines(True)[-1]) == RUNS[0]._asdict()
 
 
 def test_wherever_the_last_line_was_cut_it_is_set_aside(tmp_path: Path) -> None:
@@ -53,6 +52,15 @@ def test_wherever_the_last_line_was_cut_it_is_set_aside(tmp_path: Path) -> None:
             assert (tmp_path / "journal.jsonl.damaged").read_text().splitlines()[-1] == last[:-cut].rstrip("\n")
             journal.add(RUNS[-1])
         assert path.read_text() == text
+
+
+def test_wherever_a_bit_has_changed_a_line_is_damaged() -> None:
+    text = line(RUNS[0]._asdict())
+    assert as_document(text) == RUNS[0]._asdict()
+    for k, byte in enumerate(text.encode()):
+        for bit in range(7):
+            changed = text.encode()[:k] + bytes([byte ^ 1 << bit]) + text.encode()[k + 1 :]
+            assert as_document(changed.decode()) is None, changed
 
 
 def test_a_first_line_that_was_cut_is_no_search_yet(tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_without_its_first_line_nobody_knows_what_a_journal_is_of(tmp_path: Path
 
 def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text("[1]\n")
-    with pytest.raises(RunError, match="is no journal of a search"):
+    with pytest.raises(RunError, match="its first line is damaged"):
         opened(tmp_path / "journal.jsonl")
     with pytest.raises(RunError, match="cannot write"):
         opened(tmp_path / "journal.jsonl" / "below")

@@ -33,16 +33,19 @@ def test_the_report_says_what_was_found(found: Sweep, capsys: pytest.CaptureFixt
     for words in (
         "on fresh seeds, 3 to 5",
         "8-8",
+        "Final performance",
+        "Performance profiles",
         "Training curves",
+        "mean return while it trains",
         "What the settings change",
         "How to make it again",
     ):
         assert words in text
-    assert text.count("<svg") == 2 and text.count("<details>") == 2
+    assert text.count("<svg") == 4 and text.count("<details>") == 4
     assert all(f"<td>{line.split(',')[0]}</td>" in text for line in found.to_csv().splitlines()[1:])
     both = tmp_path / "both.html"
     assert cli.run(["report", str(found.folder), str(found.folder), "--out", str(both)]) == 0
-    assert both.read_text(encoding="utf-8").count("<svg") == 4
+    assert both.read_text(encoding="utf-8").count("<svg") == 8
 
 
 def test_what_is_no_sweep_is_refused(found: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

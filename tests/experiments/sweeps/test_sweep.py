@@ -15,7 +15,7 @@ from pgrad.errors import ConfigError, RunError
 from pgrad.experiments.over_seeds import FAILED
 from pgrad.experiments.sweeps import sweep as sweep_module
 from pgrad.experiments.sweeps.result import Sweep
-from pgrad.experiments.sweeps.runs import Run, key_of, make_run
+from pgrad.experiments.sweeps.runs import Run, env_here, key_of, make_run, request_of
 
 GRID: dict[str, Any] = {"learning_rate": [0.001, 0.01, 0.1], "hidden": [8, [8, 8]]}
 REPRODUCED = ("results.csv", "summary.json", "sweep.json", "best.toml", "training_curves.png", "sensitivity.png")
@@ -278,6 +278,23 @@ def test_a_process_that_dies_is_a_failed_run_and_the_others_go_on(tmp_path: Path
     )
     assert sum(one.failures for one in found.statistics) == 6
     assert "its process ended with code 7" in found.table()
+
+
+def test_the_file_of_an_environment_is_sent_along_and_used_where_it_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGRAD_CACHE_DIR", str(tmp_path / "cache"))
+    file, content = tmp_path / "mine.py", b"A = 1\r\nB = '\xff'\n"
+    file.write_bytes(content)
+    env = f"{file}:Mine(gravity=3.7)"
+    code = json.loads(json.dumps(request_of(env, resolve("CartPole-v1"), 1, "key")))["code"]
+    assert env_here(env, code) == env, "the same is there"
+    file.write_text("A = 2\n")
+    source, _, name = env_here(env, code).rpartition(":")
+    assert Path(source).read_bytes() == content and name == "Mine(gravity=3.7)" and Path(source) != file
+    file.unlink()
+    assert env_here(env, code) == f"{source}:Mine(gravity=3.7)"
+    assert request_of("CartPole-v1", resolve("CartPole-v1"), 1, "key")["code"] is None
 
 
 def test_a_key_is_of_all_that_decides_what_a_run_gives(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What a search and a sweep both need: a journal of runs, and the processes that make runs side by side."""
+"""What a search and a sweep both need: ranges, a journal of runs, and processes that make runs side by side."""

@@ -1,8 +1,12 @@
-"""A journal of runs: JSON lines, first what they are of, then one line a run, written as soon as there is one."""
+"""A journal of runs: JSON lines, first what they are of, then one line a run, written as soon as there is one.
+
+Each line has a checksum, so that one in which a bit has changed is a damaged one too.
+"""
 
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +16,7 @@ from pgrad.errors import RunError
 from pgrad.runs.atomic import alone_in, write_atomically
 
 SYNC_SECONDS = 1.0  # what a machine that goes down may lose; a process that is killed loses nothing
+CHECKSUM = "crc32"  # of a line's other entries, the last of it
 DAMAGED = ".damaged"  # beside the journal: lines of it that could not be read
 
 Run = TypeVar("Run", bound=tuple[Any, ...])
@@ -54,7 +59,7 @@ class Journal(Generic[Run]):
         texts = self.path.read_text(encoding="utf-8", errors="replace").splitlines(True) if self.path.exists() else []
         good, damaged = [], []
         before = as_document(texts[0]) if texts else None
-        if before is None and len(texts) > 1:
+        if before is None and "".join(texts[:1]).endswith("\n"):
             raise RunError(f"{self.path}: its first line is damaged, and says what the others are of: remove the file")
         for number, text in enumerate(texts[before is not None :], start=1 + (before is not None)):
             run = self._run_of(text)
@@ -105,22 +110,27 @@ class Journal(Generic[Run]):
 
 
 def line(document: Mapping[str, Any]) -> str:
-    """Return a document as a line of a journal."""
-    return json.dumps(document) + "\n"
+    """Return a document as a line of a journal, with its checksum."""
+    return json.dumps({**document, CHECKSUM: checksum(document)}) + "\n"
 
 
 def as_document(text: str) -> Any:
     """Return what a line holds, None where it was not written to its end or is damaged."""
     try:
-        return json.loads(text) if text.endswith("\n") else None
-    except ValueError:
+        document: Any = json.loads(text)
+        whole = text.endswith("\n") and document.pop(CHECKSUM) == checksum(document)
+    except (ValueError, AttributeError, TypeError, KeyError):  # no JSON, or no document with a checksum
         return None
+    return document if whole else None
+
+
+def checksum(document: Mapping[str, Any]) -> str:
+    """Return the checksum of a document as JSON has it."""
+    return f"{zlib.crc32(json.dumps(document).encode()):08x}"
 
 
 def require_same(path: Path, before: Any, header: Mapping[str, Any], of: str) -> None:
     """Raise RunError where a journal is of something else, with what differs."""
-    if not isinstance(before, dict):
-        raise RunError(f"{path} is no journal of a {of}: choose another --out")
     was, now = flat(before), flat(header)
     if names := [name for name in {**now, **was} if was.get(name) != now.get(name)]:
         what = "; ".join(f"{name} was {_short(was.get(name))} and is {_short(now.get(name))}" for name in names)

@@ -36,7 +36,7 @@ def answers(function: Answer, requests: Sequence[Document], processes: int) -> G
 
     def work(worker: Worker) -> None:
         try:
-            while True:
+            while not worker.stopped:
                 number = waiting.get_nowait()
                 ended.put((number, worker.ask(requests[number])))
         except queue.Empty:

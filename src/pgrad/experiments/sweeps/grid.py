@@ -1,16 +1,17 @@
-"""The settings of a grid: every combination of the values that are given."""
+"""The settings of a grid: every combination of values, of draws from ranges, and of cases."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgrad.config.settings import ARGUMENTS, FIELDS, Config, checked
 from pgrad.config.synonyms import nearest_setting
-from pgrad.config.values import integers, shown_setting
+from pgrad.config.values import integer, integers, number, shown_setting
 from pgrad.envs.make import AnyEnv, Env
 from pgrad.errors import ConfigError, EnvError, collecting
+from pgrad.experiments.running.ranges import Between, between, random_of
 from pgrad.training.loops import require_memory
 from pgrad.training.prepare import prepare
 
@@ -19,7 +20,7 @@ MOST_RUNS = 100_000
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination: the values that differ between settings, and the whole configuration, with all seeds."""
+    """One combination: the values given that differ between settings, and the whole configuration, with all seeds."""
 
     values: Mapping[str, Any]
     config: Config
@@ -33,28 +34,61 @@ def in_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {shown_setting(value)}" for name, value in values.items())
 
 
-def grid(env: AnyEnv, given: Mapping[str, Any], seeds: Sequence[int]) -> tuple[list[Setting], Env]:
-    """Return every combination of what is given by setting, a value or a list of them, and the environment.
+class Grid(NamedTuple):
+    """What a sweep tries: every combination of values, of draws from ranges, and of cases.
 
-    The last setting that is given changes first. Raises one ConfigError for everything that is wrong with any of them,
-    EnvError where that is the environment alone.
+    given   by setting: a value, a list of values, or a range such as "1e-4..1e-2"
+    cases   tables of settings that belong together; what a case leaves out is as without it
+    trials  how many times all ranges are drawn from, None where there is no range
+    seed    of the draws
+    """
+
+    given: Mapping[str, Any]
+    cases: Sequence[Mapping[str, Any]] = ({},)
+    trials: int | None = None
+    seed: int = 0
+
+
+class Parts(NamedTuple):
+    """A grid, checked."""
+
+    values: dict[str, list[Any]]
+    ranges: dict[str, Between]
+    cases: list[dict[str, Any]]
+
+    def combinations(self, trials: int, seed: int) -> list[dict[str, Any]]:
+        """Return every combination; the last part changes first."""
+        parts = [[{name: value} for value in values] for name, values in self.values.items()]
+        parts += [draws(self.ranges, trials, seed), self.cases]
+        return [
+            {name: value for part in choice for name, value in part.items()} for choice in itertools.product(*parts)
+        ]
+
+    @property
+    def differing(self) -> list[str]:
+        """The settings that not all combinations have alike."""
+        several = [name for name, values in self.values.items() if len(values) > 1]
+        in_cases = [name for case in self.cases for name in case] if len(self.cases) > 1 else []
+        return list(dict.fromkeys([*several, *self.ranges, *in_cases]))
+
+
+def grid(env: AnyEnv, wanted: Grid, seeds: Sequence[int]) -> tuple[list[Setting], Env]:
+    """Return every combination that a grid has, and the environment.
+
+    Raises one ConfigError for everything that is wrong with any of them, EnvError where that is the environment alone.
     """
     problems: list[str] = []
-    values: dict[str, list[Any]] = {}
-    for name, value in given.items():
-        with collecting(problems):
-            values[name] = values_of(name, value)
-    several = [name for name, choices in values.items() if len(choices) > 1]
-    runs = math.prod(map(len, values.values())) * len(seeds)
+    parts, trials = parts_of(wanted, problems), wanted.trials or 1
+    runs = math.prod(map(len, parts.values.values())) * len(parts.cases) * trials * len(seeds)
     if runs > MOST_RUNS:
         raise ConfigError([*problems, f"the grid has {runs:,} runs, and at most {MOST_RUNS:,} are made: give less"])
     settings: list[Setting] = []
     wrong: dict[str, list[str]] = {}  # by problem, the settings that have it
     made: Env | None = None
     only_the_environment = not problems
-    combinations = [dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values())]
+    combinations = parts.combinations(trials, wanted.seed)
     for combination in combinations:
-        differing = {name: combination[name] for name in several}
+        differing = {name: combination[name] for name in parts.differing if name in combination}
         try:
             config, made, _ = prepare(env, {**combination, "seeds": seeds})
             require_memory(config, made)
@@ -62,11 +96,66 @@ def grid(env: AnyEnv, given: Mapping[str, Any], seeds: Sequence[int]) -> tuple[l
         except (ConfigError, EnvError) as error:
             only_the_environment &= isinstance(error, EnvError)
             for problem in str(error).splitlines():
-                wrong.setdefault(problem, []).append(in_words(differing))
+                wrong.setdefault(problem, []).append(in_words(differing) or "without any case's settings")
     problems += [located(problem, where, len(combinations)) for problem, where in wrong.items()]
     if problems or made is None:
         raise EnvError("\n".join(problems)) if only_the_environment else ConfigError(problems)
     return settings, made
+
+
+def parts_of(wanted: Grid, problems: list[str]) -> Parts:
+    """Return a grid's parts as far as they are right, and add what is wrong to `problems`."""
+    parts = Parts({}, {}, [])
+    for name, value in wanted.given.items():
+        with collecting(problems):
+            if (text := range_in(name, value)) is not None:
+                parts.ranges[name] = between(name, text)
+            else:
+                parts.values[name] = values_of(name, value)
+    listed = isinstance(wanted.cases, list | tuple) and bool(wanted.cases)
+    if not listed or not all(isinstance(case, Mapping) for case in wanted.cases):
+        problems.append(f"cases must be tables of settings, at least one, not {wanted.cases!r}")
+        return parts
+    for case in wanted.cases:
+        parts.cases.append({})
+        for name, value in case.items():
+            with collecting(problems):
+                parts.cases[-1][name] = value_of_case(name, value, wanted.given)
+    ranges = ", ".join(parts.ranges)
+    if ranges and wanted.trials is None:
+        problems.append(f"{ranges}: a range needs trials, the number of draws, such as 20")
+    if wanted.trials is not None and not ranges:
+        problems.append("trials is the number of draws from ranges, such as learning_rate 1e-4..1e-2: give one")
+    return parts
+
+
+def range_in(name: str, given: Any) -> str | None:
+    """Return the text of the range that is given for a number, None where it is something else."""
+    only = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+    numeric = name in FIELDS and ARGUMENTS[name].convert in (integer, number)
+    return only if numeric and isinstance(only, str) and only.count("..") == 1 else None
+
+
+def draws(ranges: Mapping[str, Between], trials: int, seed: int) -> list[dict[str, Any]]:
+    """Return what is drawn from ranges; integers that are drawn twice are there once.
+
+    Each setting has random numbers of its own, so that it has the same values beside other ranges.
+    """
+    drawn = (
+        {name: between.draw(random_of(seed, trial, 0, name)) for name, between in ranges.items()}
+        for trial in range(trials)
+    )
+    return list({tuple(values.values()): values for values in drawn}.values())
+
+
+def value_of_case(name: str, value: Any, given: Mapping[str, Any]) -> Any:
+    """Return a setting's value in a case; raise ConfigError where it is wrong, or elsewhere in the grid too."""
+    if name in given:
+        raise ConfigError([f"{name} is in a case and in the rest of the grid: remove one"])
+    values = values_of(name, value)
+    if len(values) > 1:
+        raise ConfigError([f"{name} has {len(values)} values in a case: give one, and several cases"])
+    return values[0]
 
 
 def located(problem: str, where: Sequence[str], combinations: int) -> str:

@@ -16,7 +16,7 @@ import csv
 import html
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pgrad.config.resolve import to_toml
-from pgrad.config.settings import Config
-from pgrad.config.values import seeds_in_words, shown_setting
+from pgrad.config.values import shown_setting
 from pgrad.errors import ConfigError, RunError
+from pgrad.experiments.learning_speed import NEVER
 from pgrad.experiments.over_seeds import (
     HEADINGS,
     OverSeeds,
@@ -39,8 +38,10 @@ from pgrad.experiments.over_seeds import (
     probability_of_improvement,
     trust,
 )
-from pgrad.experiments.statistics import Estimate
-from pgrad.experiments.sweeps.grid import Setting
+from pgrad.experiments.power import seeds_to_tell
+from pgrad.experiments.running.journal import as_document
+from pgrad.experiments.statistics import Estimate, bootstrap, interquartile_mean
+from pgrad.experiments.sweeps.of_setting import OfSetting, of_json, seeds_of
 from pgrad.experiments.sweeps.runs import Run
 from pgrad.runs.atomic import write_atomically
 from pgrad.runs.folder import located
@@ -51,38 +52,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pgrad.reports.figures import Curve
+    from pgrad.reports.over_seeds import Reached
 
 FORMAT = "pgrad-sweep-1"
 CHANCE = 0.5  # probability of improvement between equals
-
-
-@dataclass(frozen=True)
-class OfSetting:
-    """A setting with its runs, one for each of its seeds, in their order."""
-
-    setting: Setting
-    runs: tuple[Run, ...]
-
-    @property
-    def returns(self) -> npt.NDArray[np.float64]:
-        """Each seed's mean return, [S]; -inf of those that failed."""
-        return np.array([run.value for run in self.runs])
-
-    @property
-    def trained(self) -> list[Run]:
-        """The runs that did not fail."""
-        return [run for run in self.runs if run.failure is None]
-
-    @property
-    def label(self) -> str:
-        """The setting in words, with its failures."""
-        failed = len(self.runs) - len(self.trained)
-        return f"{self.setting}{f' ({failed} of {len(self.runs)} failed)' if failed else ''}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return which runs are of which configuration."""
-        config, keys = vars(self.setting.config), [run.key for run in self.runs]
-        return {"differing": list(self.setting.values), "config": config, "runs": keys}
+MOST_SEEDS = 1000  # of which it is said that they would tell
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,21 +110,40 @@ class Sweep:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the headings and a row of cells for each setting, without columns that are empty."""
-        rows = [(*self.settings[0].setting.values, *HEADINGS, "P(best is better)")]
+        rows = [(*self.columns, *HEADINGS, "steps to solve", "P(best is better)")]
         for k, (one, statistics) in enumerate(zip(self.settings, self.statistics, strict=True)):
             better = "best" if k == self.best else str(self.improvement(self.best, k))
-            values = map(shown_setting, one.setting.values.values())
-            rows.append((*values, *statistics.cells(), better))
+            rows.append((*self.cells(one), *statistics.cells(), self.steps_to_solve(k), better))
         kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
         return list(zip(*kept, strict=True))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what differs, for a table; one column, where cases change different settings."""
+        names = [tuple(one.setting.values) for one in self.settings]
+        return names[0] if len(set(names)) == 1 else ("setting",)
+
+    def cells(self, one: OfSetting) -> list[str]:
+        """Return what a setting has in `columns`."""
+        values = one.setting.values
+        return [str(one.setting)] if self.columns == ("setting",) else [*map(shown_setting, values.values())]
+
+    def steps_to_solve(self, k: int) -> str:
+        """Return a setting's median steps to solve for a table, empty where not half of any setting's seeds do."""
+        if self.threshold is None or all(one.steps_to_solve.value == NEVER for one in self.settings):
+            return ""
+        steps = self.settings[k].steps_to_solve
+        value, *ends = ("not reached" if end == NEVER else f"{end:,.0f}" for end in steps)
+        return value if np.isnan(steps.low) or steps.low == NEVER else f"{value} [{', '.join(ends)}]"
 
     def remarks(self) -> list[str]:
         """Return what belongs to the table, a line each."""
         best, winner = self.statistics[self.best], self.settings[self.best]
         lines = [f"best: {winner.setting}; {best.tolerance()}"]
         others = [k for k in range(len(self.settings)) if k != self.best]
-        if rivals := sum(self.improvement(self.best, k).low <= CHANCE for k in others):
-            lines.append(f"  {rivals} of {len(others)} others may be as good: P(best is better) may be {CHANCE} there")
+        if rivals := [k for k in others if self.improvement(self.best, k).low <= CHANCE]:
+            as_good = f"{len(rivals)} of {len(others)} others may be as good"
+            lines.append(f"  {as_good}: P(best is better) may be {CHANCE} there{self.to_tell(rivals)}")
         if self.fresh is not None:
             fresh = over_seeds(self.fresh.returns, self.threshold)
             lines += [
@@ -168,6 +161,14 @@ class Sweep:
             if run.failure
         ]
         return lines
+
+    def to_tell(self, rivals: list[int]) -> str:
+        """Say how many seeds would tell the best from the rival that is most unlike it, where so many can be made."""
+        least = max(self.improvement(self.best, k).value for k in rivals)
+        seeds = seeds_to_tell(least)
+        return (
+            f"; where it is {least:.2f}, if it is, about {seeds} seeds each would tell" if seeds <= MOST_SEEDS else ""
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary for programs, in what JSON knows: None for unknown numbers, and for those of failures."""
@@ -193,11 +194,12 @@ class Sweep:
     def to_csv(self) -> str:
         """Format one line a run: what differs between settings, the seed, and what came of it."""
         text = io.StringIO()
-        names = list(self.settings[0].setting.values)
+        names = list(dict.fromkeys(name for one in self.settings for name in one.setting.values))
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*names, "seed", "mean_return", "steps_to_solve", "total_steps", "fresh", "failure"])
         for one in self.settings if self.fresh is None else (*self.settings, self.fresh):
-            settings = [*map(shown_setting, one.setting.values.values())]
+            values = {**vars(one.setting.config), **one.setting.values}
+            settings = [shown_setting(values[name]) for name in names]
             for run in one.runs:
                 numbers = [run.seed, run.mean_return, run.steps_to_solve, run.total_steps]
                 writer.writerow([*settings, *numbers, int(one is self.fresh), run.failure])
@@ -256,17 +258,25 @@ class Sweep:
         from pgrad.reports.figures import compared
 
         curves = self.curves()
-        return compared(curves, self.env, self.curve_axis) if curves else None
+        return compared(curves, self.env, self.curve_axis, seeds=True) if curves else None
+
+    def reached(self) -> "list[Reached]":
+        """Return what the figures of reports.over_seeds are of."""
+        from pgrad.reports.over_seeds import Reached
+
+        pairs = zip(self.settings, self.statistics, strict=True)
+        return [Reached(one.label, one.returns, statistics.interquartile_mean) for one, statistics in pairs]
 
     def sensitivity(self) -> "Figure | None":
-        """Draw what each setting that differs changes: reports.sensitivity; None where none differs."""
-        from pgrad.reports.sensitivity import Point, sensitivity
+        """Draw what the settings that differ change: reports.sensitivity; None where none or too many do, or cases."""
+        from pgrad.reports.sensitivity import MOST_PANELS, Point, sensitivity
 
         points = [
             Point(one.setting.values, one.returns, statistics.interquartile_mean)
             for one, statistics in zip(self.settings, self.statistics, strict=True)
         ]
-        return sensitivity(points, self.env) if self.settings[0].setting.values else None
+        drawable = 0 < len(self.columns) <= MOST_PANELS and self.columns != ("setting",)
+        return sensitivity(points, self.env) if drawable else None
 
 
 def read(folder: Path) -> Sweep:
@@ -276,8 +286,8 @@ def read(folder: Path) -> Sweep:
     """
     with damage_named(folder):
         document = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()[1:]
-        runs = {run.key: run for run in (Run(**json.loads(line)) for line in lines)}
+        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+        runs = {run.key: run for run in (Run(**as_document(line)) for line in lines)}
         settings = tuple(of_json(one, runs) for one in document["settings"])
         fresh = None if document["fresh"] is None else of_json(document["fresh"], runs)
         return Sweep(document["env"], document["threshold"], settings, document["episodes"], folder, fresh)
@@ -301,13 +311,6 @@ def damage_named(folder: Path) -> Iterator[None]:
         raise RunError(f"{folder} holds a damaged sweep ({error!r}): the sweep's command mends it") from error
 
 
-def of_json(document: Mapping[str, Any], runs: Mapping[str, Run]) -> OfSetting:
-    """Return what `OfSetting.to_json` gave."""
-    config = Config(**document["config"])
-    setting = Setting({name: getattr(config, name) for name in document["differing"]}, config)
-    return OfSetting(setting, tuple(runs[key] for key in document["runs"]))
-
-
 def in_numbers(one: OfSetting, statistics: OverSeeds) -> dict[str, Any]:
     """Return a setting's statistics for JSON."""
     worst = min(one.runs, key=lambda run: run.value)
@@ -320,13 +323,10 @@ def in_numbers(one: OfSetting, statistics: OverSeeds) -> dict[str, Any]:
         "median_return": statistics.median if np.isfinite(statistics.median) else None,
         "interquartile_mean_return": finite_estimate(statistics.interquartile_mean),
         "worst_seed": {"seed": worst.seed, "mean_return": worst.mean_return, "tolerance": statistics.tolerance()},
+        "interquartile_mean_return_while_training": finite_estimate(bootstrap(one.heights, interquartile_mean)),
         "solved": statistics.solved,
     }
     if statistics.solved is not None:
         document["solved_share"] = finite_estimate(statistics.solved_share)
+        document["steps_to_solve"] = finite_estimate(one.steps_to_solve)
     return document
-
-
-def seeds_of(one: OfSetting) -> str:
-    """Return a setting's seeds as 0 to 29, or one after another."""
-    return seeds_in_words([run.seed for run in one.runs])

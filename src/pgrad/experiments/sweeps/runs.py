@@ -17,12 +17,16 @@ from pgrad.errors import PgradError
 from pgrad.evaluation import evaluate
 from pgrad.experiments.over_seeds import FAILED
 from pgrad.experiments.statistics import running_mean
+from pgrad.kernels.jit import cache_root
 from pgrad.rollouts.batch import NO_EPISODES, Episodes
+from pgrad.runs.atomic import write_atomically
 from pgrad.runs.folder import located
 from pgrad.training.train import train
+from pgrad.vector.arguments import split_name
 
 CURVE_POINTS = 100  # of a run's training curve: more than a figure shows apart
 DIGITS = 6  # of them
+SENT = "sent"  # a folder beside the compile caches, of environments' files from other machines
 
 
 class Run(NamedTuple):
@@ -48,10 +52,16 @@ def key_of(config: Config, episodes: int) -> str:
 
     config  with the run's seed alone
     """
-    source = located(config.env).rpartition(":")[0]
-    code = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source.endswith(".py") else None
+    source = source_of(config.env)
+    code = None if source is None else hashlib.sha256(source.read_bytes()).hexdigest()
     document = {**vars(config), "env": located(config.env), "code": code, "episodes": episodes}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def source_of(env: str) -> Path | None:
+    """Return the file of an environment of one's own, None of any other."""
+    source = split_name(located(env))[0].rpartition(":")[0]
+    return Path(source) if source.endswith(".py") else None
 
 
 def make_run(env: AnyEnv, config: Config, episodes: int, key: str) -> Run:
@@ -101,14 +111,31 @@ def died(config: Config, key: str, how: str) -> Run:
 
 
 def request_of(env: str, config: Config, episodes: int, key: str) -> dict[str, Any]:
-    """Return the arguments of `make_run` as JSON has them."""
-    return {"env": env, "config": vars(config), "episodes": episodes, "key": key}
+    """Return the arguments of `make_run` as JSON has them, with the code of an environment of one's own."""
+    source = source_of(env)
+    code = None if source is None else source.read_bytes().decode(errors="surrogateescape")
+    return {"env": located(env), "config": vars(config), "episodes": episodes, "key": key, "code": code}
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make the run that `request_of` asks for, in another process."""
-    config = Config(**request["config"])
-    return make_run(request["env"], config, request["episodes"], request["key"])._asdict()
+    config, env = Config(**request["config"]), request["env"]
+    if request["code"] is not None:
+        env = env_here(env, request["code"])
+    return make_run(env, config, request["episodes"], request["key"])._asdict()
+
+
+def env_here(env: str, code: str) -> str:
+    """Return an environment of one's own as this machine has it: where its file is another or none, with a copy."""
+    named, content = source_of(env), code.encode(errors="surrogateescape")
+    assert named is not None, "else there is no code"
+    source = named
+    if not source.is_file() or source.read_bytes() != content:
+        folder = cache_root() / SENT / hashlib.sha256(content).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        source = folder / source.name
+        write_atomically(source, content)
+    return env.replace(str(named), str(source), 1)
 
 
 def of_seed(config: Config, seed: int) -> Config:

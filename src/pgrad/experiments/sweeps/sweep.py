@@ -1,7 +1,7 @@
 """`sweep`: check every setting, make the runs that the journal lacks, and write what came of them."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 from pgrad.config.settings import Config, check_arguments
 from pgrad.envs.make import AnyEnv
 from pgrad.errors import ConfigError, EnvError, collecting, nearest
+from pgrad.experiments.running.cluster import answers_on_ray, imported_ray
 from pgrad.experiments.running.journal import Journal
 from pgrad.experiments.running.workers import answers
 from pgrad.experiments.statistics import shown
-from pgrad.experiments.sweeps.grid import Setting, grid
-from pgrad.experiments.sweeps.result import FORMAT, OfSetting, Sweep
+from pgrad.experiments.sweeps.grid import Grid, Setting, grid
+from pgrad.experiments.sweeps.of_setting import OfSetting
+from pgrad.experiments.sweeps.result import FORMAT, Sweep
 from pgrad.experiments.sweeps.runs import Run, answer, died, key_of, make_run, of_seed, request_of
 from pgrad.runs.folder import RUNS, located, run_name
 from pgrad.system import available_cores, version
@@ -32,13 +34,24 @@ class Job(NamedTuple):
     key: str
 
 
+class Place(NamedTuple):
+    """Where runs are made: so many side by side (None for as many as there are cores), here or on a Ray cluster."""
+
+    processes: int | None
+    on: str | None
+
+
 def sweep(
     env: AnyEnv,
     *,
     seeds: int | str | Sequence[int] = 30,
     episodes: int = 100,
     select: str | None = None,
+    cases: Sequence[Mapping[str, Any]] = ({},),
+    trials: int | None = None,
+    search_seed: int = 0,
     processes: int | None = None,
+    on: str | None = None,
     out: "Path | str | None" = None,
     announce: Callable[[str], None] | None = None,
     progress: Progress | None = None,
@@ -50,11 +63,16 @@ def sweep(
               journal knows an object by its name alone
     seeds     30 means seeds 0 to 29; or a range or a list
     settings  any of Config's fields: a value, which all settings have, or a list of values, such as
-              learning_rate=[0.001, 0.01] or hidden=[128, [64, 64]]. What is not given is as for `pgrad.train`
+              learning_rate=[0.001, 0.01] or hidden=[128, [64, 64]]; or of a number a range, "1e-4..1e-2", log-uniform
+              where it spans a factor of ten or more. What is not given is as for `pgrad.train`
+    cases     settings that belong together, such as [{}, {"num_epochs": 4, "clip_epsilon": 0.2}]; each case is combined
+              with all that `settings` gives
+    trials, search_seed  how many draws are made from all ranges together, and their seed
     episodes  of each run's frozen policy, in Gymnasium's own environment
     select    "best" trains the setting with the largest interquartile mean on as many fresh seeds: what won among
               several is partly luck, and only seeds that did not choose it say what it is worth
     processes side by side (default: all cores); what is found does not depend on it
+    on        "ray" or "ray:ADDRESS": a Ray cluster that is started here, or one that exists (docs/cluster.md)
     out       folder (default: runs/sweep-ENV-ALGORITHM). Runs that its journal.jsonl has are not made again, whatever
               sweep of this environment made them
     announce, progress  called with what is swept, and after each run with a line
@@ -65,22 +83,25 @@ def sweep(
     written.
     """
     problems: list[str] = []
-    numbers: dict[str, Any] = {"seeds": (0,)}
+    numbers: dict[str, Any] = {"seeds": (0,), "search_seed": 0, "trials": trials and 1}  # where they are wrong
     with collecting(problems):
-        numbers |= check_arguments(seeds=seeds, processes=processes, episodes=episodes)
+        numbers |= check_arguments(seeds=seeds, processes=processes, episodes=episodes, search_seed=search_seed)
+        numbers |= {} if trials is None else check_arguments(trials=trials)
     if select is not None and select not in SELECTIONS:
         problems.append(f"unknown select '{select}': {nearest(str(select), SELECTIONS)}")
+    problems += problems_with(on, env)
     chosen: list[Setting] = []
     try:
         with collecting(problems):
-            chosen, made = grid(env, settings, numbers["seeds"])
+            wanted = Grid(settings, cases, numbers["trials"], numbers["search_seed"])
+            chosen, made = grid(env, wanted, numbers["seeds"])
     except EnvError as error:
         if not problems:
             raise
         problems += str(error).splitlines()
     if problems:
         raise ConfigError(problems)
-    episodes, count = numbers["episodes"], numbers["processes"] or available_cores()
+    episodes, place = numbers["episodes"], Place(numbers["processes"], on)
     folder = Path(out) if out is not None else RUNS / f"sweep-{run_name(chosen[0].config)}"
     header = {"format": FORMAT, "env": located(chosen[0].config.env), "pgrad": version("pgrad")}
     with Journal(folder / "journal.jsonl", header, Run, "sweep") as journal:
@@ -88,14 +109,28 @@ def sweep(
             runs = f"{len(chosen)} settings × {len(numbers['seeds'])} seeds · {journal.path}"
             for line in (f"{made.id} · {runs}", *journal.story()):
                 announce(line)
-        swept = fill(env, chosen, episodes, journal, count, progress)
+        swept = fill(env, chosen, episodes, journal, place, progress)
         found = Sweep(made.id, made.reward_threshold, swept, episodes, folder)
         if select is not None:
             fresh = with_fresh_seeds(swept[found.best].setting)
-            found = replace(found, fresh=fill(env, [fresh], episodes, journal, count, progress)[0])
+            found = replace(found, fresh=fill(env, [fresh], episodes, journal, place, progress)[0])
         found.write()
         found.write_figures()
     return found
+
+
+def problems_with(on: str | None, env: AnyEnv) -> list[str]:
+    """Return what is wrong with where runs are to be made."""
+    if on is None:
+        return []
+    problems: list[str] = []
+    if str(on).partition(":")[0] != "ray":
+        problems.append(f"unknown on '{on}': ray, or ray:ADDRESS, such as ray:10.0.0.1:6379")
+    if not isinstance(env, str):
+        problems.append(f"on {on} needs an environment by its name, such as CartPole-v1 or my_env.py:MyEnv")
+    with collecting(problems):
+        imported_ray()
+    return problems
 
 
 def with_fresh_seeds(setting: Setting) -> Setting:
@@ -109,7 +144,7 @@ def fill(
     settings: Sequence[Setting],
     episodes: int,
     journal: Journal[Run],
-    processes: int,
+    place: Place,
     progress: Progress | None,
 ) -> tuple[OfSetting, ...]:
     """Make the runs that the journal lacks, each kept as soon as it has ended; return all, in the settings' order."""
@@ -118,7 +153,7 @@ def fill(
     lacking = [job for jobs in wanted for job in jobs if job.key not in there]
     failed = sum(there[job.key].failure is not None for jobs in wanted for job in jobs if job.key in there)
     teller = Teller(sum(map(len, wanted)), len(lacking), failed)
-    with closing(made(env, lacking, episodes, processes)) as runs:
+    with closing(made(env, lacking, episodes, place)) as runs:
         for job, run in runs:
             journal.add(run)
             there[run.key] = run
@@ -134,14 +169,20 @@ def jobs_of(setting: Setting, episodes: int) -> list[Job]:
     return [Job(setting, config, key_of(config, episodes)) for config in configs]
 
 
-def made(env: AnyEnv, jobs: Sequence[Job], episodes: int, processes: int) -> Generator[tuple[Job, Run]]:
+def made(env: AnyEnv, jobs: Sequence[Job], episodes: int, place: Place) -> Generator[tuple[Job, Run]]:
     """Make runs and yield each as it ends; whatever stops the iteration kills the processes."""
-    if processes == 1 or len(jobs) <= 1 or not isinstance(env, str):
+    processes = place.processes or available_cores()
+    if not jobs or not isinstance(env, str) or (place.on is None and min(processes, len(jobs)) == 1):
         for job in jobs:
             yield job, make_run(env, job.config, episodes, job.key)
         return
     requests = [request_of(env, job.config, episodes, job.key) for job in jobs]
-    with closing(answers(answer, requests, processes)) as answered:
+    answering = (
+        answers(answer, requests, processes)
+        if place.on is None
+        else answers_on_ray(answer, requests, place.on.partition(":")[2] or None, place.processes)
+    )
+    with closing(answering) as answered:
         for number, found in answered:
             job = jobs[number]
             yield job, died(job.config, job.key, found) if isinstance(found, str) else Run(**found)

@@ -4,10 +4,8 @@ As text, on the command line and in a TOML file: `1e-4..1e-2` is a range, log-un
 more and has no zero in it, else uniform; `4|8|16` are choices, `64|64,64` of layers; a single value is fixed.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 
@@ -16,11 +14,10 @@ from pgrad.config.settings import FIELDS, Config, checked
 from pgrad.config.synonyms import nearest_setting
 from pgrad.envs.make import Env
 from pgrad.errors import ConfigError, collecting
+from pgrad.experiments.running.ranges import Between, between, random_of
 from pgrad.presets.preset import UNSET
 from pgrad.spaces import Box
 
-DECADE = 10.0  # a range as wide as this is log-uniform
-DIGITS = 3  # of a drawn number: a preset is for people to read
 MOST_DRAWS = 1000  # until settings do not contradict each other
 
 
@@ -36,32 +33,6 @@ class Choices(NamedTuple):
     def to_json(self) -> Any:
         """Return what `domain` reads back."""
         return list(self.values)
-
-
-class Between(NamedTuple):
-    """A number in low … high, uniform or log-uniform."""
-
-    low: float
-    high: float
-    integer: bool
-
-    @property
-    def logarithmic(self) -> bool:
-        """True if it is the logarithm that is uniform."""
-        return self.low > 0 and self.high >= DECADE * self.low
-
-    def draw(self, rng: np.random.Generator) -> float | int:
-        """Return a number, rounded to DIGITS digits, or an integer."""
-        if self.logarithmic:
-            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        else:
-            value = rng.uniform(self.low, self.high)
-        rounded = round(value) if self.integer else float(f"{value:.{DIGITS}g}")
-        return min(max(rounded, self.low), self.high)
-
-    def to_json(self) -> Any:
-        """Return what `domain` reads back."""
-        return f"{self.low!r}..{self.high!r}"
 
 
 Domain = Choices | Between
@@ -128,7 +99,7 @@ def domain(name: str, values: Any) -> Domain:
     if name in UNSET or name in ("algorithm", "total_steps", "num_iterations"):
         raise ConfigError([f"'{name}' is not a setting that a search draws"])
     if isinstance(values, str) and values.count("..") == 1:
-        return _between(name, values)
+        return between(name, values)
     several = values.split("|") if isinstance(values, str) else values
     if not isinstance(several, list | tuple) or (
         name == "hidden" and not any(isinstance(v, list | tuple | str) for v in several)
@@ -142,15 +113,6 @@ def domain(name: str, values: Any) -> Domain:
     if problems or not choices:
         raise ConfigError(problems or [f"{name} has no choices in the space"])
     return Choices(tuple(choices))
-
-
-def _between(name: str, text: str) -> Between:
-    low, high = (checked(name, end.strip()) for end in text.split(".."))
-    if isinstance(low, bool) or not isinstance(low, int | float) or not isinstance(high, int | float):
-        raise ConfigError([f"{name} has no range like {text}: give choices, such as a|b"])
-    if not low < high:
-        raise ConfigError([f"{name}: the range {text} must rise"])
-    return Between(low, high, isinstance(low, int) and isinstance(high, int))
 
 
 def drawn(space: Space, base: Config, seed: int, index: int) -> Config:
@@ -170,8 +132,3 @@ def drawn(space: Space, base: Config, seed: int, index: int) -> Config:
         except ConfigError as error:
             problem = error
     raise ConfigError([f"no settings that fit together in {MOST_DRAWS} draws from the space; the last: {problem}"])
-
-
-def random_of(seed: int, index: int, attempt: int, name: str) -> np.random.Generator:
-    """Return the random numbers of one setting of a trial."""
-    return np.random.default_rng([seed, index, attempt, crc32(name.encode())])
