@@ -29,9 +29,7 @@ Array = npt.NDArray[Any]
 SIZE, KEY = 37, np.uint64(99)
 SPEC = EstimatorSpec(GAE, VALUE, discount=0.9, gae_lambda=0.8, exact_discounting=False, per_episode=False)
 EPOCHS = Epochs(3, 4, np.inf, np.inf, False, np.inf, False)
-SETTINGS = Settings(
-    SPEC, 0.0, ADAM, 0.05, 0.1, math.inf, False, 10, 10_000, EPOCHS, scores=Omitted(), statistics=Omitted()
-)
+SETTINGS = Settings(SPEC, 0.0, ADAM, 0.05, 0.1, math.inf, False, 10, 10_000, EPOCHS, scores=Omitted())
 
 
 def random_network(sizes: tuple[int, ...], seed: int) -> MLP:

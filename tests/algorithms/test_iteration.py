@@ -544,7 +544,7 @@ def test_the_share_of_clipped_actions_is_recorded() -> None:
     )
     batch = random_batch()
     action = np.linspace(-2.0, 2.0, batch.reward.size, dtype=np.float32)[None]
-    settings = changed(SETTINGS, baseline=NO_BASELINE, scores=Omitted(), statistics=Omitted())
+    settings = changed(SETTINGS, baseline=NO_BASELINE, scores=Omitted())
     status, metrics = improved(settings, learner, batch._replace(action=action))
     assert status == FINE
     assert metrics["actions_clipped"] == pytest.approx((np.abs(action) > 1).mean())

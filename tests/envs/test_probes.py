@@ -60,7 +60,7 @@ def learnt(corner: str, algorithm: str) -> tuple[Any, Any]:
 
 # Steps of autograd, and compilations that no other test shares: in `make proofs`.
 CORNERS = ("compiled", "gymnasium", "module")
-LONG = [("gymnasium", "ppo"), ("module", "ppo"), *itertools.product(CORNERS, ("natural", "trpo"))]
+LONG = [*itertools.product(CORNERS, ("ppo", "natural", "trpo"))]
 RUNGS = [
     pytest.param(corner, name, marks=[pytest.mark.slow] if (corner, name) in LONG else [], id=f"{corner}-{name}")
     for corner in CORNERS
@@ -114,7 +114,7 @@ def test_a_probe_of_its_own_is_an_environment_as_the_table_says(name: str) -> No
             assert following.argmax() == state and following.sum() == 1
 
 
-@pytest.mark.parametrize("algorithm", ["actor-critic", "ppo"])
+@pytest.mark.parametrize("algorithm", ["actor-critic", pytest.param("ppo", marks=pytest.mark.slow)])
 def test_a_gaussian_finds_the_target(algorithm: str) -> None:
     asked = {**settings(algorithm, 16), "num_iterations": 150, "discount": 0.99}
     result = pgrad.train(gymnasium_env(Aim()), seed=0, **asked)

@@ -43,6 +43,7 @@ def made(actions: Floats, dynamics: Floats, start: Floats) -> Drawn:
     )
 
 
+@pytest.mark.slow  # compiles for a minute what `pgrad verify` runs
 def test_all_hold() -> None:
     checks = list(independence_checks(seed=3))
     assert len(checks) == 4 * 5 - 1 + 4 * 3

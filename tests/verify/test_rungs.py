@@ -13,6 +13,7 @@ SEED = 3
 STEPPED = [head for head in HEADS if head.name in SHOWN]
 
 
+@pytest.mark.slow  # compiles for a minute what `pgrad verify` runs
 def test_all_hold() -> None:
     checks = list(rung_checks(SEED))
     assert len(checks) == len(HEADS) + 4 * len(SHOWN)

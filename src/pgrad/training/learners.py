@@ -8,6 +8,7 @@ from pgrad.algorithms.learner import Checkpoints, Settings
 from pgrad.arrays import Arrays, arrays_in, copies, put_back
 from pgrad.config.settings import Config
 from pgrad.envs.make import Env
+from pgrad.kernels.jit import Included
 from pgrad.policies.mlp import MLPPolicy, MLPValue
 from pgrad.rollouts.actions import CompiledActor
 from pgrad.rollouts.batch import Batch
@@ -69,7 +70,8 @@ class CompiledLearner:
 
     def train_iteration(self, batch: Batch) -> tuple[int, IterationMetrics]:
         """See Learner."""
-        return train_iteration(self.settings, self.record, batch)
+        # Where nothing is normalised these are statistics of nothing; so one compilation serves with and without.
+        return train_iteration(self.settings._replace(statistics=Included()), self.record, batch)
 
     def restore(self) -> None:
         """See Learner; ascend has done so already."""
