@@ -56,12 +56,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--processes", default=argparse.SUPPRESS, metavar="N", help="runs side by side (default: all cores)"
     )
-    parser.add_argument(
-        "--on",
-        default=argparse.SUPPRESS,
-        metavar="CLUSTER",
-        help="ray: on a Ray cluster on this machine; ray:ADDRESS: on an existing one",
-    )
+    parser.add_cluster()
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: runs/experiment-NAME)")
     parser.add_quiet()
     return parser

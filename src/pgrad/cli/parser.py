@@ -85,6 +85,15 @@ class Parser(argparse.ArgumentParser):
             "my_policy.py:Net",
         )
 
+    def add_cluster(self, group: Any = None) -> None:
+        """Add --on, which is absent where it is not given."""
+        (group or self).add_argument(
+            "--on",
+            default=argparse.SUPPRESS,
+            metavar="CLUSTER",
+            help="ray: on a Ray cluster on this machine; ray:ADDRESS: on an existing one",
+        )
+
     def add_quiet(self) -> None:
         """Add --quiet."""
         self.add_argument("--quiet", action="store_true", help="show no progress, only the result")

@@ -82,12 +82,7 @@ def parser() -> Parser:
     )
     own.add_argument("--episodes", default=argparse.SUPPRESS, metavar="N", help="of each frozen policy (default 100)")
     own.add_argument("--processes", metavar="N", help="runs side by side (default: all cores)")
-    own.add_argument(
-        "--on",
-        default=argparse.SUPPRESS,
-        metavar="CLUSTER",
-        help="ray: on a Ray cluster on this machine; ray:ADDRESS: on an existing one",
-    )
+    parser.add_cluster(own)
     own.add_argument("--out", type=Path, metavar="DIR", help="folder (default: runs/sweep-ENV-ALGORITHM)")
     parser.add_quiet()
     settings = parser.add_argument_group("settings, each with one value or several")
