@@ -21,7 +21,7 @@ def new_state(number: float = 1.0) -> State:
         "flags": np.array([True, False]),
     }
     counts = {"seed": 3, "iterations": 7, "episodes": 5, "total_steps": 900}
-    rest = {"seconds": 0.1 + 0.2, "failure": None, "learner": {}, "settings": {"hidden": [64]}}
+    rest = {"seconds": 0.1 + 0.2, "failure": None, "stopped": False, "learner": {}, "settings": {"hidden": [64]}}
     return State(arrays, counts | rest)
 
 

@@ -41,4 +41,5 @@ def about_of(about: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"its {name} are {about[name]!r:.40}, which is no number of them")
     if about["failure"] is not None:
         failure_of(about["failure"])
-    return {**about, "seconds": float(about["seconds"]), "learner": dict(about["learner"])}
+    checked = {"seconds": float(about["seconds"]), "learner": dict(about["learner"]), "stopped": bool(about["stopped"])}
+    return {**about, **checked}

@@ -171,7 +171,7 @@ class Loop(ABC):
         self.seconds, self.total_steps = history.seconds, self.steps_taken()
         self.obs_sizes, failure = state.arrays["obs_sizes"].copy(), state.about["failure"]
         self.failure = None if failure is None else failure_of(failure)
-        self.stopped = bool(state.about.get("stopped", False))
+        self.stopped = state.about["stopped"]
         self.state = state
         self._publish()
 
